@@ -1,0 +1,2 @@
+//! The `topwork` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Files to rows to splits to tokens to batches.

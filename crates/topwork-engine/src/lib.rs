@@ -1,0 +1,1 @@
+//! Fused differentiable operations, gradients and optimizers on plain buffers; knows no model.

@@ -1,0 +1,1 @@
+//! Model families and Hugging Face directories: config, weights, tokenizer, hub.

@@ -1,0 +1,1 @@
+//! Transfer learning: recipe to plan to fit, with proofs.
