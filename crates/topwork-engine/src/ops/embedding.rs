@@ -1,0 +1,112 @@
+//! `y = word[id] + position[p] + type[t]`, the sum of three table rows for each token.
+
+use rayon::prelude::*;
+
+use crate::parameters::{Gradient, ParameterId};
+use crate::simd::{ROW_BLOCK, vectorized};
+use crate::tape::{Backward, Operation, Tape, Value};
+use crate::tensor::Tensor;
+
+/// The three tables, each `[rows, width]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EmbeddingTables {
+    /// Indexed by token id.
+    pub word: ParameterId,
+    /// Indexed by the token's position in its sequence.
+    pub position: ParameterId,
+    /// Indexed by the token's type (segment).
+    pub token_type: ParameterId,
+}
+
+impl Tape<'_> {
+    /// Looks up and adds the rows of the three tables: `[tokens, width]`.
+    ///
+    /// # Panics
+    /// When an index lies outside of its table, or the three lists differ in length.
+    pub fn embedding(&mut self, tables: EmbeddingTables, ids: &[u32], positions: &[u32], types: &[u32]) -> Value {
+        assert!(ids.len() == positions.len() && ids.len() == types.len(), "one position and one type a token");
+        let width = self.parameters.get(tables.word).shape[1];
+        let mut y = self.take(ids.len(), width);
+        let [word, position, token_type] =
+            [tables.word, tables.position, tables.token_type].map(|table| self.parameter(table));
+        y.values_mut().par_chunks_mut(ROW_BLOCK * width).enumerate().for_each(|(index, block)| {
+            vectorized(|| {
+                for (i, y) in block.chunks_exact_mut(width).enumerate() {
+                    let token = index * ROW_BLOCK + i;
+                    let word = row(word, ids[token], width);
+                    let position = row(position, positions[token], width);
+                    let token_type = row(token_type, types[token], width);
+                    for (((y, &a), &b), &c) in y.iter_mut().zip(word).zip(token_type).zip(position) {
+                        *y = a + b + c;
+                    }
+                }
+            });
+        });
+        if !self.records(&[], &[tables.word, tables.position, tables.token_type]) {
+            return self.constant(y);
+        }
+        let lookups = [(tables.word, ids), (tables.position, positions), (tables.token_type, types)];
+        self.record(y, Embedded { lookups: lookups.map(|(table, indices)| (table, indices.to_vec())) })
+    }
+}
+
+fn row(table: &[f32], index: u32, width: usize) -> &[f32] {
+    &table[index as usize * width..(index as usize + 1) * width]
+}
+
+struct Embedded {
+    lookups: [(ParameterId, Vec<u32>); 3],
+}
+
+impl Operation for Embedded {
+    fn backward(self: Box<Self>, dy: Tensor, context: &mut Backward<'_>) {
+        for (table, indices) in self.lookups {
+            scatter(context.gradients.entry_mut(table), &indices, &dy);
+        }
+    }
+}
+
+/// Adds each row of `dy` to the row of the gradient that its index names, in the order of the tokens.
+fn scatter(gradient: &mut Gradient, indices: &[u32], dy: &Tensor) {
+    let width = dy.columns();
+    let values = match gradient {
+        Gradient::None => return,
+        Gradient::Dense { values, written } => {
+            if !std::mem::replace(written, true) {
+                values.fill(0.0);
+            }
+            values
+        }
+        Gradient::Rows { values, touched, is_touched, .. } => {
+            for &index in indices {
+                if !std::mem::replace(&mut is_touched[index as usize], true) {
+                    touched.push(index);
+                    values[index as usize * width..(index as usize + 1) * width].fill(0.0);
+                }
+            }
+            values
+        }
+    };
+    vectorized(|| {
+        for (&index, dy) in indices.iter().zip(dy.values().chunks_exact(width)) {
+            let row = &mut values[index as usize * width..(index as usize + 1) * width];
+            row.iter_mut().zip(dy).for_each(|(total, &dy)| *total += dy);
+        }
+    });
+}
+
+#[cfg(test)]
+pub(super) mod reference {
+    /// Adds the rows of several tables, each with its indices.
+    pub(crate) fn embedding(tables: &[(&[f64], &[u32])], width: usize) -> Vec<f64> {
+        let mut y = vec![0.0; tables[0].1.len() * width];
+        for (table, indices) in tables {
+            for (token, &index) in indices.iter().enumerate() {
+                for column in 0..width {
+                    y[token * width + column] += table[index as usize * width + column];
+                }
+            }
+        }
+        y
+    }
+}

@@ -1,0 +1,20 @@
+//! The closed set of fused differentiable operations. Each file holds one: forward, backward, and a readable reference
+//! in double precision that its test compares with.
+
+mod activation;
+mod attention;
+mod cross_entropy;
+mod dropout;
+mod embedding;
+mod layer_norm;
+mod linear;
+mod pooling;
+
+#[cfg(test)]
+mod conformance;
+
+pub use activation::Activation;
+pub use attention::Attention;
+pub use cross_entropy::CrossEntropy;
+pub use embedding::EmbeddingTables;
+pub use layer_norm::LayerNorm;
