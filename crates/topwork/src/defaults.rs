@@ -1,0 +1,141 @@
+//! Every default, one function each, with the reason that the plan shows. No other place has a default.
+
+use topwork_metrics::Metric;
+
+use crate::facts::Facts;
+use crate::plan::{Origin, Resolved};
+use crate::schedule::Schedule;
+use crate::value::{ClassWeights, HeadInit};
+
+/// Few rows: below this, training takes more epochs, smaller batches and a higher learning rate.
+const FEW_ROWS: usize = 2_000;
+/// Fewer held-out rows than this tell epochs apart mostly by chance: at 200 rows, the standard error of an accuracy of
+/// 85 % is 2.5 points.
+const ENOUGH_TO_CHOOSE: usize = 200;
+/// Longer texts are cut unless most rows are longer.
+const USUAL_LENGTH: usize = 256;
+
+/// A default that no fact changes.
+pub(crate) fn fixed<T>(value: T, reason: &str) -> Resolved<T> {
+    Resolved { value, origin: Origin::Default, reason: reason.to_string() }
+}
+
+fn because<T>(value: T, reason: String) -> Resolved<T> {
+    Resolved { value, origin: Origin::Default, reason }
+}
+
+fn from_config<T>(value: T, key: &str) -> Resolved<T> {
+    Resolved { value, origin: Origin::ModelConfig, reason: format!("{key} in config.json") }
+}
+
+/// Batches have no padding, so a limit above the longest row costs nothing and spares longer rows later.
+pub(crate) fn max_seq_length(facts: &Facts) -> Resolved<usize> {
+    let limit = facts.model.longest();
+    let longest = facts.tokens.longest;
+    if longest <= USUAL_LENGTH.min(limit) {
+        return because(USUAL_LENGTH.min(limit), format!("no row is cut: the longest has {longest} tokens"));
+    }
+    let most = facts.tokens.p95.max(USUAL_LENGTH).next_multiple_of(8);
+    if most >= limit {
+        return because(limit, format!("the model's limit: the longest row has {longest} tokens"));
+    }
+    because(most, format!("95 % of the rows have at most {} tokens, the longest {longest}", facts.tokens.p95))
+}
+
+/// A tenth, when there is no file.
+pub(crate) fn validation_fraction(has_validation_file: bool) -> Resolved<f64> {
+    if has_validation_file { fixed(0.0, "validation_file is given") } else { fixed(0.1, "no validation_file") }
+}
+
+/// About 6,000 rows are seen in all, at least three and at most twenty times.
+pub(crate) fn num_train_epochs(facts: &Facts) -> Resolved<usize> {
+    let epochs = (6_000.0 / facts.rows.max(1) as f64).round().clamp(3.0, 20.0) as usize;
+    because(epochs, format!("{} rows: about 6,000 rows seen, 3 to 20 times", facts.rows))
+}
+
+/// Few rows make few steps; smaller batches make more of them.
+pub(crate) fn batch_size(facts: &Facts) -> Resolved<usize> {
+    if facts.rows < FEW_ROWS {
+        return because(16, format!("{} rows, fewer than {FEW_ROWS}: smaller batches make more steps", facts.rows));
+    }
+    because(32, format!("{} rows, at least {FEW_ROWS}", facts.rows))
+}
+
+/// The rate at which BERT was fine-tuned, doubled where there are few steps to move in.
+pub(crate) fn learning_rate(facts: &Facts) -> Resolved<f64> {
+    if facts.rows < 5_000 {
+        return because(1e-4, format!("{} rows, fewer than 5000: few steps to move in", facts.rows));
+    }
+    because(5e-5, format!("{} rows, at least 5000", facts.rows))
+}
+
+pub(crate) fn lr_scheduler_type() -> Resolved<Schedule> {
+    fixed(Schedule::Linear, "as BERT was fine-tuned")
+}
+
+pub(crate) fn warmup_ratio() -> Resolved<f64> {
+    fixed(0.1, "AdamW's moments are noisy in the first steps")
+}
+
+pub(crate) fn weight_decay() -> Resolved<f64> {
+    fixed(0.01, "as BERT was fine-tuned")
+}
+
+/// Lower layers hold what is general and need to move less.
+pub(crate) fn layer_decay() -> Resolved<f64> {
+    fixed(0.9, "lower layers hold what is general and move less")
+}
+
+/// Starting from a random head distorts the pretrained features (Kumar et al., 2022).
+pub(crate) fn head_init() -> Resolved<HeadInit> {
+    fixed(HeadInit::LinearProbe, "a fitted head disturbs the pretrained features less than a random one")
+}
+
+pub(crate) fn hidden_dropout_prob(facts: &Facts) -> Resolved<f32> {
+    from_config(facts.model.hidden_dropout_prob, "hidden_dropout_prob")
+}
+
+pub(crate) fn attention_probs_dropout_prob(facts: &Facts) -> Resolved<f32> {
+    from_config(facts.model.attention_probs_dropout_prob, "attention_probs_dropout_prob")
+}
+
+/// The body's dropout unless the configuration has one for the classifier, as in `transformers`.
+pub(crate) fn classifier_dropout(facts: &Facts, hidden_dropout: f32) -> Resolved<f32> {
+    match facts.model.classifier_dropout {
+        Some(dropout) => from_config(dropout, "classifier_dropout"),
+        None => fixed(hidden_dropout, "as hidden_dropout_prob"),
+    }
+}
+
+pub(crate) fn class_weights() -> Resolved<ClassWeights> {
+    fixed(ClassWeights::None, "every row counts the same")
+}
+
+/// Accuracy looks away from small classes.
+pub(crate) fn metric_for_best_model(facts: &Facts) -> Resolved<Metric> {
+    let largest = facts.class_counts.iter().max().copied().unwrap_or(0);
+    let smallest = facts.class_counts.iter().min().copied().unwrap_or(0);
+    if largest <= 2 * smallest {
+        return fixed(Metric::Accuracy, "no class has more than twice the rows of another");
+    }
+    because(
+        Metric::MacroF1,
+        format!("the classes have {smallest} to {largest} rows: accuracy would overlook the small"),
+    )
+}
+
+/// Choosing between epochs needs enough rows to tell them apart.
+pub(crate) fn load_best_model_at_end(validation_rows: usize, patience: Option<usize>) -> Resolved<bool> {
+    if patience.is_some() && validation_rows > 0 {
+        return fixed(true, "early_stopping_patience is given");
+    }
+    if validation_rows < ENOUGH_TO_CHOOSE {
+        let reason = format!("{validation_rows} validation rows are too few to choose between epochs");
+        return because(false, reason);
+    }
+    because(true, format!("{validation_rows} validation rows can tell epochs apart"))
+}
+
+pub(crate) fn threads(facts: &Facts) -> Resolved<usize> {
+    fixed(facts.cores.max(1), "every core; the result is the same for any number")
+}

@@ -1,0 +1,265 @@
+//! From recipe to plan: a pure function of what was said and of facts about the data and the model.
+//!
+//! The only place that decides values. What was said is checked against its range; what was not said gets its default
+//! from [`crate::defaults`].
+
+use std::collections::BTreeSet;
+
+use crate::defaults::{self, fixed};
+use crate::facts::{Facts, VERSION};
+use crate::fields::Field;
+use crate::plan::{Origin, Plan, Resolved};
+use crate::plan_error::PlanError;
+use crate::recipe::{Place, Recipe, Said};
+use crate::value::{ClassWeights, RecipeValue};
+
+/// The longest patience, step count and so on: beyond any use, and safe to multiply.
+const MOST: usize = 1_000_000_000;
+
+/// What a run with this recipe will do.
+///
+/// # Errors
+/// When something without a default was not said, a value is out of range, two things contradict each other, or a
+/// fact that the recipe pins has changed.
+pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
+    check_contradictions(recipe, facts)?;
+    let version_warning = check_pins(recipe, facts)?;
+    let layers = facts.model.num_hidden_layers;
+    let longest = facts.model.max_position_embeddings;
+    let positions = format!("2 to {longest} tokens, the positions of the model");
+    let has_validation_file = recipe.validation_file.is_some();
+
+    let hidden_dropout =
+        dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?.or(|| defaults::hidden_dropout_prob(facts));
+    let validation_fraction = said(&recipe.validation_fraction, "validation_fraction")
+        .within("a number from 0 to below 1", |fraction| (0.0..1.0).contains(fraction))?
+        .or(|| defaults::validation_fraction(has_validation_file));
+    let validation_rows = facts.validation_rows(validation_fraction.value);
+    let patience =
+        count(&recipe.early_stopping_patience, "early_stopping_patience")?.or_absent("training runs to its last step");
+    let batch_size =
+        count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?.or(|| defaults::batch_size(facts));
+
+    let mut plan = Plan {
+        model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path").required()?,
+        freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
+            .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?
+            .or(|| fixed(0, "everything is trained")),
+        head_init: said(&recipe.head_init, "head_init").or(defaults::head_init),
+        attention_probs_dropout_prob: dropout(&recipe.attention_probs_dropout_prob, "attention_probs_dropout_prob")?
+            .or(|| defaults::attention_probs_dropout_prob(facts)),
+        classifier_dropout: dropout(&recipe.classifier_dropout, "classifier_dropout")?
+            .or(|| defaults::classifier_dropout(facts, hidden_dropout.value)),
+        hidden_dropout_prob: hidden_dropout,
+
+        train_file: said(&recipe.train_file, "train_file").required()?,
+        validation_file: said(&recipe.validation_file, "validation_file").or_absent("rows are held out"),
+        test_file: said(&recipe.test_file, "test_file").or_absent("nothing is scored at the end"),
+        text_column: said(&recipe.text_column, "text_column").or_absent("found by its usual name"),
+        text_pair_column: said(&recipe.text_pair_column, "text_pair_column").or_absent("found by its usual name"),
+        label_column: said(&recipe.label_column, "label_column").or_absent("found by its usual name"),
+        max_seq_length: said(&recipe.max_seq_length, "max_seq_length")
+            .within(&positions, |length| (2..=longest).contains(length))?
+            .or(|| defaults::max_seq_length(facts)),
+        validation_fraction,
+        output_dir: said(&recipe.output_dir, "output_dir").or_absent(""),
+
+        num_train_epochs: count(&recipe.num_train_epochs, "num_train_epochs")?.or(|| defaults::num_train_epochs(facts)),
+        max_steps: count(&recipe.max_steps, "max_steps")?.or_absent("num_train_epochs decides"),
+        per_device_eval_batch_size: count(&recipe.per_device_eval_batch_size, "per_device_eval_batch_size")?
+            .or(|| fixed(batch_size.value.max(32), "scores do not depend on it")),
+        per_device_train_batch_size: batch_size,
+        gradient_accumulation_steps: count(&recipe.gradient_accumulation_steps, "gradient_accumulation_steps")?
+            .or(|| fixed(1, "one pass makes one step")),
+        learning_rate: said(&recipe.learning_rate, "learning_rate")
+            .within("a number above 0 and below 1", |rate| *rate > 0.0 && *rate < 1.0)?
+            .or(|| defaults::learning_rate(facts)),
+        head_learning_rate_scale: said(&recipe.head_learning_rate_scale, "head_learning_rate_scale")
+            .within("a number above 0 and up to 10000", |scale| *scale > 0.0 && *scale <= 1e4)?
+            .or(|| fixed(1.0, "the head learns at learning_rate")),
+        layer_decay: said(&recipe.layer_decay, "layer_decay")
+            .within("a number above 0 and up to 1", |decay| *decay > 0.0 && *decay <= 1.0)?
+            .or(defaults::layer_decay),
+        lr_scheduler_type: said(&recipe.lr_scheduler_type, "lr_scheduler_type").or(defaults::lr_scheduler_type),
+        warmup_ratio: said(&recipe.warmup_ratio, "warmup_ratio")
+            .within("a number from 0 to 1", |ratio| (0.0..=1.0).contains(ratio))?
+            .or(defaults::warmup_ratio),
+        weight_decay: said(&recipe.weight_decay, "weight_decay")
+            .within("a number from 0 to 10", |decay| (0.0..=10.0).contains(decay))?
+            .or(defaults::weight_decay),
+        adam_beta1: moment(&recipe.adam_beta1, "adam_beta1")?.or(|| fixed(0.9, "AdamW's own")),
+        adam_beta2: moment(&recipe.adam_beta2, "adam_beta2")?.or(|| fixed(0.999, "AdamW's own")),
+        adam_epsilon: said(&recipe.adam_epsilon, "adam_epsilon")
+            .within("a number above 0 and below 1", |epsilon| *epsilon > 0.0 && *epsilon < 1.0)?
+            .or(|| fixed(1e-8, "AdamW's own")),
+        max_grad_norm: said(&recipe.max_grad_norm, "max_grad_norm")
+            .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
+            .or(|| fixed(1.0, "as BERT was fine-tuned")),
+        label_smoothing_factor: dropout(&recipe.label_smoothing_factor, "label_smoothing_factor")?
+            .or(|| fixed(0.0, "targets are taken as they are")),
+        class_weights: said(&recipe.class_weights, "class_weights")
+            .within(&weights_expected(facts), |weights| weights_fit(weights, facts))?
+            .or(defaults::class_weights),
+        metric_for_best_model: said(&recipe.metric_for_best_model, "metric_for_best_model")
+            .or(|| defaults::metric_for_best_model(facts)),
+        load_best_model_at_end: said(&recipe.load_best_model_at_end, "load_best_model_at_end")
+            .or(|| defaults::load_best_model_at_end(validation_rows, patience.value)),
+        early_stopping_patience: patience,
+        seed: said(&recipe.seed, "seed").or(|| fixed(42, "any number names a run")),
+        threads: said(&recipe.threads, "threads")
+            .within("1 to 1024", |threads| (1..=1024).contains(threads))?
+            .or(|| defaults::threads(facts)),
+        facts: facts.clone(),
+        warnings: version_warning.into_iter().collect(),
+    };
+    plan.warn();
+    Ok(plan)
+}
+
+impl Plan {
+    /// Notes what the user should know before the run.
+    fn warn(&mut self) {
+        let (longest, most) = (self.facts.tokens.longest, self.max_seq_length.value);
+        if longest > most {
+            self.warnings.push(format!("texts are cut after {most} tokens: the longest training row has {longest}"));
+        }
+    }
+}
+
+/// What was said about an option, on its way to a plan.
+struct Choice<'a, T> {
+    said: Option<&'a Said<T>>,
+    key: &'static str,
+}
+
+fn said<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Choice<'a, T> {
+    Choice { said: said.as_ref(), key }
+}
+
+/// A number of things, at least one.
+fn count<'a>(value: &'a Option<Said<usize>>, key: &'static str) -> Result<Choice<'a, usize>, PlanError> {
+    said(value, key).within("a whole number from 1 to 1000000000", |count| (1..=MOST).contains(count))
+}
+
+/// A probability that leaves something.
+fn dropout<'a>(value: &'a Option<Said<f32>>, key: &'static str) -> Result<Choice<'a, f32>, PlanError> {
+    said(value, key).within("a number from 0 to below 1", |part| (0.0..1.0).contains(part))
+}
+
+/// AdamW's decay of a moment.
+fn moment<'a>(value: &'a Option<Said<f32>>, key: &'static str) -> Result<Choice<'a, f32>, PlanError> {
+    said(value, key).within("a number from 0 to below 1", |beta| (0.0..1.0).contains(beta))
+}
+
+impl<T: RecipeValue + Clone> Choice<'_, T> {
+    fn within(self, expected: &str, holds: impl Fn(&T) -> bool) -> Result<Self, PlanError> {
+        match self.said {
+            Some(said) if !holds(&said.value) => Err(PlanError::Invalid {
+                place: place(&said.place, self.key),
+                expected: expected.to_string(),
+                found: said.value.to_toml(),
+            }),
+            _ => Ok(self),
+        }
+    }
+
+    fn or(self, default: impl FnOnce() -> Resolved<T>) -> Resolved<T> {
+        self.said.map_or_else(default, resolved)
+    }
+
+    fn or_absent(self, reason: &str) -> Resolved<Option<T>> {
+        match self.said {
+            Some(said) => {
+                let Resolved { value, origin, reason } = resolved(said);
+                Resolved { value: Some(value), origin, reason }
+            }
+            None => fixed(None, reason),
+        }
+    }
+
+    fn required(self) -> Result<Resolved<T>, PlanError> {
+        self.said.map(resolved).ok_or(PlanError::Missing { key: self.key })
+    }
+}
+
+fn resolved<T: Clone>(said: &Said<T>) -> Resolved<T> {
+    let origin = match said.place {
+        Place::Flag { .. } => Origin::Flag,
+        Place::Recipe { .. } => Origin::Recipe,
+    };
+    Resolved { value: said.value.clone(), origin, reason: said.place.to_string() }
+}
+
+/// The flag, or the file, the line and the key.
+fn place(place: &Place, key: &str) -> String {
+    Field::find(key).map_or_else(|| place.to_string(), |field| field.at(place))
+}
+
+fn weights_expected(facts: &Facts) -> String {
+    format!("none, balanced, or a weight above 0 for each of the labels {}", facts.labels.join(", "))
+}
+
+/// Weights by label name every label once: a forgotten or misspelt one would silently count 1.
+fn weights_fit(weights: &ClassWeights, facts: &Facts) -> bool {
+    let ClassWeights::PerLabel(weights) = weights else { return true };
+    let named: BTreeSet<&String> = weights.keys().collect();
+    named == facts.labels.iter().collect() && weights.values().all(|weight| *weight > 0.0 && weight.is_finite())
+}
+
+fn check_contradictions(recipe: &Recipe, facts: &Facts) -> Result<(), PlanError> {
+    let fraction = recipe.validation_fraction.as_ref();
+    if let (Some(file), Some(fraction)) = (&recipe.validation_file, fraction)
+        && fraction.value != 0.0
+    {
+        return Err(PlanError::Contradiction {
+            first: place(&file.place, "validation_file"),
+            second: place(&fraction.place, "validation_fraction"),
+            reason: "expected one of them, found both".into(),
+            hint: "--validation-fraction 0 with a file".into(),
+        });
+    }
+    let has_validation = recipe.validation_file.is_some() || fraction.is_none_or(|fraction| fraction.value != 0.0);
+    let load_best = recipe.load_best_model_at_end.as_ref().filter(|said| said.value);
+    let needs = [
+        (load_best.map(|said| &said.place), "load_best_model_at_end"),
+        (recipe.early_stopping_patience.as_ref().map(|said| &said.place), "early_stopping_patience"),
+    ];
+    for (needing, key) in needs {
+        if let (false, Some(needing), Some(fraction)) = (has_validation, needing, fraction) {
+            return Err(PlanError::Contradiction {
+                first: place(needing, key),
+                second: place(&fraction.place, "validation_fraction"),
+                reason: "expected validation rows to compare epochs by, found none".into(),
+                hint: "--validation FILE, or --validation-fraction 0.1".into(),
+            });
+        }
+    }
+    debug_assert_eq!(facts.labels.len(), facts.class_counts.len());
+    Ok(())
+}
+
+/// Compares what the recipe pins with what is there; gives a warning when another version made the plan.
+fn check_pins(recipe: &Recipe, facts: &Facts) -> Result<Option<String>, PlanError> {
+    let mut warning = None;
+    let found = facts.pins();
+    for (name, pinned) in &recipe.pins.values {
+        let found = found.iter().find(|(fact, _)| fact == name).map_or("nothing", |(_, text)| text);
+        if found == pinned.value {
+            continue;
+        }
+        if name == "topwork_version" {
+            warning = Some(format!(
+                "{}: this plan was made by topwork {}: version {VERSION} may not repeat it to the bit",
+                pinned.place, pinned.value
+            ));
+        } else if name.ends_with("_sha256") {
+            return Err(PlanError::FactChanged {
+                place: pinned.place.clone(),
+                fact: name.clone(),
+                expected: pinned.value.clone(),
+                found: found.to_string(),
+            });
+        }
+    }
+    Ok(warning)
+}
