@@ -1,2 +1,66 @@
-//! The `topwork` command.
-fn main() {}
+//! The `topwork` command: arguments in, tables and JSON out. All work is done by the libraries.
+
+mod arguments;
+mod commands;
+mod progress;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::ArgMatches;
+use tracing_subscriber::EnvFilter;
+
+/// Ended by Ctrl-C, as a shell reports it.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let matches = arguments::command().get_matches();
+    let filter = EnvFilter::try_from_env("TOPWORK_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    match run(&matches, started) {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How a command that did not fail ended.
+enum Ended {
+    Done,
+    Interrupted,
+}
+
+fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ended> {
+    match matches.subcommand() {
+        Some(("tune", matches)) => commands::tune::run(matches, started),
+        Some(("plan", matches)) => commands::plan::run(matches),
+        Some(("predict", matches)) => commands::predict::run(matches),
+        Some(("evaluate", matches)) => commands::evaluate::run(matches),
+        _ => Ok(Ended::Done),
+    }
+}
+
+/// The error on one line, and what to do about it on the next.
+#[expect(clippy::print_stderr, reason = "this is where errors are shown")]
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+    let hint = match error.downcast_ref::<topwork::error::Error>() {
+        Some(error) => error.hint(),
+        None => error.downcast_ref::<topwork_data::DataError>().and_then(topwork_data::DataError::hint),
+    };
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
+}
+
+/// Whoever read the output has had enough: `topwork predict … | head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let of_io = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(of_io))
+}

@@ -1,1 +1,30 @@
 //! Files to rows to splits to tokens to batches.
+//!
+//! [`Dataset::read`] turns a CSV, TSV, JSON or plain text file into [`Example`]s, [`LabelSet`] numbers their classes,
+//! [`hold_out`] parts them, [`TokenizedTexts`] holds their tokens without padding, [`epoch_order`] says in which order
+//! an epoch visits them and [`PackedBatch`] gathers the tokens of one step. Everything is a pure function of the file
+//! and the seed. This crate neither prints nor writes a file, and knows nothing of models.
+
+mod batch;
+mod columns;
+mod dataset;
+mod error;
+mod format;
+mod hold_out;
+mod json;
+mod labels;
+mod nearest;
+mod order;
+mod random;
+mod table;
+mod tokenized;
+
+pub use batch::PackedBatch;
+pub use columns::{ColumnNames, Columns, Role};
+pub use dataset::{Dataset, Example, Labels};
+pub use error::DataError;
+pub use format::Format;
+pub use hold_out::{HoldOut, hold_out};
+pub use labels::{LabelSet, label_variants};
+pub use order::epoch_order;
+pub use tokenized::TokenizedTexts;

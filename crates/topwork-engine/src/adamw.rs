@@ -60,6 +60,26 @@ struct TableRows {
     pending_decay: f64,
 }
 
+/// What an optimizer has to remember between two steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdamWState {
+    /// Steps taken.
+    pub steps: i32,
+    /// For each parameter in order; none for a frozen one.
+    pub moments: Vec<Option<MomentsState>>,
+}
+
+/// The moments of one parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MomentsState {
+    /// The first moment, as many values as the parameter has.
+    pub first: Vec<f32>,
+    /// The second moment.
+    pub second: Vec<f32>,
+    /// For a table: the rows that have had a gradient, and the decay that the others are owed.
+    pub table: Option<(Vec<u32>, f64)>,
+}
+
 /// The factors of one step for one parameter.
 #[derive(Clone, Copy)]
 struct Step {
@@ -88,6 +108,51 @@ impl AdamW {
             Some(Moments { first: Buffer::zeros(len), second: Buffer::zeros(len), rows })
         });
         Self { options, steps: 0, moments: moments.collect() }
+    }
+
+    /// A copy of the state, from which another optimizer of the same parameters can go on.
+    pub fn state(&self) -> AdamWState {
+        let moments = self.moments.iter().map(|moments| {
+            let Moments { first, second, rows } = moments.as_ref()?;
+            let table = rows.as_ref().map(|rows| (rows.active.clone(), rows.pending_decay));
+            Some(MomentsState { first: first.to_vec(), second: second.to_vec(), table })
+        });
+        AdamWState { steps: self.steps, moments: moments.collect() }
+    }
+
+    /// Takes the place of another optimizer of the same parameters; says whether `state` is of such a one. If not,
+    /// nothing changes.
+    #[must_use]
+    pub fn restore(&mut self, state: &AdamWState) -> bool {
+        let fits = |(own, stored): (&Option<Moments>, &Option<MomentsState>)| match (own, stored) {
+            (None, None) => true,
+            (Some(own), Some(stored)) => {
+                let len = own.first.len();
+                let tables_fit = match (&own.rows, &stored.table) {
+                    (None, None) => true,
+                    (Some(rows), Some((active, _))) => active.iter().all(|&row| (row as usize) < rows.is_active.len()),
+                    _ => false,
+                };
+                stored.first.len() == len && stored.second.len() == len && tables_fit
+            }
+            _ => false,
+        };
+        if self.moments.len() != state.moments.len() || !self.moments.iter().zip(&state.moments).all(fits) {
+            return false;
+        }
+        self.steps = state.steps;
+        for (own, stored) in self.moments.iter_mut().zip(&state.moments) {
+            let (Some(own), Some(stored)) = (own, stored) else { continue };
+            own.first.copy_from_slice(&stored.first);
+            own.second.copy_from_slice(&stored.second);
+            if let (Some(rows), Some((active, pending_decay))) = (&mut own.rows, &stored.table) {
+                rows.is_active.fill(false);
+                active.iter().for_each(|&row| rows.is_active[row as usize] = true);
+                rows.active.clone_from(active);
+                rows.pending_decay = *pending_decay;
+            }
+        }
+        true
     }
 
     /// One step. Every gradient is multiplied with `gradient_scale` (the clipping factor) first.

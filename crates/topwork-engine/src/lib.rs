@@ -16,7 +16,7 @@ mod simd;
 mod tape;
 mod tensor;
 
-pub use adamw::{AdamW, AdamWOptions, Rates};
+pub use adamw::{AdamW, AdamWOptions, AdamWState, MomentsState, Rates};
 pub use buffer::{Buffer, Pool};
 pub use ops::{Activation, Attention, CrossEntropy, EmbeddingTables, LayerNorm};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};

@@ -6,6 +6,13 @@ use crate::buffer::Buffer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParameterId(usize);
 
+impl ParameterId {
+    /// How many parameters were added before it.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A named tensor that training may change.
 #[derive(Debug)]
 pub struct Parameter {

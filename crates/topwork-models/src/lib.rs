@@ -1,1 +1,28 @@
 //! Model families and Hugging Face directories: config, weights, tokenizer, hub.
+//!
+//! A model is a local directory, or a hub id that [`locate`] turns into one. [`ModelConfig::load`] reads its
+//! `config.json`, [`Checkpoint`] its weights, [`load_tokenizer`] its tokenizer; [`load_parameters`] joins the weights
+//! with the [`ParameterSpec`]s of the family, strictly: every key of the checkpoint is used or named by a rule, every
+//! parameter is found or declared new. [`write_safetensors`], [`save_config`] and [`save_tokenizer`] write a directory
+//! that `transformers` loads.
+//!
+//! The crate never trains, never prints, and reads no pickle: a pickle runs code when it is opened.
+
+mod config;
+mod error;
+mod families;
+mod files;
+mod hub;
+mod load;
+mod tokenizer;
+mod weights;
+
+pub use config::{FamilyConfig, ModelConfig, save_config};
+pub use error::{KeyMismatch, ModelError, WrongShape};
+pub use families::bert::{self, BertConfig};
+pub use families::{Block, FAMILIES, FamilyDescription, KeyRule, ParameterKind, ParameterSpec};
+pub use files::write_atomically;
+pub use hub::{HubSettings, is_hub_id, locate};
+pub use load::{HeadRule, LoadOptions, LoadReport, LoadedParameters, load_parameters};
+pub use tokenizer::{check_tokenizer, load_tokenizer, max_length, save_tokenizer};
+pub use weights::{Checkpoint, TensorView, write_safetensors};

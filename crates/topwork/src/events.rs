@@ -195,6 +195,17 @@ impl JsonlObserver<BufWriter<File>> {
     }
 }
 
+impl JsonlObserver<BufWriter<File>> {
+    /// Writes after what the file holds.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn append(path: &Path) -> Result<Self, Error> {
+        let file = File::options().append(true).create(true).open(path).map_err(|source| Error::write(path, source))?;
+        Ok(Self::new(BufWriter::new(file), path))
+    }
+}
+
 impl<W: Write> JsonlObserver<W> {
     /// Writes to `writer`; `path` is for errors.
     pub fn new(writer: W, path: &Path) -> Self {

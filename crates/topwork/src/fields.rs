@@ -212,7 +212,7 @@ fields! {
     Training {
         /// How often the training rows are gone through.
         num_train_epochs: usize => usize, ["epochs"];
-        /// Stop after so many optimizer steps.
+        /// Optimizer steps of the whole run, in place of num_train_epochs.
         max_steps: usize => Option<usize>, [];
         /// Rows of one forward and backward pass.
         per_device_train_batch_size: usize => usize, ["batch_size", "train_batch_size"];

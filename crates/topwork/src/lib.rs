@@ -1,14 +1,30 @@
 //! Transfer learning: recipe to plan to fit, with proofs.
+//!
+//! A [`Recipe`](recipe::Recipe) is what the user said. [`Inputs::read`](inputs::Inputs::read) reads the files and the
+//! model, and [`resolve`](resolve::resolve) makes a [`Plan`](plan::Plan) of both: every value, with its origin and its
+//! reason. [`tune`](tune::tune) carries the plan out and leaves a model directory; [`Classifier`](classifier::Classifier)
+//! reads such a directory back. Nothing here prints: what happens is reported to an [`Observer`](events::Observer).
 
+pub mod batch;
+pub mod checkpoint;
+pub mod classifier;
 mod defaults;
 pub mod error;
 pub mod events;
 pub mod facts;
 pub mod fields;
+pub mod fit;
+pub mod inputs;
+mod model_card;
+pub mod output;
 pub mod plan;
 pub mod plan_error;
 pub mod policy;
+pub mod probe;
+pub mod proofs;
 pub mod recipe;
 pub mod resolve;
+pub mod results;
 pub mod schedule;
+pub mod tune;
 pub mod value;

@@ -1,0 +1,190 @@
+//! The command line. The options of `tune` and `plan` come from the one list in `topwork::fields`.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use topwork::error::Error;
+use topwork::fields::{FIELDS, Field, Table};
+use topwork::recipe::Recipe;
+use topwork_data::ColumnNames;
+
+/// The whole command line.
+pub(crate) fn command() -> Command {
+    Command::new("topwork")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Take a pretrained model and make it good at your task")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(110)
+        .subcommand(tune())
+        .subcommand(plan())
+        .subcommand(predict())
+        .subcommand(evaluate())
+}
+
+fn tune() -> Command {
+    let resume = Arg::new("resume")
+        .long("resume")
+        .alias("resume-from-checkpoint")
+        .value_name("DIR")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::DirPath)
+        .conflicts_with("recipe")
+        .help("Go on with the interrupted run whose output directory this is");
+    options(Command::new("tune"))
+        .about("Fine-tune a pretrained encoder on a labelled file")
+        .after_help(
+            "Example:\n  topwork tune train.csv --test test.csv --model sentence-transformers/all-MiniLM-L6-v2 --output out",
+        )
+        .arg(resume)
+        .arg(json("Print the results as JSON on standard output"))
+}
+
+fn plan() -> Command {
+    options(Command::new("plan"))
+        .about("Show what `tune` would do, and where each value comes from; runs nothing")
+        .after_help("Example:\n  topwork plan train.csv --model DIR --freeze-layers 3")
+        .arg(json("Print the plan as JSON on standard output"))
+}
+
+fn predict() -> Command {
+    columns(Command::new("predict"))
+        .about("Label the texts of a file, or of standard input, with a fine-tuned model")
+        .after_help("Examples:\n  topwork predict out new.csv\n  echo 'How far is the moon?' | topwork predict out")
+        .arg(model())
+        .arg(
+            file("FILE")
+                .required(false)
+                .help("CSV, TSV, JSON lines, or plain lines; without it, one text a line is read from standard input"),
+        )
+        .arg(batch_size())
+        .arg(json("Print one JSON object a row, with the probability of every label"))
+}
+
+fn evaluate() -> Command {
+    columns(Command::new("evaluate"))
+        .about("Score a fine-tuned model on a labelled file")
+        .after_help("Example:\n  topwork evaluate out test.csv")
+        .arg(model())
+        .arg(file("FILE").help("CSV, TSV or JSON lines with labels"))
+        .arg(label_column())
+        .arg(batch_size())
+        .arg(json("Print the scores as JSON on standard output"))
+}
+
+/// The positional training file, `--recipe`, and every option of the list.
+fn options(command: Command) -> Command {
+    let train = file("TRAIN").required(false).help("The labelled file to learn from: CSV, TSV or JSON lines");
+    let recipe = Arg::new("recipe")
+        .long("recipe")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help("A TOML file with options, such as the plan.toml of an earlier run; flags go before it");
+    FIELDS.iter().fold(command.arg(train).arg(recipe), |command, field| command.arg(option(field)))
+}
+
+fn option(field: &'static Field) -> Arg {
+    let dashed = |name: &str| name.replace('_', "-");
+    let mut arg = Arg::new(field.key)
+        .long(dashed(field.key))
+        .visible_aliases(field.aliases.iter().map(|alias| dashed(alias)))
+        .help(field.help.trim().to_string())
+        .help_heading(match field.table {
+            Table::Model => "Model",
+            Table::Data => "Data",
+            Table::Training => "Training",
+        })
+        .allow_hyphen_values(true)
+        .value_name(if field.choices.is_empty() { "VALUE".to_string() } else { field.choices.join("|") });
+    // Hugging Face's scripts spell options with underscores.
+    for name in field.aliases.iter().copied().chain([field.key]).filter(|name| name.contains('_')) {
+        arg = arg.alias(name);
+    }
+    if field.is_switch {
+        arg = arg.num_args(0..=1).default_missing_value("true").value_parser(PossibleValuesParser::new([
+            "true", "false", "True", "False",
+        ]));
+    }
+    arg
+}
+
+fn model() -> Arg {
+    Arg::new("MODEL").required(true).value_hint(ValueHint::DirPath).help("The output directory of `topwork tune`, or a hub id")
+}
+
+fn file(name: &'static str) -> Arg {
+    Arg::new(name).required(true).value_parser(value_parser!(PathBuf)).value_hint(ValueHint::FilePath)
+}
+
+fn batch_size() -> Arg {
+    Arg::new("batch-size")
+        .long("batch-size")
+        .value_name("ROWS")
+        .value_parser(value_parser!(u32).range(1..))
+        .default_value("32")
+        .help("Rows of one forward pass; the result does not depend on it")
+}
+
+fn json(help: &'static str) -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help(help)
+}
+
+fn columns(command: Command) -> Command {
+    command
+        .arg(column("text-column", "The column with the text"))
+        .arg(column("text-pair-column", "The column with the second text of a pair"))
+}
+
+fn label_column() -> Arg {
+    column("label-column", "The column with the label")
+}
+
+fn column(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("NAME").help(help)
+}
+
+/// The columns that the flags of `predict` and `evaluate` name.
+pub(crate) fn column_names(matches: &ArgMatches) -> ColumnNames {
+    let named = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
+    ColumnNames { text: named("text-column"), text_pair: named("text-pair-column"), label: named("label-column") }
+}
+
+/// What flags and recipe file say together; flags win.
+///
+/// # Errors
+/// When the file is no recipe, or a value is not of its option's type.
+pub(crate) fn recipe(matches: &ArgMatches) -> Result<Recipe, Error> {
+    let mut flags = Recipe::default();
+    if let Some(train) = matches.get_one::<PathBuf>("TRAIN") {
+        flags.say("train_file", &train.to_string_lossy(), "TRAIN")?;
+    }
+    for field in FIELDS {
+        if let Some(text) = matches.get_one::<String>(field.key) {
+            flags.say(field.key, text, &typed(field))?;
+        }
+    }
+    if let Some(directory) = matches.try_get_one::<PathBuf>("resume").ok().flatten() {
+        let recipe = Recipe::read(&directory.join(topwork::output::PLAN))?;
+        let mut here = Recipe::default();
+        here.say("output_dir", &directory.to_string_lossy(), "--resume")?;
+        return Ok(recipe.overridden_by(flags).overridden_by(here));
+    }
+    match matches.get_one::<PathBuf>("recipe") {
+        Some(path) => Ok(Recipe::read(path)?.overridden_by(flags)),
+        None => Ok(flags),
+    }
+}
+
+/// The name under which the user wrote an option.
+fn typed(field: &Field) -> String {
+    let written = |name: &str| {
+        let flag = format!("--{name}");
+        std::env::args().any(|arg| arg == flag || arg.strip_prefix(&flag).is_some_and(|rest| rest.starts_with('=')))
+    };
+    let names = [field.key].into_iter().chain(field.aliases.iter().copied());
+    let spellings = names.flat_map(|name| [name.replace('_', "-"), name.to_string()]);
+    let found = spellings.into_iter().find(|name| written(name));
+    found.map_or_else(|| field.flag(), |name| format!("--{name}"))
+}

@@ -1,0 +1,6 @@
+//! One file for each command.
+
+pub(crate) mod evaluate;
+pub(crate) mod plan;
+pub(crate) mod predict;
+pub(crate) mod tune;

@@ -1,0 +1,79 @@
+//! `topwork predict`
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use serde_json::{Map, Value, json};
+use topwork::classifier::Classifier;
+use topwork::error::Error;
+use topwork_data::{Dataset, Example, Labels};
+use topwork_metrics::{argmax, softmax};
+use topwork_models::{HubSettings, locate};
+
+use crate::Ended;
+use crate::arguments::column_names;
+
+pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
+    let dataset = read(matches)?;
+    let classifier = load(matches)?;
+    let texts = classifier.tokenize(&dataset.examples).map_err(Error::from)?;
+    let logits = classifier.logits(&texts, batch_size(matches));
+    let classes = classifier.labels.len();
+    let (predicted, probabilities) = (argmax(&logits, classes), softmax(&logits, classes));
+    let names = classifier.labels.names();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let rows = dataset.examples.iter().zip(&predicted).zip(probabilities.chunks_exact(classes));
+    if matches.get_flag("json") {
+        for ((example, &class), probabilities) in rows {
+            let scores: Map<String, Value> =
+                names.iter().cloned().zip(probabilities.iter().map(|p| json!(p))).collect();
+            let mut row = texts_of(example);
+            row.insert("label".into(), json!(names[class as usize]));
+            row.insert("score".into(), json!(probabilities[class as usize]));
+            row.insert("scores".into(), Value::Object(scores));
+            writeln!(out, "{}", Value::Object(row))?;
+        }
+    } else {
+        let mut table = csv::Writer::from_writer(&mut out);
+        let is_pair = dataset.is_pair();
+        table.write_record(if is_pair { &["text", "text_pair", "label", "score"][..] } else { &["text", "label", "score"] })?;
+        for ((example, &class), probabilities) in rows {
+            let score = format!("{:.4}", probabilities[class as usize]);
+            let pair = example.text_pair.as_deref().filter(|_| is_pair);
+            let texts = [Some(example.text.as_str()), pair].into_iter().flatten();
+            table.write_record(texts.chain([names[class as usize].as_str(), score.as_str()]))?;
+        }
+        table.flush()?;
+    }
+    out.flush()?;
+    Ok(Ended::Done)
+}
+
+/// The rows of the file, or of standard input.
+fn read(matches: &ArgMatches) -> Result<Dataset, Error> {
+    Ok(match matches.get_one::<PathBuf>("FILE").filter(|path| path.as_path() != Path::new("-")) {
+        Some(path) => Dataset::read(path, &column_names(matches), Labels::Optional)?,
+        None => Dataset::from_lines(std::io::stdin().lock(), "standard input")?,
+    })
+}
+
+/// The model that the command names.
+pub(crate) fn load(matches: &ArgMatches) -> Result<Classifier, Error> {
+    let model = matches.get_one::<String>("MODEL").map_or("", String::as_str);
+    Classifier::load(&locate(model, &HubSettings::from_env())?)
+}
+
+/// Rows of one forward pass.
+pub(crate) fn batch_size(matches: &ArgMatches) -> usize {
+    matches.get_one::<u32>("batch-size").map_or(32, |&rows| rows as usize)
+}
+
+fn texts_of(example: &Example) -> Map<String, Value> {
+    let mut row = Map::new();
+    row.insert("text".into(), json!(example.text));
+    if let Some(pair) = &example.text_pair {
+        row.insert("text_pair".into(), json!(pair));
+    }
+    row
+}

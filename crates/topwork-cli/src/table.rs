@@ -1,0 +1,86 @@
+//! Tables for people.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use topwork::inputs::Inputs;
+use topwork::results::{Results, SplitScores};
+
+/// What a run measured.
+pub(crate) fn results(output_dir: &Path, results: &Results) -> String {
+    let splits = [("train", Some(results.train)), ("validation", results.validation), ("test", results.test)];
+    let splits: Vec<_> = splits.into_iter().filter_map(|(name, scores)| Some((name, scores?))).collect();
+    let mut text = scores(&splits);
+    let _ = write!(
+        text,
+        "\n{} steps and {} tokens in {:.1} s, {:.1} s in all ({:.0} tokens/s",
+        results.steps,
+        results.tokens,
+        results.seconds.train,
+        results.seconds.total,
+        results.tokens_per_second,
+    );
+    if let Some(megabytes) = results.peak_rss_mb {
+        let _ = write!(text, ", {megabytes:.0} MB at most");
+    }
+    text.push_str(")\n");
+    if let Some(best) = &results.best {
+        let _ = writeln!(text, "kept: the weights of step {}, with the best validation {}", best.step, best.metric);
+    }
+    let proofs: Vec<String> = results.proofs.details().into_iter().map(|(_, detail)| detail).collect();
+    let _ = writeln!(text, "proved: {}", proofs.join("; "));
+    let _ = writeln!(text, "saved: {}", output_dir.display());
+    text
+}
+
+/// Scores of splits, one a line.
+pub(crate) fn scores(splits: &[(&str, SplitScores)]) -> String {
+    let mut text = format!("{:<12}{:>7}{:>9}{:>10}{:>10}{:>8}\n", "", "rows", "loss", "accuracy", "macro-F1", "MCC");
+    for (name, scores) in splits {
+        let SplitScores { rows, loss, accuracy, macro_f1, mcc } = scores;
+        let accuracy = format!("{:.1} %", 100.0 * accuracy);
+        let _ = writeln!(text, "{name:<12}{rows:>7}{loss:>9.4}{accuracy:>10}{macro_f1:>10.3}{mcc:>8.3}");
+    }
+    text
+}
+
+/// Precision and recall of each class, from a confusion matrix `[gold, predicted]`.
+pub(crate) fn by_class(names: &[String], confusion: &[u64]) -> String {
+    let classes = names.len();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(10, 40);
+    let mut text = format!("{:<width$}  {:>7}{:>11}{:>8}{:>8}\n", "class", "rows", "precision", "recall", "F1");
+    for (class, name) in names.iter().enumerate() {
+        let right = confusion[class * classes + class];
+        let gold: u64 = confusion[class * classes..(class + 1) * classes].iter().sum();
+        let predicted: u64 = (0..classes).map(|gold| confusion[gold * classes + class]).sum();
+        let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        let name: String = name.chars().take(width).collect();
+        let _ = writeln!(
+            text,
+            "{name:<width$}  {gold:>7}{:>11.3}{:>8.3}{:>8.3}",
+            share(right, predicted),
+            share(right, gold),
+            share(2 * right, gold + predicted),
+        );
+    }
+    text
+}
+
+/// What is done with each block of the model.
+pub(crate) fn policy(inputs: &Inputs) -> String {
+    let mut text = format!(
+        "{:<12}{:>8}{:>10}  {:<8}{:>14}{:>14}  why\n",
+        "# block", "tensors", "values", "", "learning rate", "weight decay"
+    );
+    for block in inputs.policy.by_block(&inputs.plan) {
+        let state = if block.trainable { "trained" } else { "frozen" };
+        let (name, values) = (format!("# {}", block.block), format!("{:.2} M", block.values as f64 / 1e6));
+        let _ = writeln!(
+            text,
+            "{name:<12}{:>8}{values:>10}  {state:<8}{:>14.2e}{:>14}  {}",
+            block.tensors, block.learning_rate, block.weight_decay, block.why
+        );
+    }
+    text.push_str("# biases and layer norms have no weight decay\n");
+    text
+}

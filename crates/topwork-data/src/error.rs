@@ -1,0 +1,333 @@
+//! What can be wrong with a data file, said so that it can be put right.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::columns::Role;
+use crate::nearest::nearest;
+
+/// An error in the data. The text is one line that names the file, the line and the column, what was expected and what
+/// was found; [`DataError::hint`] says what to do. A line is where the record starts, counted from 1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file does not exist.
+    #[error("{}: there is no such file", path.display())]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+        /// The file of the nearest name in the same directory.
+        nearest: Option<PathBuf>,
+    },
+    /// The path leads to a directory.
+    #[error("{}: expected a file, found a directory", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The file exists but cannot be read.
+    #[error("{}: cannot be read ({source})", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file holds no row.
+    #[error("{}: expected at least one row, found {}", path.display(), if *header { "only a header" } else { "an empty file" })]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// Whether there is a header.
+        header: bool,
+    },
+    /// A byte is not UTF-8.
+    #[error("{}: line {line}: expected UTF-8 text, found byte 0x{byte:02x} at offset {offset} of the file", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line of the byte.
+        line: usize,
+        /// The byte's offset in the file.
+        offset: usize,
+        /// The byte.
+        byte: u8,
+        /// The encoding that the file's first bytes announce.
+        announced: Option<&'static str>,
+    },
+    /// What the rows are cannot be told, or they cannot hold labels.
+    #[error("{}: line 1: expected a header with column names or a JSON object, found {found}", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// The beginning of the file, quoted.
+        found: String,
+    },
+    /// A column is not there.
+    #[error("{}: line 1: expected a column `{column}`, found {}", path.display(), listed(found))]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// What the column is for.
+        role: Role,
+        /// The name that was looked for.
+        column: String,
+        /// The columns there are.
+        found: Vec<String>,
+    },
+    /// Two columns have the name of one that is needed.
+    #[error("{}: line 1: expected one column `{column}`, found more than one", path.display())]
+    DuplicateColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
+    /// One column was named for two purposes.
+    #[error("{}: expected different columns for texts and label, found `{column}` named twice", path.display())]
+    ColumnUsedTwice {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
+    /// A row of a table has too many or too few fields.
+    #[error("{}: line {line}: expected {expected} fields as in the header, found {found}", path.display())]
+    RaggedRow {
+        /// The file.
+        path: PathBuf,
+        /// The line where the row starts.
+        line: usize,
+        /// Fields of the header.
+        expected: usize,
+        /// Fields of the row.
+        found: usize,
+        /// What separates fields.
+        delimiter: char,
+    },
+    /// A quoted field does not end, or ends in the middle of another row.
+    #[error("{}: line {line}: expected the quoted field that begins here to be closed by a quote before a `{delimiter}` or the end of a line, found {found}", path.display())]
+    BrokenQuote {
+        /// The file.
+        path: PathBuf,
+        /// The line where the field starts.
+        line: usize,
+        /// What separates fields.
+        delimiter: char,
+        /// What stands there instead.
+        found: &'static str,
+    },
+    /// A line or an item is not JSON.
+    #[error("{}: line {line}: expected a JSON object, found broken JSON at column {column} ({message})", path.display())]
+    BrokenJson {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The column in the line.
+        column: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// A line or an item is JSON, but not an object.
+    #[error("{}: line {line}: expected a JSON object, found {found}", path.display())]
+    NotAnObject {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// What it is instead.
+        found: &'static str,
+    },
+    /// A JSON object lacks a field.
+    #[error("{}: line {line}: expected a field `{column}`, found {}", path.display(), listed(found))]
+    MissingField {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The field's name.
+        column: String,
+        /// The fields there are.
+        found: Vec<String>,
+    },
+    /// A JSON field is not of the right type.
+    #[error("{}: line {line}: column `{column}`: expected {expected}, found {found}", path.display())]
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The field's name.
+        column: String,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A row has no label although it needs one.
+    #[error("{}: line {line}: column `{column}`: expected a label, found nothing", path.display())]
+    MissingLabel {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The label column.
+        column: String,
+    },
+    /// A label is not one of the model's.
+    #[error("{}: line {line}: column `{column}`: expected one of the {} training labels, found `{}`", path.display(), known.len(), shortened(found))]
+    UnknownLabel {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The label column.
+        column: String,
+        /// The label.
+        found: String,
+        /// The labels of the training data.
+        known: Vec<String>,
+    },
+    /// All rows have the same label.
+    #[error("{}: column `{column}`: expected at least two different labels, found only `{}`", path.display(), shortened(label))]
+    OneClass {
+        /// The file.
+        path: PathBuf,
+        /// The label column.
+        column: String,
+        /// The only label.
+        label: String,
+    },
+    /// A list of labels names one twice.
+    #[error("labels: expected different names, found `{label}` twice")]
+    DuplicateLabel {
+        /// The name.
+        label: String,
+    },
+    /// No text would fit between the special tokens.
+    #[error("maximum length: expected at least {least} tokens, found {max_length}")]
+    MaximumLengthTooSmall {
+        /// The length that was asked for.
+        max_length: usize,
+        /// The special tokens of a row and one token of each text.
+        least: usize,
+    },
+    /// The tokenizer failed on a text.
+    #[error("line {line}: the tokenizer could not encode the text ({message})")]
+    Tokenizer {
+        /// The line of the row.
+        line: usize,
+        /// What the tokenizer said.
+        message: String,
+    },
+    /// The tokenizer made no token of a row, not even a special one.
+    #[error("line {line}: expected at least one token, found none")]
+    NoTokens {
+        /// The line of the row.
+        line: usize,
+    },
+}
+
+impl DataError {
+    /// What to do about it, as one line; where it is a command or an option, it works when pasted.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            DataError::NotFound { nearest, .. } => Some(match nearest {
+                Some(near) => format!("did you mean {}", shell_word(&near.display().to_string())),
+                None => "a relative path starts at the current directory; see it with `pwd`".into(),
+            }),
+            DataError::Directory { path } => {
+                Some(format!("name one file in it; see them with `ls {}`", shell_word(&path.display().to_string())))
+            }
+            DataError::Unreadable { path, .. } => {
+                Some(format!("see who may read it with `ls -l {}`", shell_word(&path.display().to_string())))
+            }
+            DataError::Empty { .. } => Some("the first line holds the column names, such as `text,label`".into()),
+            DataError::NotUtf8 { path, announced, .. } => {
+                let converted = path.with_extension(match path.extension() {
+                    Some(ending) => format!("utf8.{}", ending.display()),
+                    None => "utf8".into(),
+                });
+                let [from, to] = [path, &converted].map(|path| shell_word(&path.display().to_string()));
+                let encoding = announced.unwrap_or("WINDOWS-1252");
+                Some(format!("iconv -f {encoding} -t UTF-8 {from} > {to}"))
+            }
+            DataError::UnknownFormat { .. } => {
+                Some("give the file a first line such as `text,label`, or one JSON object a line".into())
+            }
+            DataError::MissingColumn { role, column, found, .. } => Some(column_hint(*role, column, found)),
+            DataError::DuplicateColumn { .. } => Some("rename or remove one of them in the first line".into()),
+            DataError::ColumnUsedTwice { .. } => {
+                Some("name them with --text-column, --text-pair-column and --label-column".into())
+            }
+            DataError::RaggedRow { delimiter, .. } => {
+                let delimiter = if *delimiter == '\t' { "a tab".into() } else { format!("`{delimiter}`") };
+                Some(format!("put a field that holds {delimiter} or a line break in double quotes"))
+            }
+            DataError::BrokenQuote { .. } => {
+                Some("write a quote inside a quoted field twice, as in \"she said \"\"no\"\"\"".into())
+            }
+            DataError::BrokenJson { .. } | DataError::NotAnObject { .. } => {
+                Some("write one whole object a line, such as {\"text\": \"…\", \"label\": \"…\"}".into())
+            }
+            DataError::MissingField { .. } | DataError::WrongType { .. } => {
+                Some("every row needs this field; an empty text is written \"\"".into())
+            }
+            DataError::MissingLabel { .. } => Some("write a label there, or remove the row".into()),
+            DataError::UnknownLabel { found, known, .. } => Some(label_hint(found, known)),
+            DataError::OneClass { .. } => Some("name another column with --label-column, or add rows".into()),
+            DataError::MaximumLengthTooSmall { least, .. } => Some(format!("--max-length {}", (*least).max(128))),
+            DataError::DuplicateLabel { .. } | DataError::Tokenizer { .. } | DataError::NoTokens { .. } => None,
+        }
+    }
+}
+
+fn column_hint(role: Role, wanted: &str, found: &[String]) -> String {
+    let usual_label = |name: &&String| !name.trim().to_lowercase().starts_with("label");
+    let near = nearest(wanted, found.iter().map(String::as_str));
+    let guess = near.or_else(|| match role {
+        Role::Text | Role::TextPair => found.iter().find(usual_label).map(String::as_str),
+        Role::Label => found.last().map(String::as_str),
+    });
+    let option = role.option();
+    match guess {
+        Some(name) => format!("{option} {} (columns found: {})", shell_word(name), found.join(", ")),
+        None => format!("{option} NAME"),
+    }
+}
+
+fn label_hint(found: &str, known: &[String]) -> String {
+    match nearest(found, known.iter().map(String::as_str)) {
+        Some(label) => format!("the nearest training label is `{label}`"),
+        None => format!("the training labels are {}", listed(known)),
+    }
+}
+
+/// `a`, `b` and 3 more.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{}`", shortened(name))).collect();
+    let rest = names.len().saturating_sub(SHOWN);
+    match (shown.len(), rest) {
+        (0, _) => "none".into(),
+        (_, 0) => shown.join(", "),
+        (_, rest) => format!("{} and {rest} more", shown.join(", ")),
+    }
+}
+
+/// At most forty characters, on one line.
+pub(crate) fn shortened(text: &str) -> String {
+    const SHOWN: usize = 40;
+    let mut short: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// `word` as a POSIX shell reads it back.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./,+=:@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}

@@ -1,0 +1,129 @@
+//! What kind of file it is, by content as well as by ending.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::columns::{ColumnNames, PAIR_NAMES, TEXT_NAMES};
+use crate::dataset::Labels;
+use crate::error::{DataError, shortened};
+
+/// How the rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A header and rows separated by commas, with the quoting of RFC 4180.
+    Csv,
+    /// As [`Format::Csv`], separated by semicolons, as spreadsheets write it where the comma is the decimal mark.
+    CsvSemicolon,
+    /// A header and rows separated by tabs.
+    Tsv,
+    /// One JSON object a line.
+    JsonLines,
+    /// One JSON array of objects.
+    JsonArray,
+    /// One text a line, no header.
+    Lines,
+}
+
+impl Format {
+    /// What separates the fields of a table.
+    pub(crate) fn delimiter(self) -> Option<char> {
+        match self {
+            Format::Csv => Some(','),
+            Format::CsvSemicolon => Some(';'),
+            Format::Tsv => Some('\t'),
+            Format::JsonLines | Format::JsonArray | Format::Lines => None,
+        }
+    }
+
+    /// Decides what `text`, which is not blank, is. Where ending and content contradict each other, content wins.
+    pub(crate) fn detect(path: &Path, text: &str, names: &ColumnNames, labels: Labels) -> Result<Format, DataError> {
+        let ending = Ending::of(path);
+        let text = text.trim_start_matches(['\n', '\r', ' ', '\t', '\u{feff}']);
+        let first_line = text.lines().next().unwrap_or_default();
+        if text.starts_with('{') && (ending != Ending::Text || is_object(first_line)) {
+            return Ok(Format::JsonLines);
+        }
+        if let Some(rest) = text.strip_prefix('[')
+            && (ending == Ending::Json || rest.trim_start().starts_with('{'))
+        {
+            return Ok(Format::JsonArray);
+        }
+        let by_content = separated_by(first_line);
+        let has_text_column = by_content.is_some_and(|format| is_header(first_line, format, names));
+        let said = names != &ColumnNames::default();
+        match ending {
+            Ending::Comma => Ok(by_content.unwrap_or(Format::Csv)),
+            Ending::Tab => Ok(by_content.filter(|&format| format != Format::CsvSemicolon).unwrap_or(Format::Tsv)),
+            Ending::Json => Ok(by_content.filter(|_| has_text_column).unwrap_or(Format::JsonLines)),
+            Ending::Text | Ending::Other => match (by_content, labels) {
+                (Some(format), _) if has_text_column => Ok(format),
+                (Some(format), _) if ending == Ending::Other && said => Ok(format),
+                (Some(format), Labels::Required) => Ok(format),
+                (None, Labels::Required) => Err(DataError::UnknownFormat {
+                    path: path.into(),
+                    found: format!("`{}`", shortened(first_line)),
+                }),
+                (_, Labels::Optional) => Ok(Format::Lines),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Format::Csv => "CSV",
+            Format::CsvSemicolon => "CSV with semicolons",
+            Format::Tsv => "TSV",
+            Format::JsonLines => "JSON lines",
+            Format::JsonArray => "JSON array",
+            Format::Lines => "plain lines",
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Comma,
+    Tab,
+    Json,
+    Text,
+    Other,
+}
+
+impl Ending {
+    fn of(path: &Path) -> Ending {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("csv") => Ending::Comma,
+            Some("tsv" | "tab") => Ending::Tab,
+            Some("jsonl" | "ndjson" | "json") => Ending::Json,
+            Some("txt") => Ending::Text,
+            _ => Ending::Other,
+        }
+    }
+}
+
+fn is_object(line: &str) -> bool {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
+}
+
+/// The separator of a header, if one alone of tab and comma, or else the semicolon, stands outside quotes.
+fn separated_by(header: &str) -> Option<Format> {
+    let unquoted: String = header.split('"').step_by(2).collect();
+    let has = |delimiter| unquoted.contains(delimiter);
+    match (has('\t'), has(','), has(';')) {
+        (true, false, _) => Some(Format::Tsv),
+        (false, true, _) => Some(Format::Csv),
+        (false, false, true) => Some(Format::CsvSemicolon),
+        _ => None,
+    }
+}
+
+/// Whether `line` names a text column, exactly: in a file of plain lines a first line may well hold a comma.
+fn is_header(line: &str, format: Format, names: &ColumnNames) -> bool {
+    let pairs = PAIR_NAMES.iter().map(|&(first, _)| first);
+    let usual: Vec<&str> = TEXT_NAMES.into_iter().chain(pairs).chain(names.text.as_deref()).collect();
+    let Some(delimiter) = format.delimiter() else { return false };
+    line.split(delimiter).any(|field| usual.contains(&field.trim_matches(['"', '\r'])))
+}

@@ -1,0 +1,119 @@
+//! The classes of a task: names, order and numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::dataset::{Dataset, Example};
+use crate::error::DataError;
+
+/// The names of the classes; a class's number is its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelSet {
+    names: Vec<String>,
+}
+
+impl LabelSet {
+    /// The labels that occur in the training data: by number if all are integers, else by code point. Labels that are
+    /// the integers from 0 to n − 1 so keep their numbers.
+    ///
+    /// # Errors
+    ///
+    /// When a row has no label, or there are fewer than two different ones.
+    pub fn from_training(dataset: &Dataset) -> Result<LabelSet, DataError> {
+        let mut names = BTreeSet::new();
+        for example in &dataset.examples {
+            names.insert(label_of(dataset, example)?);
+        }
+        if let (1, Some(label)) = (names.len(), names.first()) {
+            let column = dataset.columns.label.clone().unwrap_or_default();
+            return Err(DataError::OneClass { path: dataset.path.clone(), column, label: (*label).to_owned() });
+        }
+        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
+        if numbers.is_some() {
+            // A stable sort, so that `01` and `1` have an order as well.
+            names.sort_by_key(|name| name.parse::<i64>().ok());
+        }
+        Ok(LabelSet { names })
+    }
+
+    /// The classes of an existing model, in its order.
+    ///
+    /// # Errors
+    ///
+    /// When a name occurs twice.
+    pub fn from_names(names: Vec<String>) -> Result<LabelSet, DataError> {
+        let mut seen = BTreeSet::new();
+        match names.iter().find(|name| !seen.insert(name.as_str())) {
+            Some(label) => Err(DataError::DuplicateLabel { label: label.clone() }),
+            None => Ok(LabelSet { names }),
+        }
+    }
+
+    /// The names, in the order of the classes.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many classes there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is no class.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The class of every row of `dataset`.
+    ///
+    /// # Errors
+    ///
+    /// When a row has no label, or one that is not among the names; a name must match to the letter.
+    pub fn encode(&self, dataset: &Dataset) -> Result<Vec<u32>, DataError> {
+        let classes: BTreeMap<&str, u32> = self.names.iter().map(String::as_str).zip(0..).collect();
+        let encode = |example| {
+            let label = label_of(dataset, example)?;
+            classes.get(label).copied().ok_or_else(|| DataError::UnknownLabel {
+                path: dataset.path.clone(),
+                line: example.line,
+                column: dataset.columns.label.clone().unwrap_or_default(),
+                found: label.to_owned(),
+                known: self.names.clone(),
+            })
+        };
+        dataset.examples.iter().map(encode).collect()
+    }
+
+    /// Rows per class. A number that is not a class is not counted.
+    pub fn counts(&self, labels: &[u32]) -> Vec<usize> {
+        let mut counts = vec![0; self.len()];
+        for &label in labels {
+            if let Some(count) = counts.get_mut(label as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+}
+
+/// Pairs of different names that are the same but for case and surrounding space, each in the order of `names`: most
+/// often a slip of the pen that would become a class of its own.
+pub fn label_variants(names: &[String]) -> Vec<(String, String)> {
+    let mut first: BTreeMap<String, &String> = BTreeMap::new();
+    let mut pairs = Vec::new();
+    for name in names {
+        let earlier = *first.entry(name.trim().to_lowercase()).or_insert(name);
+        if earlier != name {
+            pairs.push((earlier.clone(), name.clone()));
+        }
+    }
+    pairs
+}
+
+fn label_of<'a>(dataset: &'a Dataset, example: &'a Example) -> Result<&'a str, DataError> {
+    example.label.as_deref().ok_or_else(|| DataError::MissingLabel {
+        path: dataset.path.clone(),
+        line: example.line,
+        column: dataset.columns.label.clone().unwrap_or_else(|| "label".into()),
+    })
+}

@@ -1,0 +1,221 @@
+//! From a checkpoint to a model's parameters, strictly: nothing is left out, left over or made up unless a rule says so,
+//! and the report repeats it.
+
+use std::collections::BTreeMap;
+
+use crate::error::{KeyMismatch, ModelError, WrongShape};
+use crate::families::{Block, FamilyDescription, KeyRule, ParameterKind, ParameterSpec};
+use crate::weights::Checkpoint;
+
+/// What may happen to the classifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadRule {
+    /// Everything comes from the checkpoint, the pooler too: for a model that is already a classifier.
+    Required,
+    /// The checkpoint's classifier, unless there is none or it has another number of classes.
+    LoadIfShapeFits,
+    /// A new classifier, for this reason.
+    New(&'static str),
+}
+
+/// How parameters are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// The seed of new weights.
+    pub seed: u64,
+    /// The standard deviation of new weights.
+    pub initializer_range: f64,
+    /// What may happen to the classifier.
+    pub head: HeadRule,
+}
+
+/// Parameters and what was done to get them.
+#[derive(Clone, Debug)]
+pub struct LoadedParameters {
+    /// The values, row-major, in the order of the specs.
+    pub tensors: Vec<Vec<f32>>,
+    /// What was new, left out or renamed.
+    pub report: LoadReport,
+}
+
+/// What loading did that is not plain copying.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Parameters that start afresh, each with the reason.
+    pub new: Vec<(String, String)>,
+    /// Keys of the checkpoint that were left out, each with the reason.
+    pub ignored: Vec<(String, String)>,
+    /// How many keys of the checkpoint had another name.
+    pub renamed: usize,
+}
+
+/// Loads the parameters `specs` of a model of `family`. New weights are drawn from a normal distribution by a generator
+/// keyed by seed and parameter name, so that they depend on nothing else; new biases are zero.
+///
+/// # Errors
+/// When parameters are missing, keys are left over, or shapes differ (all of them in one error); when two keys mean one
+/// parameter; when the file cannot be read.
+pub fn load_parameters(
+    checkpoint: &Checkpoint,
+    family: &FamilyDescription,
+    specs: &[ParameterSpec],
+    options: &LoadOptions,
+) -> Result<LoadedParameters, ModelError> {
+    let (sources, report) = plan(checkpoint, family, specs, options.head)?;
+    for (name, reason) in &report.new {
+        tracing::info!("{name} is new: {reason}");
+    }
+    for (key, reason) in &report.ignored {
+        tracing::debug!("{key} is left out: {reason}");
+    }
+    let value = |(spec, source): (&ParameterSpec, Option<&str>)| match source {
+        Some(key) => checkpoint.read_f32(key),
+        None => Ok(initial(spec, options)),
+    };
+    let tensors = specs.iter().zip(sources).map(value).collect::<Result<_, _>>()?;
+    Ok(LoadedParameters { tensors, report })
+}
+
+/// The key that each parameter comes from, `None` for a new one.
+fn plan<'a>(
+    checkpoint: &'a Checkpoint,
+    family: &FamilyDescription,
+    specs: &[ParameterSpec],
+    head: HeadRule,
+) -> Result<(Vec<Option<&'a str>>, LoadReport), ModelError> {
+    let mut report = LoadReport::default();
+    let mut unused = Vec::new();
+    let mut found = translate_keys(checkpoint, family, &mut report, &mut unused)?;
+    let replaced = replaced_head(checkpoint, specs, &found, head);
+    if let Some(reason) = &replaced {
+        for spec in specs.iter().filter(|spec| spec.block == Block::Head) {
+            if let Some(key) = found.remove(&spec.name) {
+                report.ignored.push((key.to_string(), reason.clone()));
+            }
+        }
+    }
+    let mut missing = Vec::new();
+    let mut wrong_shapes = Vec::new();
+    let mut sources = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let source = found.get(spec.name.as_str()).copied();
+        match source {
+            Some(key) if checkpoint.shape(key) != Some(&spec.shape) => wrong_shapes.push(WrongShape {
+                key: key.to_string(),
+                expected: spec.shape.clone(),
+                found: checkpoint.shape(key).unwrap_or_default().to_vec(),
+            }),
+            Some(key) => report.renamed += usize::from(key != spec.name),
+            None if may_be_new(spec, specs, &found, head) => {
+                let reason = replaced.clone().filter(|_| spec.block == Block::Head);
+                report.new.push((spec.name.clone(), reason.unwrap_or_else(|| "not in the checkpoint".to_string())));
+            }
+            None => missing.push(spec.name.clone()),
+        }
+        sources.push(source);
+    }
+    for spec in specs {
+        found.remove(&spec.name);
+    }
+    unused.extend(found.into_values().map(str::to_string));
+    unused.sort();
+    if missing.is_empty() && unused.is_empty() && wrong_shapes.is_empty() {
+        return Ok((sources, report));
+    }
+    let path = checkpoint.path().to_path_buf();
+    Err(ModelError::KeyMismatch(Box::new(KeyMismatch { path, missing, unused, wrong_shapes })))
+}
+
+/// The checkpoint's keys by the parameter that they mean.
+fn translate_keys<'a>(
+    checkpoint: &'a Checkpoint,
+    family: &FamilyDescription,
+    report: &mut LoadReport,
+    unused: &mut Vec<String>,
+) -> Result<BTreeMap<String, &'a str>, ModelError> {
+    let mut found = BTreeMap::new();
+    for key in checkpoint.names() {
+        match (family.translate)(key) {
+            KeyRule::Ignored(reason) => report.ignored.push((key.to_string(), reason.to_string())),
+            KeyRule::Unknown => unused.push(key.to_string()),
+            KeyRule::Parameter(parameter) => {
+                if let Some(first) = found.insert(parameter.clone(), key) {
+                    return Err(ModelError::DuplicateKey {
+                        path: checkpoint.path().to_path_buf(),
+                        first: first.to_string(),
+                        second: key.to_string(),
+                        parameter,
+                    });
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Why the checkpoint's head is not taken, if it is not.
+fn replaced_head(
+    checkpoint: &Checkpoint,
+    specs: &[ParameterSpec],
+    found: &BTreeMap<String, &str>,
+    head: HeadRule,
+) -> Option<String> {
+    let mut own = specs.iter().filter(|spec| spec.block == Block::Head).filter_map(|spec| {
+        let shape = checkpoint.shape(found.get(&spec.name)?)?;
+        Some((spec, shape))
+    });
+    match head {
+        HeadRule::Required => None,
+        HeadRule::New(reason) => own.next().map(|_| reason.to_string()),
+        HeadRule::LoadIfShapeFits => own.find(|(spec, shape)| spec.shape != *shape).map(|(spec, shape)| {
+            format!("the checkpoint's {} has shape {shape:?}, the data needs {:?}", spec.name, spec.shape)
+        }),
+    }
+}
+
+/// A parameter may be new when its family says so and its sibling (the bias of a weight, the weight of a bias) is new as
+/// well: half of a module is a damaged checkpoint.
+fn may_be_new(
+    spec: &ParameterSpec,
+    specs: &[ParameterSpec],
+    found: &BTreeMap<String, &str>,
+    head: HeadRule,
+) -> bool {
+    let module = |name: &str| name.rsplit_once('.').map_or(String::new(), |(module, _)| module.to_string());
+    let own = module(&spec.name);
+    let siblings = specs.iter().filter(|other| module(&other.name) == own);
+    spec.new_if_missing && head != HeadRule::Required && siblings.into_iter().all(|s| !found.contains_key(&s.name))
+}
+
+/// The first value of a new parameter: zero for a bias, one for the weight of a layer norm, normal otherwise.
+fn initial(spec: &ParameterSpec, options: &LoadOptions) -> Vec<f32> {
+    match spec.kind {
+        _ if spec.name.ends_with(".bias") => vec![0.0; spec.len()],
+        ParameterKind::Bias => vec![0.0; spec.len()],
+        ParameterKind::LayerNorm => vec![1.0; spec.len()],
+        ParameterKind::Weight | ParameterKind::Embedding => {
+            let key = mix(options.seed ^ hash(&spec.name));
+            (0..spec.len() as u64).map(|index| (normal(key, index) * options.initializer_range) as f32).collect()
+        }
+    }
+}
+
+/// The `index`-th number of the standard normal stream `key` (Box and Muller, 1958).
+fn normal(key: u64, index: u64) -> f64 {
+    let uniform = |counter: u64| ((mix(key ^ mix(counter)) >> 11) + 1) as f64 / (1u64 << 53) as f64;
+    let (radius, angle) = (uniform(2 * index), uniform(2 * index + 1));
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+}
+
+/// The finaliser of SplitMix64 (Steele et al., 2014).
+fn mix(state: u64) -> u64 {
+    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// FNV-1a: a name's hash that is the same on every platform and in every version.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}

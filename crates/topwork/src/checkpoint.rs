@@ -1,0 +1,155 @@
+//! The state of an interrupted run, on disk, so that it can go on to the bit.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use topwork_engine::{AdamWState, MomentsState, Parameter, Parameters};
+use topwork_models::{Checkpoint, ModelError, TensorView, write_safetensors};
+
+use crate::error::Error;
+use crate::fit::{Best, Progress};
+use crate::output::OutputDirectory;
+
+/// The folder of a run's state within its output directory.
+pub const FOLDER: &str = "checkpoint";
+const STATE: &str = "trainer_state.json";
+
+/// What is kept besides tensors.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    step: usize,
+    tokens: u64,
+    seconds: f64,
+    gradient_seen: Vec<bool>,
+    evaluations_without_gain: usize,
+    best: Option<BestState>,
+    optimizer_steps: i32,
+    /// For each embedding table: the rows that have had a gradient, and the decay that the others are owed.
+    tables: BTreeMap<String, (Vec<u32>, f64)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct BestState {
+    step: usize,
+    value: f64,
+}
+
+/// The key of a tensor of a parameter: its weights, its moments (by PyTorch's names) or its best weights.
+fn key(kind: &str, parameter: &Parameter) -> String {
+    format!("{kind}/{}", parameter.name)
+}
+
+/// Writes the state of a run that stopped between two steps.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progress) -> Result<(), Error> {
+    let folder = output.file(FOLDER);
+    fs::create_dir_all(&folder).map_err(|source| Error::write(&folder, source))?;
+    let optimizer = progress.optimizer.as_ref();
+    let mut tensors: Vec<(String, &[usize], &[f32])> = Vec::new();
+    let mut tables = BTreeMap::new();
+    for (_, parameter) in parameters.iter() {
+        tensors.push((key("weights", parameter), &parameter.shape, &parameter.values));
+    }
+    let moments = optimizer.map_or(&[][..], |optimizer| &optimizer.moments);
+    for ((_, parameter), moments) in parameters.iter().zip(moments) {
+        let Some(MomentsState { first, second, table }) = moments else { continue };
+        tensors.push((key("exp_avg", parameter), &parameter.shape, first));
+        tensors.push((key("exp_avg_sq", parameter), &parameter.shape, second));
+        if let Some(table) = table {
+            tables.insert(parameter.name.clone(), table.clone());
+        }
+    }
+    let best = progress.best.iter().flat_map(|best| &best.weights);
+    for ((_, parameter), weights) in parameters.iter().filter(|(_, p)| p.trainable).zip(best) {
+        tensors.push((key("best", parameter), &parameter.shape, weights));
+    }
+    let views: Vec<TensorView<'_>> =
+        tensors.iter().map(|(name, shape, data)| TensorView { name, shape, data }).collect();
+    write_safetensors(&folder.join("model.safetensors"), &views)?;
+    let state = State {
+        step: progress.step,
+        tokens: progress.tokens,
+        seconds: progress.seconds,
+        gradient_seen: progress.gradient_seen.clone(),
+        evaluations_without_gain: progress.evaluations_without_gain,
+        best: progress.best.as_ref().map(|best| BestState { step: best.step, value: best.value }),
+        optimizer_steps: optimizer.map_or(0, |optimizer| optimizer.steps),
+        tables,
+    };
+    let text = serde_json::to_string_pretty(&state).map_err(|error| Error::write(&folder, error.into()))?;
+    output.write(&format!("{FOLDER}/{STATE}"), &text)
+}
+
+/// Reads the state that [`save`] wrote into `directory`, and puts the weights back into `parameters`.
+///
+/// # Errors
+/// When there is none, it is damaged, or it is of another model.
+pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Progress, Error> {
+    let folder = directory.join(FOLDER);
+    if !folder.is_dir() {
+        let message = format!("{}: expected the state of an interrupted run, found none", folder.display());
+        return Err(Error::run(message, "a run that is over is repeated with --recipe DIR/plan.toml --output NEW"));
+    }
+    let path = folder.join(STATE);
+    let text = fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
+    let state: State = serde_json::from_str(&text).map_err(|error| Error::read(&path, error.into()))?;
+    let tensors = Checkpoint::open(&folder)?;
+    for (_, parameter) in parameters.iter_mut() {
+        let values = read(&tensors, &key("weights", parameter), parameter)?;
+        parameter.values.copy_from_slice(&values);
+    }
+    let mut optimizer = AdamWState { steps: state.optimizer_steps, moments: Vec::new() };
+    let mut weights = Vec::new();
+    for (_, parameter) in parameters.iter() {
+        optimizer.moments.push(if parameter.trainable {
+            Some(MomentsState {
+                first: read(&tensors, &key("exp_avg", parameter), parameter)?,
+                second: read(&tensors, &key("exp_avg_sq", parameter), parameter)?,
+                table: state.tables.get(&parameter.name).cloned(),
+            })
+        } else {
+            None
+        });
+        if state.best.is_some() && parameter.trainable {
+            weights.push(read(&tensors, &key("best", parameter), parameter)?);
+        }
+    }
+    Ok(Progress {
+        step: state.step,
+        tokens: state.tokens,
+        seconds: state.seconds,
+        optimizer: Some(optimizer),
+        gradient_seen: state.gradient_seen,
+        best: state.best.map(|best| Best { step: best.step, value: best.value, weights }),
+        evaluations_without_gain: state.evaluations_without_gain,
+    })
+}
+
+fn read(tensors: &Checkpoint, key: &str, parameter: &Parameter) -> Result<Vec<f32>, ModelError> {
+    let values = tensors.read_f32(key)?;
+    if values.len() == parameter.values.len() {
+        return Ok(values);
+    }
+    Err(ModelError::WrongValueCount {
+        path: tensors.path().to_path_buf(),
+        name: key.to_string(),
+        expected: parameter.values.len(),
+        found: values.len(),
+    })
+}
+
+/// Removes the state of a run that is over.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(output: &OutputDirectory) -> Result<(), Error> {
+    let folder = output.file(FOLDER);
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::write(&folder, error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,278 @@
+//! Everything that a run reads, read and checked before anything is done.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+use tokenizers::Tokenizer;
+use topwork_data::{ColumnNames, DataError, Dataset, Example, LabelSet, Labels, TokenizedTexts, hold_out, label_variants};
+use topwork_models::{
+    Checkpoint, FamilyConfig, HubSettings, ModelConfig, check_tokenizer, load_tokenizer, locate, max_length,
+};
+
+use crate::batch::Rows;
+use crate::error::Error;
+use crate::events::{Observer, RunEvent};
+use crate::facts::{Facts, ModelFacts, TokenLengths};
+use crate::plan::Plan;
+use crate::plan_error::PlanError;
+use crate::policy::{Policy, policy};
+use crate::recipe::{Recipe, Said};
+use crate::resolve::resolve;
+
+/// The rows of one purpose: texts, tokens and classes.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// The rows as they were read.
+    pub examples: Vec<Example>,
+    /// Their classes.
+    pub labels: Vec<u32>,
+    /// Their tokens.
+    pub texts: TokenizedTexts,
+}
+
+impl Split {
+    /// Tokens and classes.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows { texts: &self.texts, labels: &self.labels }
+    }
+
+    /// The rows of these numbers.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            examples: rows.iter().map(|&row| self.examples[row].clone()).collect(),
+            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            texts: self.texts.select(rows),
+        }
+    }
+}
+
+/// What a run works on, and what it will do.
+pub struct Inputs {
+    /// What the run will do.
+    pub plan: Plan,
+    /// What it will do with each parameter.
+    pub policy: Policy,
+    /// The pretrained model's directory.
+    pub source: PathBuf,
+    /// Its configuration.
+    pub config: ModelConfig,
+    /// Its weights.
+    pub checkpoint: Checkpoint,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// The classes.
+    pub labels: LabelSet,
+    /// The rows to learn from.
+    pub train: Split,
+    /// The rows to look at after each epoch.
+    pub validation: Option<Split>,
+    /// The rows to score once, at the end.
+    pub test: Option<Split>,
+    /// Seconds spent on reading data and model.
+    pub load_seconds: f64,
+    /// Seconds spent on tokenizing.
+    pub tokenize_seconds: f64,
+}
+
+impl Inputs {
+    /// Reads the files and the model that `recipe` names, and resolves the plan.
+    ///
+    /// Data comes before the model: a mistyped column is reported before anything is downloaded.
+    ///
+    /// # Errors
+    /// When anything that the run needs is missing or unusable. Nothing is written.
+    pub fn read(recipe: &Recipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
+        observer.event(&RunEvent::phase("load"));
+        let started = Instant::now();
+        let files = Files::read(recipe)?;
+        files.warn(observer);
+        let spec = required(&recipe.model_name_or_path, "model_name_or_path")?;
+        let source = locate(spec, hub)?;
+        let config = ModelConfig::load(&source)?;
+        let checkpoint = Checkpoint::open(&source)?;
+        let tokenizer = load_tokenizer(&source)?;
+        let model = model_facts(&source, &config, &checkpoint, &tokenizer)?;
+        let load_seconds = started.elapsed().as_secs_f64();
+
+        observer.event(&RunEvent::phase("tokenize"));
+        let started = Instant::now();
+        // The plan depends on how long the rows are, so they are tokenized whole first.
+        let train_texts = TokenizedTexts::tokenize(&tokenizer, &files.train.examples, usize::MAX)?;
+        let facts = files.facts(model, &train_texts);
+        let plan = resolve(recipe, &facts)?;
+        let policy = policy(&config.parameters(files.labels.len()), &plan)?;
+        for warning in &plan.warnings {
+            observer.event(&RunEvent::warning(warning));
+        }
+        let Files { train, validation, test, labels } = files;
+        let most = plan.max_seq_length.value;
+        let tokenize = |examples: &[Example]| TokenizedTexts::tokenize(&tokenizer, examples, most);
+        let train_labels = labels.encode(&train)?;
+        let held_out = match validation {
+            Some(_) => None,
+            None => Some(hold_out(
+                &train,
+                &train_labels,
+                labels.len(),
+                plan.validation_fraction.value,
+                plan.seed.value,
+            )),
+        };
+        let whole = Split {
+            texts: if train_texts.length_quantile(1.0) <= most { train_texts } else { tokenize(&train.examples)? },
+            labels: train_labels,
+            examples: train.examples,
+        };
+        let split = |dataset: Dataset| -> Result<Split, Error> {
+            Ok(Split {
+                labels: labels.encode(&dataset)?,
+                texts: tokenize(&dataset.examples)?,
+                examples: dataset.examples,
+            })
+        };
+        let (train, validation) = match (held_out, validation) {
+            (Some(parts), _) if !parts.held_out.is_empty() => {
+                (whole.select(&parts.train), Some(whole.select(&parts.held_out)))
+            }
+            (_, Some(validation)) => (whole, Some(split(validation)?)),
+            (_, None) => (whole, None),
+        };
+        let test = test.map(split).transpose()?;
+        let tokenize_seconds = started.elapsed().as_secs_f64();
+        let data = [Some(&train), validation.as_ref(), test.as_ref()];
+        let all = |count: fn(&TokenizedTexts) -> usize| data.iter().flatten().map(|s| count(&s.texts)).sum::<usize>();
+        warn_unknown(all(|texts| texts.unknown), all(TokenizedTexts::total_tokens), observer);
+        Ok(Self {
+            plan,
+            policy,
+            source,
+            config,
+            checkpoint,
+            tokenizer,
+            labels,
+            train,
+            validation,
+            test,
+            load_seconds,
+            tokenize_seconds,
+        })
+    }
+}
+
+/// The data files of a run.
+struct Files {
+    train: Dataset,
+    validation: Option<Dataset>,
+    test: Option<Dataset>,
+    labels: LabelSet,
+}
+
+impl Files {
+    fn read(recipe: &Recipe) -> Result<Self, Error> {
+        let said = |name: &Option<Said<String>>| name.as_ref().map(|said| said.value.clone());
+        let names = ColumnNames {
+            text: said(&recipe.text_column),
+            text_pair: said(&recipe.text_pair_column),
+            label: said(&recipe.label_column),
+        };
+        let train = Dataset::read(required(&recipe.train_file, "train_file")?, &names, Labels::Required)?;
+        // The other files have the columns of the training file, not whichever they would be read by on their own.
+        let names = ColumnNames {
+            text: Some(train.columns.text.clone()),
+            text_pair: train.columns.text_pair.clone(),
+            label: train.columns.label.clone(),
+        };
+        let labels = LabelSet::from_training(&train)?;
+        let other = |file: &Option<Said<PathBuf>>| -> Result<Option<Dataset>, DataError> {
+            let Some(file) = file else { return Ok(None) };
+            let dataset = Dataset::read(&file.value, &names, Labels::Required)?;
+            labels.encode(&dataset)?;
+            Ok(Some(dataset))
+        };
+        let (validation, test) = (other(&recipe.validation_file)?, other(&recipe.test_file)?);
+        Ok(Self { train, validation, test, labels })
+    }
+
+    fn warn(&self, observer: &mut dyn Observer) {
+        for (a, b) in label_variants(self.labels.names()) {
+            let message = format!("labels `{a}` and `{b}` differ only in case or space: they count as two classes");
+            observer.event(&RunEvent::warning(message));
+        }
+        let ignored = &self.train.ignored_columns;
+        if !ignored.is_empty() {
+            let shown: Vec<&str> = ignored.iter().take(8).map(String::as_str).collect();
+            let more = if ignored.len() > 8 { ", …" } else { "" };
+            let message = format!("{}: columns not used: {}{more}", self.train.path.display(), shown.join(", "));
+            observer.event(&RunEvent::warning(message));
+        }
+    }
+
+    fn facts(&self, model: ModelFacts, texts: &TokenizedTexts) -> Facts {
+        let sha256 = |dataset: &Option<Dataset>| dataset.as_ref().map(|dataset| dataset.sha256.clone());
+        // Every row of the training file has a label of the set that was made from it.
+        let counts = self.labels.encode(&self.train).map(|labels| self.labels.counts(&labels)).unwrap_or_default();
+        Facts {
+            rows: self.train.examples.len(),
+            validation_rows: self.validation.as_ref().map(|dataset| dataset.examples.len()),
+            labels: self.labels.names().to_vec(),
+            class_counts: counts,
+            tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),
+            model,
+            train_sha256: self.train.sha256.clone(),
+            validation_sha256: sha256(&self.validation),
+            test_sha256: sha256(&self.test),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+fn warn_unknown(unknown: usize, tokens: usize, observer: &mut dyn Observer) {
+    // One in fifty: an English tokenizer on English text has hardly any.
+    if unknown * 50 > tokens {
+        let share = 100.0 * unknown as f64 / tokens as f64;
+        let message = format!("the tokenizer does not know {share:.0} % of the tokens: is it of another language?");
+        observer.event(&RunEvent::warning(message));
+    }
+}
+
+fn required<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Result<&'a T, PlanError> {
+    said.as_ref().map(|said| &said.value).ok_or(PlanError::Missing { key })
+}
+
+fn model_facts(
+    source: &Path,
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    tokenizer: &Tokenizer,
+) -> Result<ModelFacts, Error> {
+    let FamilyConfig::Bert(bert) = &config.family else {
+        return Err(Error::run(format!("{}: not a text model", source.display()), "choose a text encoder"));
+    };
+    check_tokenizer(source, tokenizer, bert.vocab_size)?;
+    Ok(ModelFacts {
+        family: config.description().name.to_string(),
+        num_hidden_layers: bert.num_hidden_layers,
+        hidden_size: bert.hidden_size,
+        max_position_embeddings: bert.max_position_embeddings,
+        model_max_length: Some(max_length(source, bert.max_position_embeddings)?),
+        hidden_dropout_prob: bert.hidden_dropout_prob,
+        attention_probs_dropout_prob: bert.attention_probs_dropout_prob,
+        classifier_dropout: bert.classifier_dropout,
+        sha256: hash_files(&checkpoint.files())?,
+    })
+}
+
+/// SHA-256 over the contents of files, in order.
+fn hash_files(paths: &[&Path]) -> Result<String, Error> {
+    let mut hasher = Sha256::new();
+    for path in paths {
+        let read = || -> std::io::Result<()> {
+            let mut file = std::fs::File::open(path)?;
+            std::io::copy(&mut file, &mut hasher).map(|_| ())
+        };
+        let mut read = read;
+        read().map_err(|source| Error::read(path, source))?;
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,141 @@
+//! The directory of a result.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use topwork_engine::Parameters;
+use topwork_models::{TensorView, save_config, save_tokenizer, write_atomically, write_safetensors};
+
+use crate::error::Error;
+use crate::inputs::Inputs;
+use crate::model_card::model_card;
+use crate::results::Results;
+
+/// What the run did, as a recipe that repeats it.
+pub const PLAN: &str = "plan.toml";
+/// What happened, one JSON object a line.
+pub const EVENTS: &str = "events.jsonl";
+/// What was measured.
+pub const RESULTS: &str = "all_results.json";
+
+/// The directory that a run writes into.
+#[derive(Debug)]
+pub struct OutputDirectory {
+    path: PathBuf,
+    is_new: bool,
+}
+
+impl OutputDirectory {
+    /// Checks, without writing anything, that `path` can be a result: it does not exist, or is an empty directory.
+    ///
+    /// # Errors
+    /// When something is there already.
+    pub fn check(path: &Path) -> Result<(), Error> {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(_) if path.is_file() => {
+                let message = format!("{}: expected a directory for the result, found a file", path.display());
+                return Err(Error::run(message, format!("--output '{}'", unused(path).display())));
+            }
+            Err(error) => return Err(Error::read(path, error)),
+        };
+        let mut names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        names.sort();
+        let shown = names.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
+        let more = if names.len() > 4 { ", …" } else { "" };
+        let message = format!("{}: expected an empty directory for the result, found {shown}{more}", path.display());
+        Err(Error::run(message, format!("--output '{}'", unused(path).display())))
+    }
+
+    /// Creates the directory, where it does not exist, for a run that is about to begin.
+    ///
+    /// # Errors
+    /// As [`OutputDirectory::check`], and when the directory cannot be created.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        Self::check(path)?;
+        let is_new = !path.exists();
+        fs::create_dir_all(path).map_err(|source| Error::write(path, source))?;
+        Ok(Self { path: path.to_path_buf(), is_new })
+    }
+
+    /// The directory of a run that goes on.
+    pub fn existing(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), is_new: false }
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a text file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), Error> {
+        Ok(write_atomically(&self.file(name), |writer| writer.write_all(text.as_bytes()))?)
+    }
+
+    /// Writes the model as `transformers` loads it.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_model(&self, inputs: &Inputs, parameters: &Parameters) -> Result<(), Error> {
+        let tensor = |(_, p): (_, &'_ topwork_engine::Parameter)| (p.name.clone(), p.shape.clone());
+        let shapes: Vec<(String, Vec<usize>)> = parameters.iter().map(tensor).collect();
+        let tensors: Vec<TensorView<'_>> = parameters
+            .iter()
+            .zip(&shapes)
+            .map(|((_, p), (name, shape))| TensorView { name, shape, data: &p.values })
+            .collect();
+        write_safetensors(&self.file("model.safetensors"), &tensors)?;
+        save_config(&self.path, &inputs.config.for_classification(inputs.labels.names()))?;
+        save_tokenizer(&inputs.source, &self.path, &inputs.tokenizer, inputs.plan.max_seq_length.value)?;
+        Ok(())
+    }
+
+    /// Writes the model card and what was measured.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_results(&self, inputs: &Inputs, results: &Results) -> Result<(), Error> {
+        self.write("README.md", &model_card(inputs, results))?;
+        let value = serde_json::to_value(results).unwrap_or(Value::Null);
+        self.write(RESULTS, &format!("{value:#}\n"))
+    }
+
+    /// Takes back what a run wrote that came to nothing.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn discard(&self) -> Result<(), Error> {
+        for name in [PLAN, EVENTS] {
+            let path = self.file(name);
+            if path.exists() {
+                fs::remove_file(&path).map_err(|source| Error::write(&path, source))?;
+            }
+        }
+        if self.is_new {
+            fs::remove_dir(&self.path).map_err(|source| Error::write(&self.path, source))?;
+        }
+        Ok(())
+    }
+}
+
+/// A name like `path` that is not taken.
+fn unused(path: &Path) -> PathBuf {
+    let name = path.file_name().map_or_else(|| "out".into(), |name| name.to_string_lossy().into_owned());
+    let numbered = |number: usize| path.with_file_name(format!("{name}-{number}"));
+    (2..).map(numbered).find(|candidate| !candidate.exists()).unwrap_or_else(|| path.to_path_buf())
+}
