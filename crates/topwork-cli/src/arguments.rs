@@ -103,15 +103,19 @@ fn option(field: &'static Field) -> Arg {
         arg = arg.alias(name);
     }
     if field.is_switch {
-        arg = arg.num_args(0..=1).default_missing_value("true").value_parser(PossibleValuesParser::new([
-            "true", "false", "True", "False",
-        ]));
+        arg = arg
+            .num_args(0..=1)
+            .default_missing_value("true")
+            .value_parser(PossibleValuesParser::new(["true", "false", "True", "False"]));
     }
     arg
 }
 
 fn model() -> Arg {
-    Arg::new("MODEL").required(true).value_hint(ValueHint::DirPath).help("The output directory of `topwork tune`, or a hub id")
+    Arg::new("MODEL")
+        .required(true)
+        .value_hint(ValueHint::DirPath)
+        .help("The output directory of `topwork tune`, or a hub id")
 }
 
 fn file(name: &'static str) -> Arg {

@@ -14,11 +14,7 @@ pub(crate) fn results(output_dir: &Path, results: &Results) -> String {
     let _ = write!(
         text,
         "\n{} steps and {} tokens in {:.1} s, {:.1} s in all ({:.0} tokens/s",
-        results.steps,
-        results.tokens,
-        results.seconds.train,
-        results.seconds.total,
-        results.tokens_per_second,
+        results.steps, results.tokens, results.seconds.train, results.seconds.total, results.tokens_per_second,
     );
     if let Some(megabytes) = results.peak_rss_mb {
         let _ = write!(text, ", {megabytes:.0} MB at most");

@@ -59,10 +59,9 @@ impl Format {
                 (Some(format), _) if has_text_column => Ok(format),
                 (Some(format), _) if ending == Ending::Other && said => Ok(format),
                 (Some(format), Labels::Required) => Ok(format),
-                (None, Labels::Required) => Err(DataError::UnknownFormat {
-                    path: path.into(),
-                    found: format!("`{}`", shortened(first_line)),
-                }),
+                (None, Labels::Required) => {
+                    Err(DataError::UnknownFormat { path: path.into(), found: format!("`{}`", shortened(first_line)) })
+                }
                 (_, Labels::Optional) => Ok(Format::Lines),
             },
         }

@@ -137,10 +137,8 @@ impl Split<'_> {
             }
         }
         if rows_left == quota {
-            let smallest = groups
-                .iter()
-                .filter(|group| self.leaves_training_rows(group))
-                .min_by_key(|group| group.rows.len());
+            let smallest =
+                groups.iter().filter(|group| self.leaves_training_rows(group)).min_by_key(|group| group.rows.len());
             if let Some(group) = smallest {
                 self.take(group);
             }

@@ -133,7 +133,7 @@ impl Quotes {
             let header = tabs.next();
             tabs.all(|tabs| Some(tabs) == header)
         };
-        !self.malformed && !(self.span_lines && regular())
+        !(self.malformed || self.span_lines && regular())
     }
 }
 

@@ -307,7 +307,7 @@ mod tests {
         gradients.contribute(id, |gradient, _| gradient.copy_from_slice(&[3.0, -0.02]));
         adamw.step(&mut parameters, &gradients, 1.0, |_| Rates { learning_rate: 0.1, weight_decay: 0.5 });
         // w (1 − lr λ) − lr sign(g)
-        let expected = [1.0 * 0.95 - 0.1, -1.0 * 0.95 + 0.1];
+        let expected = [0.95 - 0.1, 0.1 - 0.95];
         for (w, expected) in parameters.get(id).values.iter().zip(expected) {
             assert!((w - expected).abs() < 1e-5, "{w} {expected}");
         }

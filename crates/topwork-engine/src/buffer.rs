@@ -73,8 +73,11 @@ impl Drop for Buffer {
 /// Keeps the storage of dropped buffers and hands it out again. Cloning gives another handle on the same pool.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
-    free: Arc<Mutex<BTreeMap<usize, Vec<Box<[Line]>>>>>,
+    free: Arc<Mutex<BTreeMap<usize, Stack>>>,
 }
+
+/// Free storage of one size.
+type Stack = Vec<Box<[Line]>>;
 
 impl Pool {
     /// An empty pool.

@@ -40,6 +40,15 @@ impl Sequences {
         self.offsets[index]..self.offsets[index + 1]
     }
 
+    /// The first token of each sequence, as sequences of one token with the same random streams.
+    ///
+    /// # Panics
+    /// When a sequence is empty.
+    pub fn first_tokens(&self) -> Self {
+        assert!((0..self.len()).all(|s| !self.range(s).is_empty()), "every sequence has a first token");
+        Self { offsets: (0..=self.len()).collect(), streams: self.streams.clone() }
+    }
+
     /// The name of the random stream of sequence `index`.
     pub(crate) fn stream(&self, index: usize) -> u64 {
         self.streams[index]

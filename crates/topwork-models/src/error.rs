@@ -90,7 +90,9 @@ pub enum ModelError {
         supported: String,
     },
     /// Only pickled weights are there.
-    #[error("{location}: expected model.safetensors, found only {file}, a pickle, which may run code when it is opened")]
+    #[error(
+        "{location}: expected model.safetensors, found only {file}, a pickle, which may run code when it is opened"
+    )]
     PickleWeights {
         /// The directory, or the hub id.
         location: String,

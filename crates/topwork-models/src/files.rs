@@ -43,10 +43,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
 }
 
 pub(crate) fn read_text(path: &Path) -> Result<String, ModelError> {
-    String::from_utf8(read(path)?).map_err(|error| ModelError::NotUtf8 {
-        path: path.to_path_buf(),
-        byte: error.utf8_error().valid_up_to(),
-    })
+    String::from_utf8(read(path)?)
+        .map_err(|error| ModelError::NotUtf8 { path: path.to_path_buf(), byte: error.utf8_error().valid_up_to() })
 }
 
 /// A JSON file whose top level is an object.
@@ -58,7 +56,10 @@ pub(crate) fn read_json_object(path: &Path) -> Result<Value, ModelError> {
     if value.is_object() {
         return Ok(value);
     }
-    Err(ModelError::InvalidJson { path: path.to_path_buf(), message: format!("expected an object, found {}", brief(&value)) })
+    Err(ModelError::InvalidJson {
+        path: path.to_path_buf(),
+        message: format!("expected an object, found {}", brief(&value)),
+    })
 }
 
 /// A JSON file that may be absent.

@@ -175,12 +175,7 @@ fn replaced_head(
 
 /// A parameter may be new when its family says so and its sibling (the bias of a weight, the weight of a bias) is new as
 /// well: half of a module is a damaged checkpoint.
-fn may_be_new(
-    spec: &ParameterSpec,
-    specs: &[ParameterSpec],
-    found: &BTreeMap<String, &str>,
-    head: HeadRule,
-) -> bool {
+fn may_be_new(spec: &ParameterSpec, specs: &[ParameterSpec], found: &BTreeMap<String, &str>, head: HeadRule) -> bool {
     let module = |name: &str| name.rsplit_once('.').map_or(String::new(), |(module, _)| module.to_string());
     let own = module(&spec.name);
     let siblings = specs.iter().filter(|other| module(&other.name) == own);

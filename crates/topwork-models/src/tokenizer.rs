@@ -120,10 +120,11 @@ fn from_vocabulary(directory: &Path) -> Result<Vec<u8>, ModelError> {
     let [cls, sep, unk] = ["cls_token", "sep_token", "unk_token"].map(|key| settings.token(key));
     let (cls_id, sep_id) = (id(&cls)?, id(&sep)?);
     id(&unk)?;
-    let mut special: Vec<(Value, String)> = [settings.token("pad_token"), settings.token("mask_token"), unk.clone(), cls.clone(), sep.clone()]
-        .into_iter()
-        .filter_map(|token| Some((vocabulary.get(&token)?.clone(), token)))
-        .collect();
+    let mut special: Vec<(Value, String)> =
+        [settings.token("pad_token"), settings.token("mask_token"), unk.clone(), cls.clone(), sep.clone()]
+            .into_iter()
+            .filter_map(|token| Some((vocabulary.get(&token)?.clone(), token)))
+            .collect();
     special.sort_by_key(|(id, _)| id.as_u64());
     let added: Vec<Value> = special
         .iter()

@@ -46,8 +46,7 @@ impl Classifier {
         let tokenizer = load_tokenizer(directory)?;
         check_tokenizer(directory, &tokenizer, bert.vocab_size)?;
         let specs = config.parameters(labels.len());
-        let options =
-            LoadOptions { seed: 0, initializer_range: bert.initializer_range, head: HeadRule::Required };
+        let options = LoadOptions { seed: 0, initializer_range: bert.initializer_range, head: HeadRule::Required };
         let loaded = load_parameters(&Checkpoint::open(directory)?, config.description(), &specs, &options)?;
         let mut parameters = Parameters::new();
         for (spec, values) in specs.iter().zip(&loaded.tensors) {

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
-use topwork_data::{ColumnNames, DataError, Dataset, Example, LabelSet, Labels, TokenizedTexts, hold_out, label_variants};
+use topwork_data::{
+    ColumnNames, DataError, Dataset, Example, LabelSet, Labels, TokenizedTexts, hold_out, label_variants,
+};
 use topwork_models::{
     Checkpoint, FamilyConfig, HubSettings, ModelConfig, check_tokenizer, load_tokenizer, locate, max_length,
 };
@@ -111,13 +113,9 @@ impl Inputs {
         let train_labels = labels.encode(&train)?;
         let held_out = match validation {
             Some(_) => None,
-            None => Some(hold_out(
-                &train,
-                &train_labels,
-                labels.len(),
-                plan.validation_fraction.value,
-                plan.seed.value,
-            )),
+            None => {
+                Some(hold_out(&train, &train_labels, labels.len(), plan.validation_fraction.value, plan.seed.value))
+            }
         };
         let whole = Split {
             texts: if train_texts.length_quantile(1.0) <= most { train_texts } else { tokenize(&train.examples)? },

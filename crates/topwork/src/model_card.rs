@@ -9,11 +9,14 @@ use crate::results::{Results, SplitScores};
 pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
     let plan = &inputs.plan;
     let base = &plan.model_name_or_path.value;
-    let title = plan.output_dir.value.as_deref().and_then(|path| path.file_name()).map_or_else(
-        || "classifier".to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    );
-    let judged = results.test.map(|scores| ("test", scores)).or(results.validation.map(|scores| ("validation", scores)));
+    let title = plan
+        .output_dir
+        .value
+        .as_deref()
+        .and_then(|path| path.file_name())
+        .map_or_else(|| "classifier".to_string(), |name| name.to_string_lossy().into_owned());
+    let judged =
+        results.test.map(|scores| ("test", scores)).or(results.validation.map(|scores| ("validation", scores)));
     let mut card = String::from("---\nlibrary_name: transformers\npipeline_tag: text-classification\n");
     // A path on somebody's disk means nothing on the hub.
     if topwork_models::is_hub_id(base) && !std::path::Path::new(base).exists() {
@@ -28,8 +31,7 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
             quoted(&title),
             quoted(&file_name(inputs, split)),
         );
-        let metrics =
-            [("accuracy", scores.accuracy), ("f1", scores.macro_f1), ("matthews_correlation", scores.mcc)];
+        let metrics = [("accuracy", scores.accuracy), ("f1", scores.macro_f1), ("matthews_correlation", scores.mcc)];
         for (name, value) in metrics {
             let _ = writeln!(card, "    - type: {name}\n      value: {value:.6}");
         }

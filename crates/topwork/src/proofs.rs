@@ -119,7 +119,9 @@ pub fn prove_reload(in_memory: &[f32], reloaded: &[f32], rows: usize, split: &st
     if is_same {
         return Ok(ReloadProof { rows, split: split.to_string(), largest_difference });
     }
-    Err(Error::proof(format!("the saved model gives other logits than the trained one: up to {largest_difference:e} apart")))
+    Err(Error::proof(format!(
+        "the saved model gives other logits than the trained one: up to {largest_difference:e} apart"
+    )))
 }
 
 #[cfg(test)]

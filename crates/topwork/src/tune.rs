@@ -83,16 +83,14 @@ fn run(
     circumstances: &Circumstances<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
-    let mut seconds =
-        Seconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..Seconds::default() };
+    let mut seconds = Seconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..Seconds::default() };
     let mut timer = Instant::now();
     let (mut parameters, model, report) = load_model(inputs)?;
     let mut progress = match circumstances.resume {
         true => checkpoint::load(path, &mut parameters)?,
         false => Progress::default(),
     };
-    let output =
-        if circumstances.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
+    let output = if circumstances.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
     let mut log = if circumstances.resume {
         JsonlObserver::append(&output.file(EVENTS))?
     } else {

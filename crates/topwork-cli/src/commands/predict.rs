@@ -37,7 +37,11 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     } else {
         let mut table = csv::Writer::from_writer(&mut out);
         let is_pair = dataset.is_pair();
-        table.write_record(if is_pair { &["text", "text_pair", "label", "score"][..] } else { &["text", "label", "score"] })?;
+        table.write_record(if is_pair {
+            &["text", "text_pair", "label", "score"][..]
+        } else {
+            &["text", "label", "score"]
+        })?;
         for ((example, &class), probabilities) in rows {
             let score = format!("{:.4}", probabilities[class as usize]);
             let pair = example.text_pair.as_deref().filter(|_| is_pair);

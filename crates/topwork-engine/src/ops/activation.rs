@@ -53,53 +53,68 @@ impl Tape<'_> {
         let (rows, columns) = (x.rows(), x.columns());
         let b = self.parameter(bias);
         let mut y = self.take(rows, columns);
+        let block = ROW_BLOCK * columns;
         if !self.records(&[&x], &[bias]) {
-            for_blocks(y.values_mut(), x.values(), columns, |y, x| {
-                apply(activation, x, b, |i, value, _| y[i] = value);
-            });
+            let blocks = y.values_mut().par_chunks_mut(block).zip(x.values().par_chunks(block));
+            blocks.for_each(|(y, x)| evaluate(activation, x, b, y));
             return self.constant(y);
         }
         let mut derivative = self.take(rows, columns);
-        let block = ROW_BLOCK * columns;
         let outputs = y.values_mut().par_chunks_mut(block).zip(derivative.values_mut().par_chunks_mut(block));
-        outputs.zip(x.values().par_chunks(block)).for_each(|((y, derivative), x)| {
-            apply(activation, x, b, |i, value, slope| {
-                y[i] = value;
-                derivative[i] = slope;
-            });
+        outputs.zip(x.values().par_chunks(block)).for_each(|((y, slopes), x)| {
+            differentiate(activation, x, b, y, slopes);
         });
         self.record(y, Activated { slot: x.slot(), bias, derivative })
     }
 }
 
-fn for_blocks(target: &mut [f32], source: &[f32], columns: usize, work: impl Fn(&mut [f32], &[f32]) + Sync) {
-    let block = ROW_BLOCK * columns;
-    target.par_chunks_mut(block).zip(source.par_chunks(block)).for_each(|(target, source)| work(target, source));
+/// Runs the expression with `$kind` bound to the function, chosen outside of all loops.
+macro_rules! for_each_kind {
+    ($activation:expr, |$kind:ident| $work:expr) => {
+        match $activation {
+            Activation::Gelu => vectorized(|| {
+                const $kind: Activation = Activation::Gelu;
+                $work
+            }),
+            Activation::GeluTanh => vectorized(|| {
+                const $kind: Activation = Activation::GeluTanh;
+                $work
+            }),
+            Activation::Relu => vectorized(|| {
+                const $kind: Activation = Activation::Relu;
+                $work
+            }),
+            Activation::Tanh => vectorized(|| {
+                const $kind: Activation = Activation::Tanh;
+                $work
+            }),
+        }
+    };
 }
 
-/// Calls `put(index, f, f′)` for each element, with the function chosen outside of the loop.
-#[inline(always)]
-fn apply(activation: Activation, x: &[f32], bias: &[f32], mut put: impl FnMut(usize, f32, f32)) {
-    macro_rules! each {
-        ($kind:expr) => {
-            vectorized(|| {
-                let mut base = 0;
-                for row in x.chunks_exact(bias.len()) {
-                    for (column, (&x, &b)) in row.iter().zip(bias).enumerate() {
-                        let (value, slope) = $kind.at(x + b);
-                        put(base + column, value, slope);
-                    }
-                    base += bias.len();
-                }
-            })
-        };
-    }
-    match activation {
-        Activation::Gelu => each!(Activation::Gelu),
-        Activation::GeluTanh => each!(Activation::GeluTanh),
-        Activation::Relu => each!(Activation::Relu),
-        Activation::Tanh => each!(Activation::Tanh),
-    }
+/// `y = f(x + b)` for whole rows.
+fn evaluate(activation: Activation, x: &[f32], bias: &[f32], y: &mut [f32]) {
+    for_each_kind!(activation, |KIND| {
+        for (x, y) in x.chunks_exact(bias.len()).zip(y.chunks_exact_mut(bias.len())) {
+            for ((&x, &b), y) in x.iter().zip(bias).zip(y) {
+                *y = KIND.at(x + b).0;
+            }
+        }
+    });
+}
+
+/// `y = f(x + b)` and `slopes = f′(x + b)` for whole rows. The loops hold nothing but slices of one length, or the
+/// compiler would not vectorise them.
+fn differentiate(activation: Activation, x: &[f32], bias: &[f32], y: &mut [f32], slopes: &mut [f32]) {
+    let columns = bias.len();
+    for_each_kind!(activation, |KIND| {
+        let rows = x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)).zip(slopes.chunks_exact_mut(columns));
+        for ((x, y), slopes) in rows {
+            for (((&x, &b), y), slope) in x.iter().zip(bias).zip(y).zip(slopes) {
+                (*y, *slope) = KIND.at(x + b);
+            }
+        }
+    });
 }
 
 struct Activated {
@@ -111,7 +126,8 @@ struct Activated {
 impl Operation for Activated {
     fn backward(self: Box<Self>, dy: Tensor, context: &mut Backward<'_>) {
         let (columns, mut dx) = (dy.columns(), self.derivative);
-        for_blocks(dx.values_mut(), dy.values(), columns, |dx, dy| {
+        let block = ROW_BLOCK * columns;
+        dx.values_mut().par_chunks_mut(block).zip(dy.values().par_chunks(block)).for_each(|(dx, dy)| {
             vectorized(|| {
                 for (dx, &dy) in dx.iter_mut().zip(dy) {
                     *dx *= dy;

@@ -29,15 +29,25 @@ pub struct Attention {
 }
 
 impl Tape<'_> {
-    /// `softmax(q kᵀ / √d) v` for each sequence and head; all matrices are `[tokens, heads · d]`.
+    /// `softmax(q kᵀ / √d) v` for each sequence and head. `k` and `v` are `[tokens, heads · d]` with a row for each token
+    /// of `sequences`; `q` has a row for each token of `queries`: those of the same sequences, or their first ones only.
     ///
     /// # Panics
     /// When the sizes do not fit.
-    pub fn attention(&mut self, q: Value, k: Value, v: Value, attention: Attention, sequences: &Sequences) -> Value {
+    pub fn attention(
+        &mut self,
+        [q, k, v]: [Value; 3],
+        attention: Attention,
+        queries: &Sequences,
+        sequences: &Sequences,
+    ) -> Value {
         let (tokens, width) = (q.rows(), q.columns());
-        assert!(tokens == sequences.tokens() && width.is_multiple_of(attention.heads), "tokens and heads fit");
+        assert!(tokens == queries.tokens() && k.rows() == sequences.tokens(), "a row for each token");
+        assert!(k.rows() == v.rows() && width.is_multiple_of(attention.heads), "keys, values and heads fit");
+        assert_eq!(queries.len(), sequences.len(), "the same sequences");
         let dropout = Some(attention.dropout).filter(|d| self.mode() == Mode::Training && d.probability > 0.0);
-        let heads = Heads { heads: attention.heads, width, dropout, sequences: sequences.clone() };
+        let (queries, sequences) = (queries.clone(), sequences.clone());
+        let heads = Heads { heads: attention.heads, width, dropout, queries, sequences };
         let (mut y, mut log_sums) = (self.take(tokens, width), self.take(tokens, attention.heads));
         let (output, log_sum) =
             (Shared::new(y.values_mut(), width), Shared::new(log_sums.values_mut(), attention.heads));
@@ -61,6 +71,9 @@ struct Heads {
     heads: usize,
     width: usize,
     dropout: Option<Dropout>,
+    /// The tokens that ask.
+    queries: Sequences,
+    /// The tokens that are asked.
     sequences: Sequences,
 }
 
@@ -74,16 +87,16 @@ impl Heads {
         self.width / self.heads
     }
 
-    /// The block of a `[tokens, width]` matrix that belongs to the task.
-    fn view<'a>(&self, task: Task, values: &'a [f32]) -> View<'a> {
-        let range = self.sequences.range(task.sequence);
+    /// The block of a matrix with a row for each token of `of` that belongs to the task.
+    fn view<'a>(&self, task: Task, of: &Sequences, values: &'a [f32]) -> View<'a> {
+        let range = of.range(task.sequence);
         let start = range.start * self.width + task.head * self.size();
         View::strided(&values[start..], range.len(), self.size(), self.width)
     }
 
     /// The same block, to write.
-    fn block(&self, task: Task, matrix: Shared) -> BlockMut {
-        let range = self.sequences.range(task.sequence);
+    fn block(&self, task: Task, of: &Sequences, matrix: Shared) -> BlockMut {
+        let range = of.range(task.sequence);
         // SAFETY: the blocks of different tasks are disjoint (other rows or other columns), each task is run once,
         // and the matrix outlives the parallel loop.
         unsafe { matrix.block(range.start, task.head * self.size(), range.len(), self.size()) }
@@ -100,24 +113,29 @@ impl Heads {
         factors.iter_mut().enumerate().for_each(|(column, factor)| *factor = mask.factor(column as u32));
     }
 
+    /// Queries and keys of the task.
+    fn size_of(&self, task: Task) -> [usize; 2] {
+        [&self.queries, &self.sequences].map(|tokens| tokens.range(task.sequence).len())
+    }
+
     /// `scores = q kᵀ / √d`.
     fn scores(&self, task: Task, q: &[f32], k: &[f32], scores: &mut [f32]) {
-        let n = self.sequences.range(task.sequence).len();
+        let [rows, n] = self.size_of(task);
         let scale = 1.0 / (self.size() as f32).sqrt();
-        let (q, k) = (self.view(task, q), self.view(task, k).transposed());
+        let (q, k) = (self.view(task, &self.queries, q), self.view(task, &self.sequences, k).transposed());
         // SAFETY: `scores` is borrowed exclusively.
-        unsafe { matmul_block(BlockMut::new(scores, n, n), Write::Replace, scale, q, k) }
+        unsafe { matmul_block(BlockMut::new(scores, rows, n), Write::Replace, scale, q, k) }
     }
 
     fn forward(&self, task: Task, [q, k, v]: [&[f32]; 3], output: Shared, log_sum: Shared) {
-        let range = self.sequences.range(task.sequence);
-        let n = range.len();
+        let [rows, n] = self.size_of(task);
+        let first = self.queries.range(task.sequence).start;
         SCRATCH.with_borrow_mut(|[scores, _, factors]| {
-            scores.resize(n * n, 0.0);
+            scores.resize(rows * n, 0.0);
             factors.resize(n, 0.0);
             self.scores(task, q, k, scores);
-            for (i, row) in scores.chunks_exact_mut(n).enumerate() {
-                let total = vectorized(|| {
+            vectorized(|| {
+                for (i, row) in scores.chunks_exact_mut(n).enumerate() {
                     let top = max(row);
                     row.iter_mut().for_each(|s| *s = exp(*s - top));
                     let total = sum(n, |j| row[j]);
@@ -128,32 +146,32 @@ impl Heads {
                     } else {
                         row.iter_mut().for_each(|p| *p *= scale);
                     }
-                    top + total.ln()
-                });
-                // SAFETY: one element, which no other task writes; the matrix outlives the parallel loop.
-                unsafe { log_sum.set(range.start + i, task.head, total) };
-            }
-            let probabilities = View::new(scores, n, n);
+                    // SAFETY: one element, which no other task writes; the matrix outlives the parallel loop.
+                    unsafe { log_sum.set(first + i, task.head, top + total.ln()) };
+                }
+            });
+            let probabilities = View::new(scores, rows, n);
+            let v = self.view(task, &self.sequences, v);
             // SAFETY: `block` gives this task's own block.
-            unsafe { matmul_block(self.block(task, output), Write::Replace, 1.0, probabilities, self.view(task, v)) }
+            unsafe { matmul_block(self.block(task, &self.queries, output), Write::Replace, 1.0, probabilities, v) }
         });
     }
 
     fn backward(&self, task: Task, saved: &Saved<'_>, dy: &[f32], [dq, dk, dv]: [Shared; 3]) {
-        let range = self.sequences.range(task.sequence);
-        let n = range.len();
+        let [rows, n] = self.size_of(task);
+        let first = self.queries.range(task.sequence).start;
         let scale = 1.0 / (self.size() as f32).sqrt();
         SCRATCH.with_borrow_mut(|[probabilities, slopes, factors]| {
-            probabilities.resize(n * n, 0.0);
-            slopes.resize(n * n, 0.0);
+            probabilities.resize(rows * n, 0.0);
+            slopes.resize(rows * n, 0.0);
             factors.resize(n, 0.0);
             self.scores(task, saved.q, saved.k, probabilities);
-            let (dy, v) = (self.view(task, dy), self.view(task, saved.v).transposed());
+            let (dy, v) = (self.view(task, &self.queries, dy), self.view(task, &self.sequences, saved.v).transposed());
             // SAFETY: `slopes` is borrowed exclusively.
-            unsafe { matmul_block(BlockMut::new(slopes, n, n), Write::Replace, 1.0, dy, v) }
-            for (i, (p, d)) in probabilities.chunks_exact_mut(n).zip(slopes.chunks_exact_mut(n)).enumerate() {
-                let log_sum = saved.log_sums[(range.start + i) * self.heads + task.head];
-                vectorized(|| {
+            unsafe { matmul_block(BlockMut::new(slopes, rows, n), Write::Replace, 1.0, dy, v) }
+            vectorized(|| {
+                for (i, (p, d)) in probabilities.chunks_exact_mut(n).zip(slopes.chunks_exact_mut(n)).enumerate() {
+                    let log_sum = saved.log_sums[(first + i) * self.heads + task.head];
                     self.factors(task, i, factors);
                     p.iter_mut().for_each(|p| *p = exp(*p - log_sum));
                     let mean = sum(n, |j| p[j] * factors[j] * d[j]);
@@ -161,15 +179,16 @@ impl Heads {
                         *d = *p * (f * *d - mean) * scale;
                         *p *= f;
                     }
-                });
-            }
-            let (dropped, slopes) = (View::new(probabilities, n, n), View::new(slopes, n, n));
-            let (q, k) = (self.view(task, saved.q), self.view(task, saved.k));
+                }
+            });
+            let (dropped, slopes) = (View::new(probabilities, rows, n), View::new(slopes, rows, n));
+            let (q, k) = (self.view(task, &self.queries, saved.q), self.view(task, &self.sequences, saved.k));
+            let asked = |matrix| self.block(task, &self.sequences, matrix);
             // SAFETY: `block` gives this task's own block of each matrix.
             unsafe {
-                matmul_block(self.block(task, dv), Write::Replace, 1.0, dropped.transposed(), dy);
-                matmul_block(self.block(task, dq), Write::Replace, 1.0, slopes, k);
-                matmul_block(self.block(task, dk), Write::Replace, 1.0, slopes.transposed(), q);
+                matmul_block(asked(dv), Write::Replace, 1.0, dropped.transposed(), dy);
+                matmul_block(self.block(task, &self.queries, dq), Write::Replace, 1.0, slopes, k);
+                matmul_block(asked(dk), Write::Replace, 1.0, slopes.transposed(), q);
             }
         });
     }
@@ -194,8 +213,8 @@ struct Attended {
 
 impl Operation for Attended {
     fn backward(self: Box<Self>, dy: Tensor, context: &mut Backward<'_>) {
-        let (tokens, width) = (dy.rows(), dy.columns());
-        let mut gradients = [(); 3].map(|()| context.take(tokens, width));
+        let (queries, tokens, width) = (dy.rows(), self.k.rows(), dy.columns());
+        let mut gradients = [queries, tokens, tokens].map(|rows| context.take(rows, width));
         let targets = gradients.each_mut().map(|gradient| Shared::new(gradient.values_mut(), width));
         let (heads, dy) = (&self.heads, dy.values());
         let saved =

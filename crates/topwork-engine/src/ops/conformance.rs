@@ -14,14 +14,17 @@ fn values(seed: u64, len: usize) -> Vec<f32> {
     (0..len as u64).map(|i| ((mix(mix(seed) ^ i) >> 40) as f32 / (1u64 << 23) as f32) - 1.0).collect()
 }
 
+type Run = fn(&mut Tape<'_>, Vec<Value>, &[ParameterId]) -> Value;
+type Reference = fn(&[Vec<f64>]) -> Vec<f64>;
+
 /// An operation to check. Inputs are matrices that a gradient flows to; parameters are tensors of the store.
 struct Case {
     name: &'static str,
     inputs: Vec<(usize, usize)>,
     parameters: Vec<Vec<usize>>,
-    run: fn(&mut Tape<'_>, Vec<Value>, &[ParameterId]) -> Value,
+    run: Run,
     /// The same in double precision from all inputs, then all parameters.
-    reference: fn(&[Vec<f64>]) -> Vec<f64>,
+    reference: Reference,
 }
 
 const OFFSETS: [usize; 5] = [0, 1, 4, 9, 70];
@@ -45,13 +48,12 @@ fn activation_case(name: &'static str, kind: Activation) -> Case {
             )
         };
     }
-    let (run, reference): (fn(&mut Tape<'_>, Vec<Value>, &[ParameterId]) -> Value, fn(&[Vec<f64>]) -> Vec<f64>) =
-        match kind {
-            Activation::Gelu => run!(Activation::Gelu),
-            Activation::GeluTanh => run!(Activation::GeluTanh),
-            Activation::Relu => run!(Activation::Relu),
-            Activation::Tanh => run!(Activation::Tanh),
-        };
+    let (run, reference): (Run, Reference) = match kind {
+        Activation::Gelu => run!(Activation::Gelu),
+        Activation::GeluTanh => run!(Activation::GeluTanh),
+        Activation::Relu => run!(Activation::Relu),
+        Activation::Tanh => run!(Activation::Tanh),
+    };
     Case { name, inputs: vec![(70, 19)], parameters: vec![vec![19]], run, reference }
 }
 
@@ -94,9 +96,27 @@ fn cases() -> Vec<Case> {
             parameters: vec![],
             run: |tape, inputs, _| {
                 let [q, k, v] = inputs.try_into().expect("three inputs");
-                tape.attention(q, k, v, Attention { heads: 3, dropout: NO_DROPOUT }, &sequences())
+                tape.attention([q, k, v], Attention { heads: 3, dropout: NO_DROPOUT }, &sequences(), &sequences())
             },
             reference: |all| attention::reference::attention(&all[0], &all[1], &all[2], 12, 3, &OFFSETS),
+        },
+        Case {
+            name: "attention of first tokens",
+            inputs: vec![(4, 12), (70, 12), (70, 12)],
+            parameters: vec![],
+            run: |tape, inputs, _| {
+                let [q, k, v] = inputs.try_into().expect("three inputs");
+                let attention = Attention { heads: 3, dropout: NO_DROPOUT };
+                tape.attention([q, k, v], attention, &sequences().first_tokens(), &sequences())
+            },
+            reference: |all| {
+                let mut q = vec![0.0; 70 * 12];
+                for (row, &start) in all[0].chunks(12).zip(&OFFSETS) {
+                    q[start * 12..(start + 1) * 12].copy_from_slice(row);
+                }
+                let y = attention::reference::attention(&q, &all[1], &all[2], 12, 3, &OFFSETS);
+                pooling::reference::first_token(&y, 12, &OFFSETS)
+            },
         },
         Case {
             name: "embedding",
@@ -237,7 +257,8 @@ fn dropped_out(sequences: &Sequences, x: &[f32], mode: Mode) -> (Vec<f32>, Vec<f
     let x = tape.leaf(Tensor::from_values(x, sequences.tokens(), 12));
     let dropout = |site| Dropout { probability: 0.3, site };
     let q = tape.linear(&x, ids[0], None);
-    let y = tape.attention(q.clone(), x.clone(), q, Attention { heads: 3, dropout: dropout(1) }, sequences);
+    let y =
+        tape.attention([q.clone(), x.clone(), q], Attention { heads: 3, dropout: dropout(1) }, sequences, sequences);
     let norm = LayerNorm { weight: ids[1], bias: ids[2], epsilon: 1e-12 };
     let y = tape.residual_layer_norm(y, &x, norm, dropout(2), sequences);
     let y = tape.first_token(&y, sequences);
@@ -285,7 +306,7 @@ fn dropout_gradients_agree_with_differences() {
         let x = tape.leaf(Tensor::from_values(x, 70, 12));
         let dropout = |site| Dropout { probability: 0.3, site };
         let attention = Attention { heads: 3, dropout: dropout(1) };
-        let y = tape.attention(x.clone(), x.clone(), x.clone(), attention, &sequences());
+        let y = tape.attention([x.clone(), x.clone(), x.clone()], attention, &sequences(), &sequences());
         let norm = LayerNorm { weight: ids[0], bias: ids[1], epsilon: 1e-12 };
         let y = tape.residual_layer_norm(y, &x, norm, dropout(2), &sequences());
         let seed = values(4, y.values().len());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{Fields, FamilyConfig};
+use crate::config::{FamilyConfig, Fields};
 use crate::error::ModelError;
 
 pub mod bert;

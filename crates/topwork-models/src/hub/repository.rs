@@ -54,7 +54,8 @@ impl<'a> Repository<'a> {
         if self.hub.offline || self.absence(file).is_some_and(|marker| marker.exists()) {
             return Ok(None);
         }
-        let found = self.ask(file, |api, repo, file, progress| api.repo(repo).download_with_progress(&file, progress))?;
+        let found =
+            self.ask(file, |api, repo, file, progress| api.repo(repo).download_with_progress(&file, progress))?;
         match &found {
             Some(path) if self.commit.is_none() => {
                 self.commit = path.parent().and_then(|p| p.file_name()).map(|name| name.to_string_lossy().into_owned());

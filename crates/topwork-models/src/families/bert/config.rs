@@ -67,7 +67,11 @@ impl BertConfig {
             initializer_range: fields.number_or("initializer_range", 0.02, "a positive number", |n| n > 0.0)?,
             pad_token_id: fields.id_or("pad_token_id", 0)?,
             id2label: labels(fields)?,
-            problem_type: fields.get("problem_type").map(|_| fields.required_text("problem_type")).transpose()?.map(str::to_string),
+            problem_type: fields
+                .get("problem_type")
+                .map(|_| fields.required_text("problem_type"))
+                .transpose()?
+                .map(str::to_string),
         };
         if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             let expected = format!("a divisor of hidden_size {}", config.hidden_size);

@@ -1,8 +1,6 @@
 //! BERT's forward pass (Devlin et al., 2019), composed of the engine's operations.
 
-use topwork_engine::{
-    Attention, Dropout, EmbeddingTables, LayerNorm, ParameterId, Parameters, Sequences, Tape, Value,
-};
+use topwork_engine::{Attention, Dropout, EmbeddingTables, LayerNorm, ParameterId, Parameters, Sequences, Tape, Value};
 
 use super::BertConfig;
 use crate::error::ModelError;
@@ -131,16 +129,27 @@ impl Bert {
     /// The output of the embeddings and of each layer, `[tokens, hidden]` each, as `output_hidden_states` in
     /// `transformers`.
     pub fn hidden_states(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Vec<Value> {
-        let mut states = Vec::new();
-        self.encode(tape, tokens, |state| states.push(state.clone()));
+        let mut states = vec![self.embed(tape, tokens)];
+        for index in 0..self.layers.len() {
+            let last = states[index].clone();
+            states.push(self.layer(tape, index, last, tokens.sequences));
+        }
         states
     }
 
     /// What the classifier sees, without dropout: the pooled first token, `[sequences, hidden]`.
+    ///
+    /// Of the last layer only the first tokens' outputs are computed, because nothing reads the others: in MiniLM this
+    /// saves a seventh of a step.
     pub fn features(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Value {
-        let hidden = self.encode(tape, tokens, |_| {});
-        let first = tape.first_token(&hidden, tokens.sequences);
-        drop(hidden);
+        let sequences = tokens.sequences;
+        let mut hidden = self.embed(tape, tokens);
+        let last = self.layers.len() - 1;
+        for index in 0..last {
+            hidden = self.layer(tape, index, hidden, sequences);
+        }
+        let asking = tape.first_token(&hidden, sequences);
+        let first = self.asked_layer(tape, last, asking, &sequences.first_tokens(), hidden, sequences);
         let pooled = tape.linear(&first, self.pooler.weight, None);
         tape.activation(pooled, self.pooler.bias, topwork_engine::Activation::Tanh)
     }
@@ -153,37 +162,49 @@ impl Bert {
         tape.linear(&features, self.classifier.weight, Some(self.classifier.bias))
     }
 
-    fn encode(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>, mut see: impl FnMut(&Value)) -> Value {
+    fn embed(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Value {
         let embedded = tape.embedding(self.tables, tokens.ids, tokens.positions, tokens.type_ids);
         let normalised = tape.layer_norm(embedded, self.embedding_norm);
         let dropout = Dropout { probability: self.dropout.hidden, site: 0 };
-        let mut hidden = tape.dropout(normalised, dropout, tokens.sequences);
-        see(&hidden);
-        for (index, layer) in self.layers.iter().enumerate() {
-            hidden = self.layer(tape, layer, 1 + 3 * index as u32, hidden, tokens.sequences);
-            see(&hidden);
-        }
-        hidden
+        tape.dropout(normalised, dropout, tokens.sequences)
     }
 
-    /// One layer on `x` `[tokens, hidden]`; its dropout sites are `site`, `site + 1` and `site + 2`.
-    fn layer(&self, tape: &mut Tape<'_>, layer: &Layer, site: u32, x: Value, sequences: &Sequences) -> Value {
-        let [q, k, v] = [layer.query, layer.key, layer.value].map(|l| tape.linear(&x, l.weight, Some(l.bias)));
+    /// A layer on `x` `[tokens, hidden]`.
+    fn layer(&self, tape: &mut Tape<'_>, index: usize, x: Value, sequences: &Sequences) -> Value {
+        self.asked_layer(tape, index, x.clone(), sequences, x, sequences)
+    }
+
+    /// The outputs of a layer on `x` `[tokens, hidden]` for the rows `asking` of it, which are the tokens `queries`.
+    fn asked_layer(
+        &self,
+        tape: &mut Tape<'_>,
+        index: usize,
+        asking: Value,
+        queries: &Sequences,
+        x: Value,
+        sequences: &Sequences,
+    ) -> Value {
+        let layer = &self.layers[index];
+        // Each layer has three sites of dropout; site 0 is the embeddings'.
+        let site = 1 + 3 * index as u32;
+        let q = tape.linear(&asking, layer.query.weight, Some(layer.query.bias));
+        let [k, v] = [layer.key, layer.value].map(|l| tape.linear(&x, l.weight, Some(l.bias)));
+        drop(x);
         let attention = Attention {
             heads: self.config.num_attention_heads,
             dropout: Dropout { probability: self.dropout.attention, site },
         };
-        let context = tape.attention(q, k, v, attention, sequences);
+        let context = tape.attention([q, k, v], attention, queries, sequences);
         let projected = tape.linear(&context, layer.attention_output.weight, Some(layer.attention_output.bias));
         drop(context);
         let dropout = Dropout { probability: self.dropout.hidden, site: site + 1 };
-        let attended = tape.residual_layer_norm(projected, &x, layer.attention_norm, dropout, sequences);
-        drop(x);
+        let attended = tape.residual_layer_norm(projected, &asking, layer.attention_norm, dropout, queries);
+        drop(asking);
         let wide = tape.linear(&attended, layer.intermediate.weight, None);
         let wide = tape.activation(wide, layer.intermediate.bias, self.config.hidden_act);
         let narrow = tape.linear(&wide, layer.output.weight, Some(layer.output.bias));
         drop(wide);
         let dropout = Dropout { site: site + 2, ..dropout };
-        tape.residual_layer_norm(narrow, &attended, layer.output_norm, dropout, sequences)
+        tape.residual_layer_norm(narrow, &attended, layer.output_norm, dropout, queries)
     }
 }
