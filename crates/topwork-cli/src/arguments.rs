@@ -59,7 +59,7 @@ fn predict() -> Command {
                 .help("CSV, TSV, JSON lines, or plain lines; without it, one text a line is read from standard input"),
         )
         .arg(batch_size())
-        .arg(json("Print one JSON object a row, with the probability of every label"))
+        .arg(json("Print one JSON object a row, with the probability of every label and the logits"))
 }
 
 fn evaluate() -> Command {
@@ -128,7 +128,7 @@ fn batch_size() -> Arg {
         .value_name("ROWS")
         .value_parser(value_parser!(u32).range(1..))
         .default_value("32")
-        .help("Rows of one forward pass; the result does not depend on it")
+        .help("Rows of one forward pass; but for rounding, the result does not depend on it")
 }
 
 fn json(help: &'static str) -> Arg {

@@ -63,11 +63,10 @@ impl Checkpoint {
     /// When there are none, when there are only pickles, or when a file is not what its header says.
     pub fn open(directory: &Path) -> Result<Self, ModelError> {
         let (single, index) = (directory.join(SINGLE), directory.join(INDEX));
-        let mut tensors = BTreeMap::new();
         if single.is_file() {
-            tensors.extend(read_header(&single)?);
-            return Ok(Self { path: single, tensors });
+            return Self::open_file(&single);
         }
+        let mut tensors = BTreeMap::new();
         if !index.is_file() {
             return Err(no_weights(directory));
         }
@@ -91,6 +90,14 @@ impl Checkpoint {
             return Err(ModelError::CorruptWeights { path: directory.join(shard), message });
         }
         Ok(Self { path: index, tensors })
+    }
+
+    /// Reads the header of one file.
+    ///
+    /// # Errors
+    /// When the file is not what its header says.
+    pub fn open_file(path: &Path) -> Result<Self, ModelError> {
+        Ok(Self { path: path.to_path_buf(), tensors: read_header(path)?.into_iter().collect() })
     }
 
     /// The file that was opened: the weights, or the index of the shards.

@@ -24,14 +24,16 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let names = classifier.labels.names();
     let mut out = BufWriter::new(std::io::stdout().lock());
     let rows = dataset.examples.iter().zip(&predicted).zip(probabilities.chunks_exact(classes));
+    let logits = logits.chunks_exact(classes);
     if matches.get_flag("json") {
-        for ((example, &class), probabilities) in rows {
+        for (((example, &class), probabilities), logits) in rows.zip(logits) {
             let scores: Map<String, Value> =
                 names.iter().cloned().zip(probabilities.iter().map(|p| json!(p))).collect();
             let mut row = texts_of(example);
             row.insert("label".into(), json!(names[class as usize]));
             row.insert("score".into(), json!(probabilities[class as usize]));
             row.insert("scores".into(), Value::Object(scores));
+            row.insert("logits".into(), json!(logits));
             writeln!(out, "{}", Value::Object(row))?;
         }
     } else {

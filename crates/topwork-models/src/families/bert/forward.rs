@@ -150,8 +150,18 @@ impl Bert {
         }
         let asking = tape.first_token(&hidden, sequences);
         let first = self.asked_layer(tape, last, asking, &sequences.first_tokens(), hidden, sequences);
-        let pooled = tape.linear(&first, self.pooler.weight, None);
+        self.pooled(tape, &first)
+    }
+
+    /// BERT's pooler on the last layer's first tokens, `[sequences, hidden]`.
+    pub fn pooled(&self, tape: &mut Tape<'_>, first: &Value) -> Value {
+        let pooled = tape.linear(first, self.pooler.weight, None);
         tape.activation(pooled, self.pooler.bias, topwork_engine::Activation::Tanh)
+    }
+
+    /// The configuration that it was built for.
+    pub fn config(&self) -> &BertConfig {
+        &self.config
     }
 
     /// The logits, `[sequences, classes]`.

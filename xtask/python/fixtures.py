@@ -1,0 +1,114 @@
+"""Writes what PyTorch and `transformers` compute, for the parity tests of topwork.
+
+    python fixtures.py --tiny fixtures/tiny-bert         the committed fixture: a random BERT of 30 kB
+    python fixtures.py --model DIR target/parity/minilm  a real model
+
+A fixture is a directory with `expected.json` (versions, the batch, losses) and `expected.safetensors` (hidden states,
+logits, every gradient, the classifier), of a model directory: the fixture itself, or the one that `expected.json` names.
+Dropout is off; the numbers are f32. The sequences have different lengths: PyTorch pads them and masks the padding, and
+only what belongs to real tokens is written.
+"""
+import argparse
+import json
+import pathlib
+import random
+
+import safetensors.torch
+import torch
+import transformers
+
+WORDS = """the of and to in is it for on was with as by at from his her they be this have or had not are but what all
+were when we there can an your which their said if do will each about how up out them then she many some so these would
+other into has more two like him see time could no make than first been its who now people my made over did down only""".split()
+STEPS = 10
+
+
+def tiny(directory):
+    """A random classifier with a WordPiece tokenizer, saved as `transformers` saves it."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "?", "!", ",", "."]
+    vocabulary += letters + ["##" + letter for letter in letters] + [w for w in WORDS if len(w) > 1]
+    (directory / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)) + "\n", encoding="utf-8")
+    tokenizer = transformers.BertTokenizer(vocab=str(directory / "vocab.txt"), model_max_length=32)
+    tokenizer.save_pretrained(directory)
+    config = transformers.BertConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=3, num_attention_heads=4, intermediate_size=32,
+        max_position_embeddings=32, num_labels=3)
+    transformers.BertForSequenceClassification(config).save_pretrained(directory)
+
+
+def batch(tokenizer, longest):
+    """Sentences of several lengths, a pair among them; the longest fills the positions."""
+    source = random.Random(7)
+    sentence = lambda words: " ".join(source.choice(WORDS) for _ in range(words)) + "?"
+    texts = [(sentence(5), None), ("", None), (sentence(3), sentence(4)), (sentence(2 * longest), None)]
+    encoded = [tokenizer(a, b, truncation=True, max_length=longest) for a, b in texts]
+    return [row["input_ids"] for row in encoded], [row["token_type_ids"] for row in encoded]
+
+
+def padded(rows):
+    longest = max(map(len, rows))
+    return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--model")
+    parser.add_argument("directory", type=pathlib.Path)
+    options = parser.parse_args()
+    torch.manual_seed(20)
+    options.directory.mkdir(parents=True, exist_ok=True)
+    if options.tiny:
+        tiny(options.directory)
+    source = options.directory if options.tiny else pathlib.Path(options.model)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        source, num_labels=3, attn_implementation="eager", dtype=torch.float32)
+    model.eval()  # no dropout
+    ids, types = batch(tokenizer, min(32, model.config.max_position_embeddings))
+    lengths = [len(row) for row in ids]
+    mask = padded([[1] * length for length in lengths])
+    labels = torch.tensor([0, 2, 1, 2])
+
+    def forward():
+        return model(input_ids=padded(ids), token_type_ids=padded(types), attention_mask=mask, labels=labels,
+                     output_hidden_states=True)
+
+    real = lambda state: torch.cat([state[i, :length] for i, length in enumerate(lengths)]).contiguous()
+    output = forward()
+    tensors = {f"hidden_states.{i}": real(state.detach()) for i, state in enumerate(output.hidden_states)}
+    tensors["logits"] = output.logits.detach().contiguous()
+    for name in ("weight", "bias"):
+        tensors[f"classifier.{name}"] = model.classifier.get_parameter(name).detach().clone()
+    output.loss.backward()
+    for name, parameter in model.named_parameters():
+        tensors[f"gradient.{name}"] = parameter.grad.detach().clone()
+
+    learning_rate, decay, norm = (1e-3 if options.tiny else 5e-5), 0.01, 1.0
+    plain = lambda name: name.endswith("bias") or "LayerNorm" in name
+    groups = [
+        dict(params=[p for n, p in model.named_parameters() if not plain(n)], weight_decay=decay),
+        dict(params=[p for n, p in model.named_parameters() if plain(n)], weight_decay=0.0),
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
+    losses = []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = forward().loss
+        losses.append(loss.item())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), norm)
+        optimizer.step()
+
+    safetensors.torch.save_file(tensors, options.directory / "expected.safetensors")
+    expected = dict(
+        versions=dict(torch=torch.__version__, transformers=transformers.__version__),
+        model=None if options.tiny else str(source.resolve()),
+        input_ids=ids, token_type_ids=types, labels=labels.tolist(), loss=output.loss.item(),
+        adamw=dict(learning_rate=learning_rate, weight_decay=decay, max_grad_norm=norm, losses=losses))
+    (options.directory / "expected.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
