@@ -33,7 +33,8 @@ struct Fixture {
 fn fixture() -> Fixture {
     let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tiny-bert");
     let directory = std::env::var_os("TOPWORK_PARITY").map_or_else(|| PathBuf::from(committed), PathBuf::from);
-    let expected: Json = serde_json::from_str(&std::fs::read_to_string(directory.join("expected.json")).unwrap()).unwrap();
+    let expected: Json =
+        serde_json::from_str(&std::fs::read_to_string(directory.join("expected.json")).unwrap()).unwrap();
     let source = expected["model"].as_str().map_or_else(|| directory.clone(), PathBuf::from);
     let config = ModelConfig::load(&source).unwrap();
     let specs = config.parameters(3);
@@ -81,12 +82,7 @@ fn expected_tensors(directory: &Path) -> Checkpoint {
 
 impl Fixture {
     fn tokens(&self) -> Tokens<'_> {
-        Tokens {
-            ids: &self.ids,
-            positions: &self.positions,
-            type_ids: &self.type_ids,
-            sequences: &self.sequences,
-        }
+        Tokens { ids: &self.ids, positions: &self.positions, type_ids: &self.type_ids, sequences: &self.sequences }
     }
 
     /// The loss; with gradients of it.

@@ -1,0 +1,177 @@
+//! Bad input gets one clear error and a hint, and nothing is written or lost.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::{Folder, model};
+
+/// `tune train.csv` with the tiny model and these arguments fails with these parts in the error, and writes nothing.
+#[track_caller]
+fn tune_fails(folder: &Folder, more: &[&str], parts: &[&str]) -> String {
+    let model = model();
+    let mut arguments = vec!["tune", "train.csv", "--output", "out"];
+    if !more.contains(&"--model") {
+        arguments.extend(["--model", model.to_str().unwrap()]);
+    }
+    arguments.extend(more);
+    let hint = folder.fails(&arguments, parts);
+    assert!(!folder.path("out").exists(), "something was written");
+    hint
+}
+
+/// A copy of the tiny model in the folder, as `model`.
+fn copy_of_model(folder: &Folder) {
+    std::fs::create_dir(folder.path("model")).unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(model().join(name), folder.path("model").join(name)).unwrap();
+    }
+}
+
+fn edit_config(folder: &Folder, key: &str, value: serde_json::Value) {
+    let mut config = folder.json("model/config.json");
+    config[key] = value;
+    folder.write("model/config.json", config.to_string());
+}
+
+#[test]
+fn data_that_cannot_be_used() {
+    let folder = Folder::new();
+    let train = |content: &[u8], parts: &[&str]| {
+        folder.write("train.csv", content);
+        tune_fails(&folder, &[], parts)
+    };
+    let hint = train(b"comment,label\nx,a\ny,b\n", &["train.csv", "line 1", "`text`", "`comment`"]);
+    assert!(hint.starts_with("--text-column comment"), "{hint}");
+    train(b"", &["train.csv", "empty"]);
+    train(b"text,label\n", &["train.csv", "only a header"]);
+    train(b"text,label\nx,a\ny,a\n", &["train.csv", "`label`", "only `a`"]);
+    train(b"text,label\nx,a\ncaf\xe9,b\n", &["train.csv", "line 3", "UTF-8"]);
+    train(b"text,label\nx,a\ny\n", &["train.csv", "line 3"]);
+    let missing = folder.fails(&["tune", "trian.csv", "--output", "out"], &["trian.csv", "no such file"]);
+    assert!(missing.contains("train.csv"), "{missing}");
+}
+
+#[test]
+fn a_test_label_never_seen_in_training_is_found_before_anything_is_trained() {
+    let folder = Folder::new();
+    folder.write("test.csv", "text,label\nthere is,place\npeople,persona\n");
+    let hint = tune_fails(&folder, &["--test", "test.csv"], &["test.csv", "line 3", "`label`", "`persona`"]);
+    assert!(hint.contains("`person`"), "{hint}");
+    folder.write("test.csv", "text,class\nthere is,place\n");
+    tune_fails(&folder, &["--test", "test.csv"], &["test.csv", "line 1", "`label`", "`class`"]);
+}
+
+#[test]
+fn models_that_cannot_be_used() {
+    let folder = Folder::new();
+    copy_of_model(&folder);
+    let fails = |parts: &[&str]| tune_fails(&folder, &["--model", "model"], parts);
+    let weights = folder.bytes("model/model.safetensors");
+
+    folder.write("model/model.safetensors", &weights[..weights.len() / 2]);
+    fails(&["model.safetensors", "expected", "bytes"]);
+    folder.write("model/model.safetensors", &weights);
+
+    edit_config(&folder, "intermediate_size", 64.into());
+    fails(&["intermediate.dense.weight", "[64, 16]", "[32, 16]"]);
+    edit_config(&folder, "intermediate_size", 32.into());
+
+    edit_config(&folder, "model_type", "gpt2".into());
+    let hint = fails(&["config.json", "model_type", "bert", "gpt2"]);
+    assert!(hint.contains("bert"), "{hint}");
+    edit_config(&folder, "model_type", "bert".into());
+
+    let mut tokenizer = folder.json("model/tokenizer.json");
+    tokenizer["model"]["vocab"]["enormous"] = 140.into();
+    folder.write("model/tokenizer.json", tokenizer.to_string());
+    fails(&["tokenizer.json", "`enormous`"].map(|part| part.trim_matches('`')));
+    std::fs::copy(model().join("tokenizer.json"), folder.path("model/tokenizer.json")).unwrap();
+
+    std::fs::remove_file(folder.path("model/model.safetensors")).unwrap();
+    folder.write("model/pytorch_model.bin", b"\x80\x02");
+    let hint = fails(&["pytorch_model.bin", "pickle"]);
+    assert!(hint.contains("save_file"), "{hint}");
+
+    tune_fails(&folder, &["--model", "org/none"], &["org/none", "HF_HUB_OFFLINE"]);
+    tune_fails(&folder, &["--model", "./none"], &["./none"]);
+}
+
+#[test]
+fn settings_that_cannot_be_used() {
+    let folder = Folder::new();
+    tune_fails(&folder, &["--max-seq-length", "33"], &["--max-seq-length", "32", "33"]);
+    tune_fails(&folder, &["--freeze-layers", "4"], &["--freeze-layers", "3", "4"]);
+    tune_fails(&folder, &["--lr", "fast"], &["--lr", "a number", "fast"]);
+    tune_fails(&folder, &["--batch-size", "0"], &["--batch-size", "0"]);
+    tune_fails(&folder, &["--class-weights", "place=2"], &["--class-weights", "person"]);
+    folder.write("recipe.toml", "[training]\nlerning_rate = 1e-4\n");
+    let hint = tune_fails(&folder, &["--recipe", "recipe.toml"], &["recipe.toml", "line 2", "lerning_rate"]);
+    assert!(hint.contains("learning_rate"), "{hint}");
+}
+
+#[test]
+fn an_output_directory_that_is_not_empty_is_left_alone() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("mine")).unwrap();
+    folder.write("mine/notes.txt", "precious");
+    let model = model();
+    let arguments = ["tune", "train.csv", "--model", model.to_str().unwrap(), "--output", "mine"];
+    let hint = folder.fails(&arguments, &["mine", "empty directory", "notes.txt"]);
+    assert!(hint.contains("mine-2"), "{hint}");
+    assert_eq!(folder.bytes("mine/notes.txt"), b"precious");
+    assert_eq!(std::fs::read_dir(folder.path("mine")).unwrap().count(), 1);
+    let hint = folder.fails(&["tune", "train.csv", "--model", "x/y"], &["--output-dir"]);
+    assert!(hint.contains("--output out"), "{hint}");
+}
+
+#[test]
+fn a_changed_file_is_noticed_when_a_plan_is_repeated() {
+    let folder = Folder::new();
+    folder.tune("out", &["--max-steps", "1"]);
+    let train = String::from_utf8(folder.bytes("train.csv")).unwrap();
+    folder.write("train.csv", train.replacen("there", "where", 1));
+    folder.fails(&["tune", "--recipe", "out/plan.toml", "--output", "again"], &["out/plan.toml", "train_sha256"]);
+    assert!(!folder.path("again").exists());
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_the_run_and_the_best_model_stays() {
+    let folder = Folder::new();
+    let diverge =
+        ["--lr", "0.9", "--max-grad-norm", "0", "--warmup-ratio", "0", "--epochs", "400", "--layer-decay", "1"];
+    let model = model();
+    let mut arguments = vec!["tune", "train.csv", "--model", model.to_str().unwrap(), "--output", "out"];
+    arguments.extend(diverge);
+    // So high a rate with so little momentum left of the second moment overflows within some steps.
+    arguments.extend([
+        "--adam-beta2",
+        "0",
+        "--adam-beta1",
+        "0.999",
+        "--weight-decay",
+        "10",
+        "--validation-fraction",
+        "0.2",
+    ]);
+    let hint = folder.fails(&arguments, &["step", "not a finite number"]);
+    assert!(hint.starts_with("--learning-rate "), "{hint}");
+    let best = folder.events_if_any("out", "new_best");
+    assert_eq!(
+        folder.path("out/model.safetensors").exists(),
+        !best.is_empty(),
+        "the best model is kept, if there was one"
+    );
+    assert!(!best.is_empty(), "an epoch was finished before");
+    folder.ok(&["evaluate", "out", "test.csv"]);
+}
+
+#[test]
+fn a_model_that_is_no_classifier_does_not_predict() {
+    let folder = Folder::new();
+    copy_of_model(&folder);
+    let mut config = folder.json("model/config.json");
+    config.as_object_mut().unwrap().remove("id2label");
+    folder.write("model/config.json", config.to_string());
+    folder.fails(&["predict", "model", "test.csv"], &["model", "id2label"]);
+    folder.fails(&["evaluate", "nowhere/at/all", "test.csv"], &["nowhere/at/all"]);
+}

@@ -1,0 +1,115 @@
+//! What the tests of the command share: a small labelled file, the committed tiny model, and runs of the binary.
+#![allow(clippy::unwrap_used, dead_code, reason = "a test that cannot go on has failed; each test file uses a part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The committed model: three layers of width 16.
+pub(crate) fn model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tiny-bert").canonicalize().unwrap()
+}
+
+/// A folder for one test, with `train.csv` (96 rows) and `test.csv` (24 rows) of a task that a tiny model can learn.
+pub(crate) struct Folder {
+    directory: TempDir,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let folder = Self { directory: tempfile::tempdir().unwrap() };
+        folder.write("train.csv", &rows(0..96));
+        folder.write("test.csv", &rows(100..124));
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    /// The binary in this folder, away from the user's caches and settings.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_topwork"));
+        command.args(arguments).current_dir(self.directory.path());
+        command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", self.path("hf-home"));
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs what must succeed; gives standard output.
+    #[track_caller]
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Fine-tunes `train.csv` with the tiny model; gives the results.
+    #[track_caller]
+    pub(crate) fn tune(&self, output: &str, more: &[&str]) -> Value {
+        let model = model();
+        let mut arguments = vec!["tune", "train.csv", "--model", model.to_str().unwrap(), "--output", output, "--json"];
+        arguments.extend(more);
+        serde_json::from_str(&self.ok(&arguments)).unwrap()
+    }
+
+    /// Runs what must fail: exit code 1, nothing on standard output, one line with all `parts`, and a hint. Gives the
+    /// hint.
+    #[track_caller]
+    pub(crate) fn fails(&self, arguments: &[&str], parts: &[&str]) -> String {
+        let output = self.run(arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{arguments:?} wrote {}", String::from_utf8_lossy(&output.stdout));
+        let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{stderr}");
+        for part in parts {
+            assert!(errors[0].contains(part), "`{part}` is not in: {}", errors[0]);
+        }
+        let hint = stderr.lines().find_map(|line| line.strip_prefix("hint: "));
+        hint.unwrap_or_else(|| panic!("no hint: {stderr}")).to_string()
+    }
+
+    pub(crate) fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.path(name)).unwrap()).unwrap()
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    /// The events of a run of one kind.
+    pub(crate) fn events(&self, output: &str, kind: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path(output).join("events.jsonl")).unwrap();
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.filter(|event| event["event"] == kind).collect()
+    }
+
+    /// The events of a run of one kind; none when the run left no log.
+    pub(crate) fn events_if_any(&self, output: &str, kind: &str) -> Vec<Value> {
+        if self.path(output).join("events.jsonl").exists() { self.events(output, kind) } else { Vec::new() }
+    }
+
+    /// The losses of all steps of a run.
+    pub(crate) fn losses(&self, output: &str) -> Vec<f64> {
+        self.events(output, "step").iter().map(|step| step["loss"].as_f64().unwrap()).collect()
+    }
+}
+
+/// Which word a text begins with decides its label.
+fn rows(range: std::ops::Range<usize>) -> String {
+    const WORDS: [&str; 3] = ["there", "people", "which"];
+    const LABELS: [&str; 3] = ["place", "person", "choice"];
+    const REST: [&str; 7] = ["is it", "were in the time", "was", "could do no more than this", "said", "go", "made up"];
+    let row = |i: usize| format!("{} {} {} {},{}\n", WORDS[i % 3], REST[i % 7], REST[i / 7 % 7], i, LABELS[i % 3]);
+    format!("text,label\n{}", range.map(row).collect::<String>())
+}

@@ -1,0 +1,208 @@
+//! The hub's protocol against a server of our own: nothing here touches the network.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use topwork_models::{HubSettings, ModelError, locate};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// What a request said.
+#[derive(Clone, Debug)]
+struct Request {
+    path: String,
+    authorization: Option<String>,
+}
+
+/// A hub with the given files, and the requests it has had.
+struct Hub {
+    endpoint: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Hub {
+    fn with(files: &[(&str, &[u8])]) -> Self {
+        let files: BTreeMap<String, Vec<u8>> =
+            files.iter().map(|(name, content)| (name.to_string(), content.to_vec())).collect();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer(stream.unwrap(), &files, &seen);
+            }
+        });
+        Self { endpoint, requests }
+    }
+
+    fn settings(&self, cache: &Path) -> HubSettings {
+        HubSettings {
+            cache: cache.to_path_buf(),
+            endpoint: self.endpoint.clone(),
+            token: None,
+            offline: false,
+            patience: Duration::from_secs(10),
+        }
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn answer(mut stream: TcpStream, files: &BTreeMap<String, Vec<u8>>, seen: &Mutex<Vec<Request>>) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let headers: BTreeMap<String, String> = lines
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_string())))
+        .collect();
+    let path = first.split(' ').nth(1).unwrap().to_string();
+    let authorization = headers.get("authorization").cloned();
+    seen.lock().unwrap().push(Request { path: path.clone(), authorization: authorization.clone() });
+    let common = format!("x-repo-commit: {COMMIT}\r\nconnection: close\r\n");
+    if path.starts_with("/org/gated/") && authorization.as_deref() != Some("Bearer hf_secret") {
+        write!(stream, "HTTP/1.1 401 Unauthorized\r\n{common}content-length: 0\r\n\r\n").unwrap();
+        return;
+    }
+    let file = path.split("/resolve/").nth(1).and_then(|rest| rest.split_once('/')).map(|(_, file)| file);
+    let Some(content) = file.and_then(|file| files.get(file)) else {
+        write!(stream, "HTTP/1.1 404 Not Found\r\n{common}content-length: 0\r\n\r\n").unwrap();
+        return;
+    };
+    let etag = format!("\"{}\"", content.len());
+    let (from, to) = headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-')).map_or(
+        (0, content.len()),
+        |(from, to)| {
+            (from.parse().unwrap(), to.parse::<usize>().map_or(content.len(), |last| (last + 1).min(content.len())))
+        },
+    );
+    write!(
+        stream,
+        "HTTP/1.1 206 Partial Content\r\n{common}etag: {etag}\r\ncontent-range: bytes {from}-{}/{}\r\ncontent-length: {}\r\n\r\n",
+        to.saturating_sub(1),
+        content.len(),
+        to - from,
+    )
+    .unwrap();
+    stream.write_all(&content[from..to]).unwrap();
+}
+
+const MODEL: &[(&str, &[u8])] =
+    &[("config.json", b"{\"model_type\": \"bert\"}"), ("model.safetensors", b"weights"), ("tokenizer.json", b"{}")];
+
+#[test]
+fn a_model_is_fetched_once_and_then_found_without_a_request() {
+    let (hub, cache) = (Hub::with(MODEL), tempfile::tempdir().unwrap());
+    let settings = hub.settings(cache.path());
+    let directory = locate("org/model", &settings).unwrap();
+    assert_eq!(std::fs::read(directory.join("model.safetensors")).unwrap(), b"weights");
+    assert!(directory.ends_with(Path::new("models--org--model/snapshots").join(COMMIT)), "{}", directory.display());
+    let asked = hub.requests().len();
+    assert!(asked > 0);
+    assert_eq!(locate("org/model", &settings).unwrap(), directory);
+    assert_eq!(hub.requests().len(), asked, "everything is in the cache");
+    let offline = HubSettings { offline: true, ..settings };
+    assert_eq!(locate("org/model", &offline).unwrap(), directory);
+    assert_eq!(hub.requests().len(), asked);
+}
+
+#[test]
+fn offline_makes_no_request_at_all() {
+    let (hub, cache) = (Hub::with(MODEL), tempfile::tempdir().unwrap());
+    let settings = HubSettings { offline: true, ..hub.settings(cache.path()) };
+    let error = locate("org/model", &settings).unwrap_err();
+    assert!(matches!(error, ModelError::OfflineMiss { .. }), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("unset HF_HUB_OFFLINE"));
+    assert!(hub.requests().is_empty());
+}
+
+#[test]
+fn shards_are_fetched_by_their_index() {
+    let index = br#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
+    let files: &[(&str, &[u8])] = &[
+        MODEL[0],
+        MODEL[2],
+        ("model.safetensors.index.json", index),
+        ("model-1.safetensors", b"one"),
+        ("model-2.safetensors", b"two"),
+    ];
+    let (hub, cache) = (Hub::with(files), tempfile::tempdir().unwrap());
+    let directory = locate("org/sharded", &hub.settings(cache.path())).unwrap();
+    assert_eq!(std::fs::read(directory.join("model-2.safetensors")).unwrap(), b"two");
+}
+
+#[test]
+fn a_pickle_is_refused_without_being_fetched() {
+    let (hub, cache) = (Hub::with(&[MODEL[0], ("pytorch_model.bin", b"\x80\x02")]), tempfile::tempdir().unwrap());
+    let error = locate("org/old", &hub.settings(cache.path())).unwrap_err();
+    assert!(matches!(error, ModelError::PickleWeights { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("save_file"));
+    let blobs = cache.path().join("models--org--old/blobs");
+    let fetched = std::fs::read_dir(blobs).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    assert!(fetched.into_iter().all(|content| content != b"\x80\x02"), "the pickle was fetched");
+}
+
+#[test]
+fn the_token_is_sent_and_missing_it_is_explained() {
+    let (hub, cache) = (Hub::with(MODEL), tempfile::tempdir().unwrap());
+    let error = locate("org/gated", &hub.settings(cache.path())).unwrap_err();
+    assert!(matches!(error, ModelError::HubStatus { status: 401, .. }), "{error}");
+    assert!(error.hint().unwrap().contains("HF_TOKEN"));
+    let settings = HubSettings { token: Some("hf_secret".into()), ..hub.settings(cache.path()) };
+    locate("org/gated", &settings).unwrap();
+    assert!(hub.requests().iter().any(|request| request.authorization.as_deref() == Some("Bearer hf_secret")));
+    assert!(!format!("{settings:?}").contains("hf_secret"), "the token stays out of logs");
+}
+
+#[test]
+fn a_revision_is_asked_for_by_name() {
+    let (hub, cache) = (Hub::with(MODEL), tempfile::tempdir().unwrap());
+    locate("org/model@v2", &hub.settings(cache.path())).unwrap();
+    assert!(hub.requests()[0].path.contains("/resolve/v2/"), "{:?}", hub.requests()[0]);
+}
+
+#[test]
+fn what_is_neither_a_directory_nor_an_id_is_said_without_a_request() {
+    let (hub, cache) = (Hub::with(MODEL), tempfile::tempdir().unwrap());
+    for spec in ["./no/such/dir", "a/b/c", "org/mo del", "org/model@../../x"] {
+        let error = locate(spec, &hub.settings(cache.path())).unwrap_err();
+        assert!(matches!(error, ModelError::NoSuchModel { .. }), "{spec}: {error}");
+    }
+    assert!(hub.requests().is_empty());
+}
+
+#[test]
+fn a_hub_that_is_not_there_is_an_error_and_not_a_wait() {
+    let cache = tempfile::tempdir().unwrap();
+    let settings = HubSettings { endpoint: "http://127.0.0.1:9".into(), ..Hub::with(&[]).settings(cache.path()) };
+    let error = locate("org/model", &settings).unwrap_err();
+    assert!(matches!(error, ModelError::HubRequest { .. }), "{error}");
+}
+
+#[test]
+fn the_environment_is_read_as_huggingface_hub_documents_it() {
+    let settings = |variables: &[(&str, &str)]| {
+        HubSettings::from_lookup(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, v)| v.to_string()))
+    };
+    let plain = settings(&[("HOME", "/home/ada")]);
+    assert_eq!(plain.cache, Path::new("/home/ada/.cache/huggingface/hub"));
+    assert_eq!(plain.endpoint, "https://huggingface.co");
+    assert!(!plain.offline);
+    let own = settings(&[
+        ("HF_HOME", "/data/hf"),
+        ("HF_ENDPOINT", "http://mirror:8080/"),
+        ("HF_HUB_OFFLINE", "1"),
+        ("HF_TOKEN", "hf_x"),
+    ]);
+    assert_eq!((own.cache.as_path(), own.endpoint.as_str()), (Path::new("/data/hf/hub"), "http://mirror:8080"));
+    assert_eq!((own.offline, own.token.as_deref()), (true, Some("hf_x")));
+    assert_eq!(settings(&[("HF_HOME", "/a"), ("HF_HUB_CACHE", "/b")]).cache, Path::new("/b"));
+}

@@ -1,0 +1,251 @@
+//! Laws of reading and writing model directories, on the committed tiny model.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use topwork_models::{
+    Checkpoint, HeadRule, LoadOptions, LoadedParameters, ModelConfig, ModelError, TensorView, check_tokenizer,
+    load_parameters, load_tokenizer, save_config, save_tokenizer, write_safetensors,
+};
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tiny-bert")
+}
+
+/// A copy of the tiny model that a test may spoil.
+fn copy() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
+        std::fs::copy(fixture().join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+fn tensors(directory: &Path) -> Tensors {
+    let checkpoint = Checkpoint::open(directory).unwrap();
+    let names: Vec<String> = checkpoint.names().map(str::to_string).collect();
+    names
+        .into_iter()
+        .map(|name| {
+            let (shape, values) = (checkpoint.shape(&name).unwrap().to_vec(), checkpoint.read_f32(&name).unwrap());
+            (name, shape, values)
+        })
+        .collect()
+}
+
+fn write(path: &Path, tensors: &Tensors) {
+    let views: Vec<TensorView<'_>> =
+        tensors.iter().map(|(name, shape, data)| TensorView { name, shape, data }).collect();
+    write_safetensors(path, &views).unwrap();
+}
+
+/// The tiny model with its tensors changed.
+fn changed(change: impl FnOnce(&mut Tensors)) -> TempDir {
+    let folder = copy();
+    let mut all = tensors(folder.path());
+    change(&mut all);
+    write(&folder.path().join("model.safetensors"), &all);
+    folder
+}
+
+fn load(directory: &Path, classes: usize, head: HeadRule) -> Result<LoadedParameters, ModelError> {
+    let config = ModelConfig::load(directory)?;
+    let options = LoadOptions { seed: 3, initializer_range: 0.02, head };
+    load_parameters(&Checkpoint::open(directory)?, config.description(), &config.parameters(classes), &options)
+}
+
+#[test]
+fn every_spelling_of_the_same_checkpoint_loads_the_same_values() {
+    let expected = load(&fixture(), 3, HeadRule::Required).unwrap().tensors;
+    let gamma_and_beta = changed(|all| {
+        for (name, _, _) in all {
+            *name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        }
+    });
+    let without_prefix = changed(|all| {
+        for (name, _, _) in all {
+            *name = name.replace("bert.", "");
+        }
+    });
+    let with_leftovers = changed(|all| {
+        all.push(("bert.embeddings.position_ids".into(), vec![1, 2], vec![0.0, 1.0]));
+        all.push(("cls.predictions.bias".into(), vec![2], vec![0.0, 1.0]));
+        all.push(("cls.seq_relationship.bias".into(), vec![2], vec![0.0, 1.0]));
+    });
+    for folder in [gamma_and_beta, without_prefix, with_leftovers] {
+        assert_eq!(load(folder.path(), 3, HeadRule::Required).unwrap().tensors, expected);
+    }
+}
+
+#[test]
+fn shards_and_half_precision_load_like_one_file() {
+    let folder = copy();
+    let all = tensors(folder.path());
+    let (first, second) = all.split_at(20);
+    write(&folder.path().join("model-00001-of-00002.safetensors"), &first.to_vec());
+    write(&folder.path().join("model-00002-of-00002.safetensors"), &second.to_vec());
+    let shard = |names: &[(String, Vec<usize>, Vec<f32>)], file: &str| {
+        names.iter().map(|(name, ..)| (name.clone(), json!(file))).collect::<serde_json::Map<_, _>>()
+    };
+    let mut map = shard(first, "model-00001-of-00002.safetensors");
+    map.extend(shard(second, "model-00002-of-00002.safetensors"));
+    let index = json!({ "metadata": {}, "weight_map": map });
+    std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let expected = load(&fixture(), 3, HeadRule::Required).unwrap().tensors;
+    assert_eq!(load(folder.path(), 3, HeadRule::Required).unwrap().tensors, expected);
+
+    let header = br#"{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"y":{"dtype":"F16","shape":[2],"data_offsets":[4,8]}}"#;
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.extend([0x80, 0x3f, 0x20, 0xc0, 0x00, 0x3c, 0x00, 0xc1]);
+    let path = folder.path().join("half.safetensors");
+    std::fs::write(&path, file).unwrap();
+    let half = Checkpoint::open_file(&path).unwrap();
+    assert_eq!(half.read_f32("x").unwrap(), [1.0, -2.5]);
+    assert_eq!(half.read_f32("y").unwrap(), [1.0, -2.5]);
+}
+
+#[test]
+fn a_missing_pooler_and_a_new_head_start_afresh_and_say_so() {
+    let folder = changed(|all| all.retain(|(name, ..)| !name.contains("pooler")));
+    let loaded = load(folder.path(), 5, HeadRule::New("the labels are others")).unwrap();
+    let new: Vec<&str> = loaded.report.new.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(new, ["bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias"]);
+    let again = load(folder.path(), 5, HeadRule::New("the labels are others")).unwrap();
+    assert_eq!(loaded.tensors, again.tensors, "new weights are a function of the seed");
+    assert!(load(folder.path(), 3, HeadRule::Required).is_err(), "a classifier needs its pooler");
+}
+
+#[test]
+fn keys_that_no_rule_names_are_errors() {
+    let error = load(changed(|all| all[3].0 = "bert.unheard_of".into()).path(), 3, HeadRule::Required).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("bert.unheard_of") && text.contains("found nothing"), "{text}");
+    let both = changed(|all| {
+        let twin = all.iter().find(|(name, ..)| name.ends_with("LayerNorm.weight")).unwrap().clone();
+        all.push((twin.0.replace("weight", "gamma"), twin.1, twin.2));
+    });
+    let error = load(both.path(), 3, HeadRule::Required).unwrap_err();
+    assert!(matches!(error, ModelError::DuplicateKey { .. }), "{error}");
+}
+
+#[test]
+fn wrong_shapes_are_named() {
+    let folder = changed(|all| {
+        let (_, shape, values) = all.iter_mut().find(|(name, ..)| name.ends_with("query.weight")).unwrap();
+        (*shape, *values) = (vec![16, 8], vec![0.0; 128]);
+    });
+    let text = load(folder.path(), 3, HeadRule::Required).unwrap_err().to_string();
+    assert!(text.contains("query.weight") && text.contains("[16, 16]") && text.contains("[16, 8]"), "{text}");
+}
+
+#[test]
+fn damaged_files_are_errors_that_name_them() {
+    let folder = copy();
+    let path = folder.path().join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    for keep in [0, 5, 8, 100, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..keep]).unwrap();
+        let error = Checkpoint::open(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("model.safetensors") && error.hint().is_some(), "{keep}: {error}");
+    }
+    let mut huge = bytes.clone();
+    huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    std::fs::write(&path, huge).unwrap();
+    assert!(Checkpoint::open(folder.path()).is_err());
+    let nan = changed(|all| all[0].2[1] = f32::NAN);
+    assert!(matches!(load(nan.path(), 3, HeadRule::Required).unwrap_err(), ModelError::NotFinite { element: 1, .. }));
+}
+
+#[test]
+fn pickles_and_absent_files_are_refused_with_a_hint() {
+    let folder = copy();
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    assert!(matches!(Checkpoint::open(folder.path()).unwrap_err(), ModelError::MissingFile { .. }));
+    std::fs::write(folder.path().join("pytorch_model.bin"), b"\x80\x02").unwrap();
+    let error = Checkpoint::open(folder.path()).unwrap_err();
+    assert!(matches!(error, ModelError::PickleWeights { .. }), "{error}");
+    assert!(error.hint().unwrap().starts_with("python3 -c"));
+    std::fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
+    std::fs::remove_file(folder.path().join("vocab.txt")).unwrap();
+    assert!(matches!(load_tokenizer(folder.path()).unwrap_err(), ModelError::MissingFile { .. }));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_computed_is_refused() {
+    let refused = |key: &str, value: Value, parts: &[&str]| {
+        let folder = copy();
+        let path = folder.path().join("config.json");
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        config[key] = value;
+        std::fs::write(&path, config.to_string()).unwrap();
+        let text = ModelConfig::load(folder.path()).unwrap_err().to_string();
+        for part in parts.iter().chain(&["config.json", key]) {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+    };
+    refused("model_type", json!("gpt2"), &["bert", "gpt2"]);
+    refused("hidden_size", json!(0), &["positive integer"]);
+    refused("hidden_size", Value::Null, &["found nothing"]);
+    refused("num_attention_heads", json!(5), &["divisor"]);
+    refused("hidden_act", json!("silu"), &["silu"]);
+    refused("position_embedding_type", json!("relative_key"), &["absolute"]);
+    refused("is_decoder", json!(true), &["encoder"]);
+}
+
+#[test]
+fn a_tokenizer_larger_than_the_embedding_is_refused() {
+    let tokenizer = load_tokenizer(&fixture()).unwrap();
+    check_tokenizer(&fixture(), &tokenizer, 140).unwrap();
+    let error = check_tokenizer(&fixture(), &tokenizer, 139).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("tokenizer.json") && text.contains("139"), "{text}");
+}
+
+#[test]
+fn vocab_txt_alone_tokenizes_like_tokenizer_json() {
+    let folder = copy();
+    std::fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
+    let (full, plain) = (load_tokenizer(&fixture()).unwrap(), load_tokenizer(folder.path()).unwrap());
+    for (text, pair) in
+        [("How MANY people, were there?", None), ("Größe 🍎 naïve", None), ("", None), ("a b", Some("it is"))]
+    {
+        let encode = |tokenizer: &tokenizers::Tokenizer| match pair {
+            Some(pair) => tokenizer.encode((text, pair), true).unwrap(),
+            None => tokenizer.encode(text, true).unwrap(),
+        };
+        assert_eq!(encode(&full).get_ids(), encode(&plain).get_ids(), "{text}");
+        assert_eq!(encode(&full).get_type_ids(), encode(&plain).get_type_ids(), "{text}");
+    }
+}
+
+#[test]
+fn saving_what_was_loaded_and_loading_it_again_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let labels = ["no", "yes", "it's \"so\""].map(String::from);
+    let mut from = fixture();
+    for to in [&first, &second] {
+        std::fs::create_dir(to).unwrap();
+        write(&to.join("model.safetensors"), &tensors(&from));
+        save_config(to, &ModelConfig::load(&from).unwrap().for_classification(&labels)).unwrap();
+        save_tokenizer(&from, to, &load_tokenizer(&from).unwrap(), 24).unwrap();
+        from = to.clone();
+    }
+    let names = |folder: &Path| {
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&first), names(&second));
+    for name in names(&first) {
+        assert_eq!(std::fs::read(first.join(&name)).unwrap(), std::fs::read(second.join(&name)).unwrap(), "{name:?}");
+    }
+    assert_eq!(ModelConfig::load(&second).unwrap().labels().unwrap(), labels);
+    assert_eq!(tensors(&second), tensors(&fixture()));
+}
