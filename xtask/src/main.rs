@@ -1,15 +1,75 @@
-//! Chores of the repository.
+//! Chores of the repository: the model for development, parity with PyTorch, benchmarks, quality.
+
+mod bench;
+mod licences;
+mod model;
+mod python;
 mod step;
-fn main() -> anyhow::Result<()> {
-    let mut a = std::env::args().skip(1);
-    let b: usize = a.next().map_or(32, |x| x.parse().unwrap());
-    let t: usize = a.next().map_or(128, |x| x.parse().unwrap());
-    let mut s = step::Step::new(b, t, 0)?;
-    let mut p = step::Products::new(b, t);
-    for _ in 0..6 {
-        let m = p.run();
-        let st = s.run();
-        println!("products {m:.1} step {:.1} ({st:?})", st.total());
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the repository")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Fetch all-MiniLM-L6-v2 into `models/`, for development and the README's main command.
+    Models,
+    /// Create the Python environment with PyTorch and transformers in `target/venv`.
+    Venv,
+    /// Compare with PyTorch and transformers: every gradient of MiniLM, and the saved output directory.
+    Parity {
+        /// A labelled file with `text` and `label` to fine-tune on for the output check.
+        #[arg(long, default_value = "examples/tickets.csv")]
+        train: PathBuf,
+        /// A file to compare logits on.
+        #[arg(long, default_value = "examples/tickets-test.csv")]
+        test: PathBuf,
+    },
+    /// Time a training step against its matrix products and PyTorch, and whole runs against `transformers.Trainer`.
+    Bench {
+        /// The folder with the peers' scripts.
+        #[arg(long, default_value = "../shared/bench")]
+        scripts: PathBuf,
+        /// A folder with `train.csv` and `test.csv` for whole runs; without it only the step is timed.
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+    /// Quality with few labels, against the peers, on rows drawn from labelled sets.
+    Quality {
+        /// The folder with the labelled sets.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// The folder with the peers' scripts.
+        #[arg(long, default_value = "../shared/bench")]
+        scripts: PathBuf,
+        /// Where results are kept; finished runs in it are not repeated.
+        #[arg(long, default_value = "benches/runs/quality.jsonl")]
+        results: PathBuf,
+        /// Who takes part.
+        #[arg(long, default_value = "topwork,hf_trainer,frozen_probe")]
+        contestants: String,
+    },
+    /// Check that every dependency has a permissive licence.
+    Licences,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().chore {
+        Chore::Models => model::fetch().map(|_| ()),
+        Chore::Venv => python::venv().map(|_| ()),
+        Chore::Parity { train, test } => python::parity(&train, &test),
+        Chore::Bench { scripts, data } => bench::run(&scripts, data.as_deref()),
+        Chore::Quality { data, scripts, results, contestants } => {
+            python::quality(&data, &scripts, &results, &contestants)
+        }
+        Chore::Licences => licences::check(),
     }
-    Ok(())
 }

@@ -81,7 +81,7 @@ fn options(command: Command) -> Command {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .value_hint(ValueHint::FilePath)
-        .help("A TOML file with options, such as the plan.toml of an earlier run; flags go before it");
+        .help("A TOML file with options, such as the plan.toml of an earlier run; what flags say counts more");
     FIELDS.iter().fold(command.arg(train).arg(recipe), |command, field| command.arg(option(field)))
 }
 

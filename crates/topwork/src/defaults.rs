@@ -47,16 +47,16 @@ pub(crate) fn validation_fraction(has_validation_file: bool) -> Resolved<f64> {
     if has_validation_file { fixed(0.0, "validation_file is given") } else { fixed(0.1, "no validation_file") }
 }
 
-/// About 6,000 rows are seen in all, at least three and at most twenty times.
+/// About 3,000 rows are seen in all, at least three and at most twenty times.
 pub(crate) fn num_train_epochs(facts: &Facts) -> Resolved<usize> {
-    let epochs = (6_000.0 / facts.rows.max(1) as f64).round().clamp(3.0, 20.0) as usize;
-    because(epochs, format!("{} rows: about 6,000 rows seen, 3 to 20 times", facts.rows))
+    let epochs = (3_000.0 / facts.rows.max(1) as f64).round().clamp(3.0, 20.0) as usize;
+    because(epochs, format!("{} rows: about 3,000 rows seen, 3 to 20 times", facts.rows))
 }
 
 /// Few rows make few steps; smaller batches make more of them.
 pub(crate) fn batch_size(facts: &Facts) -> Resolved<usize> {
     if facts.rows < FEW_ROWS {
-        return because(16, format!("{} rows, fewer than {FEW_ROWS}: smaller batches make more steps", facts.rows));
+        return because(8, format!("{} rows, fewer than {FEW_ROWS}: smaller batches make more steps", facts.rows));
     }
     because(32, format!("{} rows, at least {FEW_ROWS}", facts.rows))
 }
@@ -67,6 +67,14 @@ pub(crate) fn learning_rate(facts: &Facts) -> Resolved<f64> {
         return because(1e-4, format!("{} rows, fewer than 5000: few steps to move in", facts.rows));
     }
     because(5e-5, format!("{} rows, at least 5000", facts.rows))
+}
+
+/// A head that was fitted on few rows is soon sure of them all, and then the body learns nothing more of use.
+pub(crate) fn label_smoothing_factor(facts: &Facts) -> Resolved<f32> {
+    if facts.rows < FEW_ROWS {
+        return because(0.1, format!("{} rows, fewer than {FEW_ROWS}: keeps the head from being sure too soon", facts.rows));
+    }
+    because(0.0, format!("{} rows, at least {FEW_ROWS}: targets are taken as they are", facts.rows))
 }
 
 pub(crate) fn lr_scheduler_type() -> Resolved<Schedule> {

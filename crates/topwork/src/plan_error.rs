@@ -176,7 +176,9 @@ impl PlanError {
             Self::Missing { key } => Some(missing_hint(key)),
             Self::Contradiction { hint, .. } => Some(hint.clone()),
             Self::FactChanged { fact, .. } => Some(changed_hint(fact)),
-            Self::Invalid { .. } | Self::Policy { .. } => Some("topwork tune --help says what each option takes".into()),
+            Self::Invalid { .. } | Self::Policy { .. } => {
+                Some("topwork tune --help says what each option takes".into())
+            }
         }
     }
 }

@@ -96,7 +96,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
             .or(|| fixed(1.0, "as BERT was fine-tuned")),
         label_smoothing_factor: dropout(&recipe.label_smoothing_factor, "label_smoothing_factor")?
-            .or(|| fixed(0.0, "targets are taken as they are")),
+            .or(|| defaults::label_smoothing_factor(facts)),
         class_weights: said(&recipe.class_weights, "class_weights")
             .within(&weights_expected(facts), |weights| weights_fit(weights, facts))?
             .or(defaults::class_weights),

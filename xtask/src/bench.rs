@@ -1,0 +1,154 @@
+//! Speed: ratios taken in one run on one machine. Raw results go to `benches/runs/`.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::model;
+use crate::python::{topwork, venv};
+use crate::step::{Products, Step, median};
+
+const BATCH: usize = 32;
+const TOKENS: usize = 128;
+const REPEATS: usize = 9;
+
+/// Runs everything and prints a table.
+#[expect(clippy::print_stdout, reason = "the table is what the chore is for")]
+pub(crate) fn run(scripts: &Path, data: Option<&Path>) -> Result<()> {
+    let mut lines = step(scripts)?;
+    if let Some(data) = data {
+        lines.extend(whole_runs(scripts, data)?);
+    }
+    for line in &lines {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn step(scripts: &Path) -> Result<Vec<String>> {
+    let (mut products, mut step) = (Products::new(BATCH, TOKENS), Step::new(BATCH, TOKENS, 0)?);
+    let mut frozen = Step::new(BATCH, TOKENS, 4)?;
+    let (mut product_times, mut step_times, mut frozen_times) = (Vec::new(), Vec::new(), Vec::new());
+    // In turns, so that a slow spell of the machine hits all alike; the first round warms up.
+    for round in 0..=REPEATS {
+        let times = (products.run(), step.run().total(), frozen.run().total());
+        if round > 0 {
+            product_times.push(times.0);
+            step_times.push(times.1);
+            frozen_times.push(times.2);
+        }
+    }
+    let (products, step, frozen) = (median(product_times)?, median(step_times)?, median(frozen_times)?);
+    let torch = torch_step(scripts)?;
+    let of = |config: &str| {
+        let found = torch.iter().find(|line| line["config"] == config).and_then(|line| line["ms"].as_f64());
+        found.with_context(|| format!("torch_step.py printed no `{config}`"))
+    };
+    let (torch_step_ms, torch_frozen) = (of("train f32")?, of("train f32, two thirds frozen")?);
+    record(json!({
+        "bench": "step", "batch": BATCH, "tokens": TOKENS,
+        "products_ms": products, "step_ms": step, "step_two_thirds_frozen_ms": frozen, "torch": torch,
+    }))?;
+    Ok(vec![
+        format!("products of a full step, 32×128     {products:8.1} ms"),
+        format!("step                                {step:8.1} ms   {:.2} × its products", step / products),
+        format!(
+            "step, PyTorch eager f32             {torch_step_ms:8.1} ms   topwork {:.2} × faster",
+            torch_step_ms / step
+        ),
+        format!("step, two thirds frozen             {frozen:8.1} ms"),
+        format!(
+            "the same, PyTorch                   {torch_frozen:8.1} ms   topwork {:.2} × faster",
+            torch_frozen / frozen
+        ),
+    ])
+}
+
+fn torch_step(scripts: &Path) -> Result<Vec<Value>> {
+    let mut command = Command::new(venv()?);
+    let output = command.arg(scripts.join("torch_step.py")).output()?;
+    ensure!(output.status.success(), "torch_step.py failed: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout)?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// The same fine-tuning, process start to end, by both.
+fn whole_runs(scripts: &Path, data: &Path) -> Result<Vec<String>> {
+    let (python, model, topwork) = (venv()?, model::fetch()?, topwork()?);
+    let (train, test) = (data.join("train.csv"), data.join("test.csv"));
+    let output = Path::new("target/bench-out");
+    if output.exists() {
+        fs::remove_dir_all(output)?;
+    }
+    let mut ours = Command::new(topwork);
+    ours.arg("tune").arg(&train).arg("--test").arg(&test).arg("--model").arg(&model).arg("--output").arg(output);
+    ours.args(["--epochs", "3", "--batch-size", "32", "--lr", "5e-5", "--json"]);
+    let (our_seconds, ours) = timed(&mut ours)?;
+    let mut peer = Command::new(python);
+    peer.arg(scripts.join("hf_trainer.py"))
+        .arg("--model")
+        .arg(&model)
+        .arg("--train")
+        .arg(&train)
+        .arg("--test")
+        .arg(&test);
+    let (peer_seconds, peer) = timed(&mut peer)?;
+    let number = |value: &Value, what: &str| value.as_f64().with_context(|| format!("no {what} in {value}"));
+    let our_memory = number(&ours["peak_rss_mb"], "peak_rss_mb")?;
+    let peer_memory = number(&peer["peak_rss_mb"], "peak_rss_mb")?;
+    let accuracies = (number(&ours["test"]["accuracy"], "accuracy")?, number(&peer["accuracy"], "accuracy")?);
+    record(json!({
+        "bench": "whole run", "data": data.file_name().map(|name| name.to_string_lossy()),
+        "topwork_seconds": our_seconds, "hf_trainer_seconds": peer_seconds, "topwork": ours, "hf_trainer": peer,
+    }))?;
+    Ok(vec![
+        format!(
+            "whole run, topwork                  {our_seconds:8.1} s    {our_memory:.0} MB   accuracy {:.3}",
+            accuracies.0
+        ),
+        format!(
+            "whole run, transformers.Trainer     {peer_seconds:8.1} s    {peer_memory:.0} MB   accuracy {:.3}",
+            accuracies.1
+        ),
+        format!(
+            "topwork                             {:8.2} × faster, {:.2} of the memory",
+            peer_seconds / our_seconds,
+            our_memory / peer_memory
+        ),
+    ])
+}
+
+/// Wall seconds of a process, and the JSON that it printed: all of it, or its last line.
+fn timed(command: &mut Command) -> Result<(f64, Value)> {
+    let start = Instant::now();
+    let output = command.output()?;
+    let seconds = start.elapsed().as_secs_f64();
+    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let last = text.trim().lines().last().unwrap_or_default();
+    let value = serde_json::from_str(&text).or_else(|_| serde_json::from_str(last))?;
+    Ok((seconds, value))
+}
+
+/// Adds a line to the raw results, with commit and machine.
+fn record(mut line: Value) -> Result<()> {
+    let commit = Command::new("git").args(["describe", "--always", "--dirty"]).output()?;
+    line["commit"] = json!(String::from_utf8_lossy(&commit.stdout).trim());
+    line["unix_seconds"] = json!(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs());
+    line["processor"] = json!(processor());
+    line["threads"] = json!(std::thread::available_parallelism()?.get());
+    fs::create_dir_all("benches/runs")?;
+    let mut file = OpenOptions::new().create(true).append(true).open("benches/runs/bench.jsonl")?;
+    writeln!(file, "{line}")?;
+    Ok(())
+}
+
+fn processor() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or_else(|| std::env::consts::ARCH.to_string(), |(_, name)| name.to_string())
+}
