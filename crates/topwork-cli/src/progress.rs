@@ -14,11 +14,12 @@ pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     is_terminal: bool,
     last_line: Instant,
+    is_training: bool,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { bar: None, is_terminal: stderr().is_terminal(), last_line: Instant::now() }
+        Self { bar: None, is_terminal: stderr().is_terminal(), last_line: Instant::now(), is_training: false }
     }
 
     /// Takes the bar away.
@@ -38,6 +39,7 @@ impl Progress {
     }
 
     fn phase(&mut self, name: &str) {
+        self.is_training = name == "train";
         let doing = match name {
             "load" => "reading data and model",
             "tokenize" => "tokenizing",
@@ -92,12 +94,15 @@ impl Observer for Progress {
                     None => {}
                 }
             }
-            RunEvent::Evaluated { epoch, split, loss, accuracy, macro_f1, .. } if split == "validation" => {
+            RunEvent::Evaluated { epoch, split, loss, accuracy, macro_f1, .. }
+                if self.is_training && split == "validation" =>
+            {
                 self.line(&format!(
                     "epoch {epoch:.1} · validation loss {loss:.4} · accuracy {:.1} % · macro-F1 {macro_f1:.3}",
                     100.0 * accuracy
                 ));
             }
+            RunEvent::Note { message } => self.line(&format!("note: {message}")),
             RunEvent::Warning { message } => self.line(&format!("warning: {message}")),
             RunEvent::Stopped { step, reason } => self.line(&format!("stopped after step {step}: {reason}")),
             RunEvent::Evaluated { .. }

@@ -72,7 +72,10 @@ pub(crate) fn learning_rate(facts: &Facts) -> Resolved<f64> {
 /// A head that was fitted on few rows is soon sure of them all, and then the body learns nothing more of use.
 pub(crate) fn label_smoothing_factor(facts: &Facts) -> Resolved<f32> {
     if facts.rows < FEW_ROWS {
-        return because(0.1, format!("{} rows, fewer than {FEW_ROWS}: keeps the head from being sure too soon", facts.rows));
+        return because(
+            0.1,
+            format!("{} rows, fewer than {FEW_ROWS}: keeps the head from being sure too soon", facts.rows),
+        );
     }
     because(0.0, format!("{} rows, at least {FEW_ROWS}: targets are taken as they are", facts.rows))
 }

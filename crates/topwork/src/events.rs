@@ -87,6 +87,11 @@ pub enum RunEvent {
         #[serde(deserialize_with = "number_or_nan")]
         value: f64,
     },
+    /// Something that the user may want to know.
+    Note {
+        /// One line.
+        message: String,
+    },
     /// Something that the user should know.
     Warning {
         /// One line.

@@ -100,6 +100,9 @@ fn run(
     let mut observers: [&mut dyn Observer; 2] = [observer, &mut log];
     let mut all = Observers(&mut observers);
     let observer: &mut dyn Observer = &mut all;
+    for note in notes(&report) {
+        observer.event(&RunEvent::Note { message: note });
+    }
     seconds.load += lap(&mut timer);
 
     observer.event(&RunEvent::phase("train"));
@@ -244,6 +247,26 @@ fn load_model(inputs: &Inputs) -> Result<(Parameters, Bert, LoadReport), Error> 
     };
     let model = Bert::new(bert, &parameters, dropout)?;
     Ok((parameters, model, loaded.report))
+}
+
+/// What is new in the model, and what was left out of the checkpoint, one line for each reason.
+fn notes(report: &LoadReport) -> Vec<String> {
+    let grouped = |entries: &[(String, String)]| {
+        let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+        for (name, reason) in entries {
+            match reasons.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, names)) => names.push(name.clone()),
+                None => reasons.push((reason.clone(), vec![name.clone()])),
+            }
+        }
+        reasons
+    };
+    let new = grouped(&report.new).into_iter().map(|(reason, names)| format!("new: {} ({reason})", names.join(", ")));
+    let left_out = grouped(&report.ignored).into_iter().map(|(reason, names)| match names.as_slice() {
+        [name] => format!("left out of the checkpoint: {name} ({reason})"),
+        names => format!("left out of the checkpoint: {} tensors ({reason})", names.len()),
+    });
+    new.chain(left_out).collect()
 }
 
 fn fit_options(plan: &Plan, labels: &[u32]) -> FitOptions {

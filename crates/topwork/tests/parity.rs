@@ -191,3 +191,39 @@ fn the_first_tokens_of_the_last_layer_are_the_same_as_in_the_whole_layer() {
     }
     assert_ne!(run(Mode::Training, false), run(Mode::Inference, false));
 }
+
+/// Loss and gradients do not depend on where a row stands in its batch, dropout included.
+#[test]
+fn rows_of_a_batch_may_stand_in_any_order() {
+    let fixture = fixture();
+    let config = fixture.model.config().clone();
+    let dropout = DropoutRates { hidden: 0.2, attention: 0.2, classifier: 0.2 };
+    let model = Bert::new(&config, &fixture.parameters, dropout).unwrap();
+    let run = |order: &[usize]| {
+        let rows: Vec<_> = order.iter().map(|&row| fixture.sequences.range(row)).collect();
+        let gather = |values: &[u32]| rows.iter().flat_map(|row| values[row.clone()].to_vec()).collect::<Vec<u32>>();
+        let [ids, type_ids, positions] = [&fixture.ids, &fixture.type_ids, &fixture.positions].map(|v| gather(v));
+        let mut offsets = vec![0];
+        rows.iter().for_each(|row| offsets.push(offsets.last().unwrap() + row.len()));
+        let streams = order.iter().map(|&row| 40 + row as u64).collect();
+        let sequences = Sequences::new(offsets, streams);
+        let tokens = Tokens { ids: &ids, positions: &positions, type_ids: &type_ids, sequences: &sequences };
+        let targets: Vec<u32> = order.iter().map(|&row| fixture.labels[row]).collect();
+        let mut gradients = Gradients::new(&fixture.parameters, &model.sparse_tables());
+        let mut tape = Tape::new(&fixture.parameters, &Pool::new(), Mode::Training);
+        let logits = model.logits(&mut tape, &tokens);
+        let normaliser = CrossEntropy::normaliser(&targets, None);
+        let loss = CrossEntropy { targets: &targets, class_weights: None, label_smoothing: 0.1, normaliser };
+        let loss = tape.cross_entropy(logits, &loss);
+        let value = loss.values()[0];
+        tape.backward(loss, &mut gradients);
+        let all = fixture.parameters.iter().flat_map(|(id, _)| gradients.to_vec(id).unwrap()).collect::<Vec<f32>>();
+        (value, all)
+    };
+    let (straight, shuffled) = (run(&[0, 1, 2, 3]), run(&[2, 0, 3, 1]));
+    assert!((straight.0 - shuffled.0).abs() < 1e-6, "{} {}", straight.0, shuffled.0);
+    let largest = straight.1.iter().fold(0.0f32, |most, g| most.max(g.abs()));
+    for (a, b) in straight.1.iter().zip(&shuffled.1) {
+        assert!((a - b).abs() <= 1e-5 * largest, "{a} {b}");
+    }
+}
