@@ -99,7 +99,7 @@ pub(crate) fn layer_decay() -> Resolved<f64> {
 
 /// Starting from a random head distorts the pretrained features (Kumar et al., 2022).
 pub(crate) fn head_init() -> Resolved<HeadInit> {
-    fixed(HeadInit::LinearProbe, "a fitted head disturbs the pretrained features less than a random one")
+    fixed(HeadInit::LinearProbe, "a fitted head, scaled down, disturbs the pretrained features less than a random one")
 }
 
 pub(crate) fn hidden_dropout_prob(facts: &Facts) -> Resolved<f32> {

@@ -14,6 +14,10 @@ const LEARNING_RATE: f64 = 0.02;
 /// The weight decay, against separating few rows perfectly with huge weights.
 const WEIGHT_DECAY: f64 = 0.05;
 
+/// What the fitted weights are multiplied with. A head that is sure of every training row passes hardly any gradient on
+/// to the body, which then learns nothing; scaled down, the probe gives the direction and fine-tuning the size.
+const SCALE: f32 = 0.1;
+
 /// The probe's weight `[classes, features]` and bias `[classes]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearProbe {
@@ -23,7 +27,8 @@ pub struct LinearProbe {
     pub bias: Vec<f32>,
 }
 
-/// Fits multinomial logistic regression on `features` `[rows, columns]`.
+/// Fits multinomial logistic regression on `features` `[rows, columns]`, and scales it down for fine-tuning to start
+/// from: it predicts the same classes, and is sure of none.
 pub fn fit(features: &[f32], targets: &[u32], classes: usize, class_weights: Option<&[f32]>) -> LinearProbe {
     let rows = targets.len();
     let columns = features.len() / rows.max(1);
@@ -49,21 +54,37 @@ pub fn fit(features: &[f32], targets: &[u32], classes: usize, class_weights: Opt
             weight_decay: if id == weight { WEIGHT_DECAY } else { 0.0 },
         });
     }
-    LinearProbe { weight: parameters.get(weight).values.to_vec(), bias: parameters.get(bias).values.to_vec() }
+    let scaled = |id| parameters.get(id).values.iter().map(|value| SCALE * value).collect();
+    LinearProbe { weight: scaled(weight), bias: scaled(bias) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn separates_what_is_separable() {
+    /// Three classes on two features, and the probe's logits `[rows, 3]` for them.
+    fn fit_separable() -> (Vec<u32>, Vec<f32>) {
         let features: Vec<f32> = (0..60).flat_map(|i| [(i % 3) as f32 - 1.0, ((i % 3) as f32 - 1.0).abs()]).collect();
         let targets: Vec<u32> = (0..60).map(|i| i % 3).collect();
         let probe = fit(&features, &targets, 3, None);
-        for (row, &target) in features.chunks(2).zip(&targets) {
-            let logit = |c: usize| probe.bias[c] + row[0] * probe.weight[2 * c] + row[1] * probe.weight[2 * c + 1];
-            assert!((0..3).all(|c| c == target as usize || logit(c) < logit(target as usize)));
+        let logit =
+            |row: &[f32], c: usize| probe.bias[c] + row[0] * probe.weight[2 * c] + row[1] * probe.weight[2 * c + 1];
+        let logits = features.chunks(2).flat_map(|row| (0..3).map(|c| logit(row, c)).collect::<Vec<f32>>()).collect();
+        (targets, logits)
+    }
+
+    #[test]
+    fn separates_what_is_separable() {
+        let (targets, logits) = fit_separable();
+        for (row, &target) in logits.chunks(3).zip(&targets) {
+            assert!((0..3).all(|c| c == target as usize || row[c] < row[target as usize]));
         }
+    }
+
+    #[test]
+    fn leaves_the_body_something_to_learn() {
+        let (targets, logits) = fit_separable();
+        let loss = topwork_metrics::cross_entropy(&logits, 3, &targets);
+        assert!(loss > 0.5 * 3f64.ln(), "the probe is sure of its rows already: loss {loss}");
     }
 }
