@@ -152,6 +152,9 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_the_best_model_stays() {
         "10",
         "--validation-fraction",
         "0.2",
+        // Three steps an epoch, so that one is over by then.
+        "--batch-size",
+        "32",
     ]);
     let hint = folder.fails(&arguments, &["step", "not a finite number"]);
     assert!(hint.starts_with("--learning-rate "), "{hint}");

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use common::{Folder, model};
 use topwork_models::Checkpoint;
 
-/// A learning rate at which random weights learn the toy task.
-const FAST: &[&str] = &["--lr", "5e-3", "--epochs", "12", "--batch-size", "8"];
+/// Learning rates at which random weights, and the head that starts small on them, learn the toy task.
+const FAST: &[&str] = &["--lr", "5e-3", "--head-learning-rate-scale", "10", "--epochs", "12", "--batch-size", "8"];
 
 fn with<'a>(first: &[&'a str], second: &[&'a str]) -> Vec<&'a str> {
     [first, second].concat()

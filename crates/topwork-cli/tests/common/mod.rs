@@ -20,8 +20,8 @@ pub(crate) struct Folder {
 impl Folder {
     pub(crate) fn new() -> Self {
         let folder = Self { directory: tempfile::tempdir().unwrap() };
-        folder.write("train.csv", &rows(0..96));
-        folder.write("test.csv", &rows(100..124));
+        folder.write("train.csv", rows(0..96));
+        folder.write("test.csv", rows(100..124));
         folder
     }
 
