@@ -2,7 +2,8 @@
 
 For every set and every seed in 0, 1, 2 the same 500 training rows are drawn (Python's `random.Random(seed)`), and each
 contestant is trained on them and scored on the set's whole test file. Results are appended to a JSONL file, one line
-a run, and a finished run is not repeated, so that an interrupted series goes on where it stopped.
+a run, and a finished run is not repeated, so that an interrupted series goes on where it stopped. Runs of topwork bear the
+hash of its sources: other sources are measured anew, and the table shows the newest.
 
 Use: python quality.py --model DIR --data ../shared/data --bench ../shared/bench --topwork target/release/topwork \
          --results benches/runs/quality.jsonl [--contestants topwork,hf_trainer,frozen_probe] [--sets trec6,…]
@@ -10,6 +11,7 @@ Use: python quality.py --model DIR --data ../shared/data --bench ../shared/bench
 """
 import argparse
 import csv
+import datetime
 import json
 import pathlib
 import random
@@ -61,7 +63,20 @@ def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def sources():
+    """The hash of the sources of topwork, as git names the tree; None for the peers' sake where there is no git."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD:crates"], capture_output=True, text=True)
+    return done.stdout.strip() or None
+
+
+def newest(results):
+    """Without runs of topwork's earlier sources."""
+    last = next((r.get("sources") for r in reversed(results) if r["contestant"] == "topwork"), None)
+    return [r for r in results if r["contestant"] != "topwork" or r.get("sources") == last]
+
+
 def table(results):
+    results = newest(results)
     contestants = [c for c in ("hf_trainer", "frozen_probe", "topwork") if any(r["contestant"] == c for r in results)]
     print("| set (metric) | " + " | ".join(contestants) + " | topwork − better peer |")
     print("|---" * (len(contestants) + 2) + "|")
@@ -91,7 +106,9 @@ def main():
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if not options.table:
-        done = {(r["set"], r["contestant"], r["seed"]) for r in read(options.results)}
+        now = sources()
+        done = {(r["set"], r["contestant"], r["seed"]) for r in read(options.results)
+                if r["contestant"] != "topwork" or r.get("sources") == now}
         for name in options.sets.split(","):
             for seed in SEEDS:
                 for contestant in options.contestants.split(","):
@@ -103,6 +120,8 @@ def main():
                         test = f"{options.data}/{name}/test.csv"
                         result = run(contestant, options, work / "train.csv", test, seed, work)
                     line = dict(set=name, contestant=contestant, seed=seed, **result)
+                    if contestant == "topwork":
+                        line.update(sources=now, date=datetime.date.today().isoformat())
                     with open(options.results, "a", encoding="utf-8") as file:
                         file.write(json.dumps(line) + "\n")
                     print(json.dumps(line), file=sys.stderr, flush=True)

@@ -1,12 +1,13 @@
 //! The command line. The options of `tune` and `plan` come from the one list in `topwork::fields`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use topwork::error::Error;
 use topwork::fields::{FIELDS, Field, Table};
-use topwork::recipe::Recipe;
+use topwork::plan_error::PlanError;
+use topwork::recipe::{Options, Recipe};
 use topwork_data::ColumnNames;
 
 /// The whole command line.
@@ -94,9 +95,10 @@ fn option(field: &'static Field) -> Arg {
         .help_heading(match field.table {
             Table::Model => "Model",
             Table::Data => "Data",
+            Table::Objective => "Objective",
             Table::Training => "Training",
         })
-        .allow_hyphen_values(true)
+        .allow_negative_numbers(true)
         .value_name(if field.choices.is_empty() { "VALUE".to_string() } else { field.choices.join("|") });
     // Hugging Face's scripts spell options with underscores.
     for name in field.aliases.iter().copied().chain([field.key]).filter(|name| name.contains('_')) {
@@ -162,7 +164,7 @@ pub(crate) fn column_names(matches: &ArgMatches) -> ColumnNames {
 pub(crate) fn recipe(matches: &ArgMatches) -> Result<Recipe, Error> {
     let mut flags = Recipe::default();
     if let Some(train) = matches.get_one::<PathBuf>("TRAIN") {
-        flags.say("train_file", &train.to_string_lossy(), "TRAIN")?;
+        flags.say("train_file", utf8(train, "TRAIN")?, "TRAIN")?;
     }
     for field in FIELDS {
         if let Some(text) = matches.get_one::<String>(field.key) {
@@ -170,10 +172,19 @@ pub(crate) fn recipe(matches: &ArgMatches) -> Result<Recipe, Error> {
         }
     }
     if let Some(directory) = matches.try_get_one::<PathBuf>("resume").ok().flatten() {
+        let said = FIELDS.iter().find(|field| field.key != "threads" && matches.contains_id(field.key));
+        let train = matches.contains_id("TRAIN").then(|| "TRAIN".to_string());
+        if let Some(other) = said.map(typed).or(train) {
+            return Err(Error::from(PlanError::Contradiction {
+                first: "--resume".into(),
+                second: other,
+                reason: "an interrupted run goes on as it was planned".into(),
+                hint: format!("topwork tune --resume '{}'", directory.display()),
+            }));
+        }
         let recipe = Recipe::read(&directory.join(topwork::output::PLAN))?;
-        let mut here = Recipe::default();
-        here.say("output_dir", &directory.to_string_lossy(), "--resume")?;
-        return Ok(recipe.overridden_by(flags).overridden_by(here));
+        flags.say("output_dir", utf8(directory, "--resume")?, "--resume")?;
+        return Ok(recipe.overridden_by(flags));
     }
     match matches.get_one::<PathBuf>("recipe") {
         Some(path) => Ok(Recipe::read(path)?.overridden_by(flags)),
@@ -181,11 +192,20 @@ pub(crate) fn recipe(matches: &ArgMatches) -> Result<Recipe, Error> {
     }
 }
 
+/// A recipe is a text, and so are the paths in it.
+fn utf8<'a>(path: &'a Path, place: &str) -> Result<&'a str, Error> {
+    path.to_str().ok_or_else(|| {
+        let (place, expected) = (place.to_string(), "a path in UTF-8".to_string());
+        Error::from(PlanError::Invalid { place, expected, found: format!("{path:?}") })
+    })
+}
+
 /// The name under which the user wrote an option.
 fn typed(field: &Field) -> String {
     let written = |name: &str| {
         let flag = format!("--{name}");
-        std::env::args().any(|arg| arg == flag || arg.strip_prefix(&flag).is_some_and(|rest| rest.starts_with('=')))
+        let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+        arguments.any(|arg| arg == flag || arg.strip_prefix(&flag).is_some_and(|rest| rest.starts_with('=')))
     };
     let names = [field.key].into_iter().chain(field.aliases.iter().copied());
     let spellings = names.flat_map(|name| [name.replace('_', "-"), name.to_string()]);

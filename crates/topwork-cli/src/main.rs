@@ -49,12 +49,12 @@ fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ended> {
 /// The error on one line, and what to do about it on the next.
 #[expect(clippy::print_stderr, reason = "this is where errors are shown")]
 fn report(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
-    let hint = match error.downcast_ref::<topwork::error::Error>() {
-        Some(error) => error.hint(),
-        None => error.downcast_ref::<topwork_data::DataError>().and_then(topwork_data::DataError::hint),
-    };
-    if let Some(hint) = hint {
+    // Our own errors say what caused them; others leave it to those who show them.
+    match error.downcast_ref::<topwork::error::Error>() {
+        Some(own) => eprintln!("error: {own}"),
+        None => eprintln!("error: {error:#}"),
+    }
+    if let Some(hint) = error.downcast_ref::<topwork::error::Error>().and_then(topwork::error::Error::hint) {
         eprintln!("hint: {hint}");
     }
 }

@@ -83,6 +83,8 @@ impl Observer for Progress {
                 let text = format!("loss {loss:.4} · lr {learning_rate:.1e} · {tokens_per_second:.0} tokens/s");
                 match &self.bar {
                     Some(bar) => {
+                        // A budget of tokens or seconds is an estimate in steps.
+                        bar.set_length(*total_steps as u64);
                         bar.set_position(*step as u64);
                         bar.set_message(text);
                     }
@@ -102,10 +104,15 @@ impl Observer for Progress {
                     100.0 * accuracy
                 ));
             }
+            RunEvent::Predicted { epoch, split, objective, loss, accuracy, .. } if self.is_training => {
+                let accuracy = 100.0 * accuracy;
+                self.line(&format!("epoch {epoch:.2} · {split} {objective} loss {loss:.4} · accuracy {accuracy:.1} %"));
+            }
             RunEvent::Note { message } => self.line(&format!("note: {message}")),
             RunEvent::Warning { message } => self.line(&format!("warning: {message}")),
             RunEvent::Stopped { step, reason } => self.line(&format!("stopped after step {step}: {reason}")),
             RunEvent::Evaluated { .. }
+            | RunEvent::Predicted { .. }
             | RunEvent::NewBest { .. }
             | RunEvent::ProofPassed { .. }
             | RunEvent::Finished { .. } => {}

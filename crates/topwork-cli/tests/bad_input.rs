@@ -178,3 +178,61 @@ fn a_model_that_is_no_classifier_does_not_predict() {
     folder.fails(&["predict", "model", "test.csv"], &["model", "id2label"]);
     folder.fails(&["evaluate", "nowhere/at/all", "test.csv"], &["nowhere/at/all"]);
 }
+
+#[test]
+fn a_pair_of_texts_needs_a_model_with_two_token_types() {
+    let folder = Folder::new();
+    copy_of_model(&folder);
+    let mut tokenizer = folder.json("model/tokenizer.json");
+    let processor = tokenizer["post_processor"].to_string().replace("\"type_id\":1", "\"type_id\":5");
+    tokenizer["post_processor"] = serde_json::from_str(&processor).unwrap();
+    folder.write("model/tokenizer.json", tokenizer.to_string());
+    folder.write("train.csv", "text_a,text_b,label\nhello,there,yes\nyou,people,no\nwhich,time,yes\n");
+    tune_fails(&folder, &["--model", "model"], &["train.csv", "type_vocab_size", "5"]);
+}
+
+#[test]
+fn a_head_for_something_else_does_not_predict_classes() {
+    let folder = Folder::new();
+    copy_of_model(&folder);
+    for (key, value, part) in [
+        ("problem_type", "multi_label_classification".into(), "problem_type"),
+        ("id2label", serde_json::json!({"0": "score"}), "at least 2 classes"),
+    ] {
+        edit_config(&folder, key, value);
+        folder.fails(&["predict", "model", "test.csv"], &["config.json", part]);
+        std::fs::copy(model().join("config.json"), folder.path("model/config.json")).unwrap();
+    }
+}
+
+#[test]
+fn an_interrupted_run_goes_on_only_as_it_was_planned() {
+    let folder = Folder::new();
+    for more in [&["--epochs", "1"][..], &["--lr", "1e-3"], &["other.csv"]] {
+        let arguments = [&["tune", "--resume", "out"], more].concat();
+        let hint = folder.fails(&arguments, &["--resume", more[0].trim_end_matches("other.csv")]);
+        assert_eq!(hint, "topwork tune --resume 'out'");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_not_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.csv");
+    let output = folder.command(&["tune", "--output", "out", "--model", "m"]).arg(name).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("TRAIN: expected a path in UTF-8"), "{stderr}");
+}
+
+#[test]
+fn too_few_rows_to_hold_any_out_are_an_error_only_where_they_are_needed() {
+    let folder = Folder::new();
+    folder.write("train.csv", "text,label\nthere,place\npeople,person\n");
+    tune_fails(&folder, &["--early-stopping-patience", "2"], &["train.csv", "validation_fraction", "2 rows"]);
+    folder.tune("out", &["--epochs", "1"]);
+    let warnings = folder.events("out", "warning");
+    assert!(warnings.iter().any(|event| event["message"].as_str().unwrap().contains("leaves none to validate on")));
+}

@@ -85,6 +85,15 @@ impl Places {
         Ok(places)
     }
 
+    /// Finds the column of single texts in `header`: the one called `name`, or one with a usual name.
+    pub(crate) fn find_text(path: &Path, header: &[String], name: Option<&str>) -> Result<usize, DataError> {
+        let header = Header { path, names: header };
+        match name {
+            Some(name) => header.expect(name, Role::Text),
+            None => header.usual_text(None),
+        }
+    }
+
     /// The names at these places.
     pub(crate) fn columns(&self, header: &[String]) -> Columns {
         Columns {
@@ -120,7 +129,7 @@ impl Header<'_> {
         }
     }
 
-    /// The first text where the user named only the second one.
+    /// The first text where the user named only the second one, or none is wanted.
     fn usual_text(&self, pair: Option<usize>) -> Result<usize, DataError> {
         let firsts = PAIR_NAMES.iter().map(|&(first, _)| first);
         for name in TEXT_NAMES.into_iter().chain(firsts) {

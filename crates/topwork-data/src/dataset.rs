@@ -228,7 +228,7 @@ fn decode<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
     Ok(text)
 }
 
-fn unreadable(path: &Path, error: io::Error) -> DataError {
+pub(crate) fn unreadable(path: &Path, error: io::Error) -> DataError {
     match error.kind() {
         io::ErrorKind::NotFound => DataError::NotFound { path: path.into(), nearest: nearest_file(path) },
         io::ErrorKind::IsADirectory => DataError::Directory { path: path.into() },

@@ -1,7 +1,7 @@
 //! What can be wrong with a data file, said so that it can be put right.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::columns::Role;
 use crate::nearest::nearest;
@@ -64,7 +64,7 @@ pub enum DataError {
         found: String,
     },
     /// A column is not there.
-    #[error("{}: line 1: expected a column `{column}`, found {}", path.display(), listed(found))]
+    #[error("{}: {}expected a column `{column}`, found {}", path.display(), header_line(path), listed(found))]
     MissingColumn {
         /// The file.
         path: PathBuf,
@@ -214,18 +214,96 @@ pub enum DataError {
         least: usize,
     },
     /// The tokenizer failed on a text.
-    #[error("line {line}: the tokenizer could not encode the text ({message})")]
+    #[error("{}: line {line}: the tokenizer could not encode the text ({message})", path.display())]
     Tokenizer {
+        /// The file.
+        path: PathBuf,
         /// The line of the row.
         line: usize,
         /// What the tokenizer said.
         message: String,
     },
     /// The tokenizer made no token of a row, not even a special one.
-    #[error("line {line}: expected at least one token, found none")]
+    #[error("{}: line {line}: expected at least one token, found none", path.display())]
     NoTokens {
+        /// The file.
+        path: PathBuf,
         /// The line of the row.
         line: usize,
+    },
+    /// A byte is zero, which text does not have.
+    #[error("{}: line {line}: expected text, found a zero byte at offset {offset}", path.display())]
+    Binary {
+        /// The file.
+        path: PathBuf,
+        /// The line of the byte.
+        line: usize,
+        /// The byte's offset in the file, or in what it holds compressed.
+        offset: u64,
+    },
+    /// A line is too long to be one.
+    #[error("{}: line {line}: expected a line of at most {} MiB, found a longer one", path.display(), limit >> 20)]
+    LineTooLong {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The longest line there may be, in bytes.
+        limit: usize,
+    },
+    /// A compressed file is damaged.
+    #[error("{}: expected a whole {compression} file, found a broken one ({source})", path.display())]
+    BrokenCompression {
+        /// The file.
+        path: PathBuf,
+        /// How it is compressed.
+        compression: &'static str,
+        /// What the decoder said.
+        source: io::Error,
+    },
+    /// A Parquet file is damaged, or uses what is not supported.
+    #[error("{}: expected a Parquet file, found one that cannot be read ({message})", path.display())]
+    BrokenParquet {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        message: String,
+    },
+    /// A column of a Parquet file does not hold texts.
+    #[error("{}: column `{column}`: expected strings, found {found}", path.display())]
+    NotStrings {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The type of its values.
+        found: String,
+        /// The columns of strings there are.
+        strings: Vec<String>,
+    },
+    /// A corpus holds no document.
+    #[error("expected at least one document, found none in {}", listed_paths(paths))]
+    EmptyCorpus {
+        /// The files.
+        paths: Vec<PathBuf>,
+    },
+    /// A temporary file cannot be made, written or read.
+    #[error("{}: a temporary file in this directory failed ({source})", path.display())]
+    Temporary {
+        /// The directory of temporary files.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The tokenizer failed on a line of a document.
+    #[error("document {document} of the corpus: the tokenizer could not encode `{}` ({message})", shortened(text))]
+    DocumentTokenizer {
+        /// The document, counted from 1 among those of its part.
+        document: u64,
+        /// The line.
+        text: String,
+        /// What the tokenizer said.
+        message: String,
     },
 }
 
@@ -251,7 +329,12 @@ impl DataError {
                 });
                 let [from, to] = [path, &converted].map(|path| shell_word(&path.display().to_string()));
                 let encoding = announced.unwrap_or("WINDOWS-1252");
-                Some(format!("iconv -f {encoding} -t UTF-8 {from} > {to}"))
+                let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+                Some(match ending.as_deref() {
+                    Some("gz") => format!("gzip -dc {from} | iconv -f {encoding} -t UTF-8 | gzip > {to}"),
+                    Some("zst") => format!("zstd -dc {from} | iconv -f {encoding} -t UTF-8 | zstd > {to}"),
+                    _ => format!("iconv -f {encoding} -t UTF-8 {from} > {to}"),
+                })
             }
             DataError::UnknownFormat { .. } => {
                 Some("give the file a first line such as `text,label`, or one JSON object a line".into())
@@ -278,7 +361,41 @@ impl DataError {
             DataError::UnknownLabel { found, known, .. } => Some(label_hint(found, known)),
             DataError::OneClass { .. } => Some("name another column with --label-column, or add rows".into()),
             DataError::MaximumLengthTooSmall { least, .. } => Some(format!("--max-length {}", (*least).max(128))),
-            DataError::DuplicateLabel { .. } | DataError::Tokenizer { .. } | DataError::NoTokens { .. } => None,
+            DataError::Binary { path, .. } => Some(format!(
+                "this looks like a binary file; name files of text, plain or as .gz or .zst, or see what it is with `file {}`",
+                shell_word(&path.display().to_string())
+            )),
+            DataError::LineTooLong { .. } => Some("break the text into lines, a paragraph a line".into()),
+            DataError::BrokenCompression { compression, path, .. } => Some(format!(
+                "it is damaged or cut short; fetch it again, and test it with `{} -t {}`",
+                if *compression == "zstd" { "zstd" } else { "gzip" },
+                shell_word(&path.display().to_string())
+            )),
+            DataError::BrokenParquet { .. } => {
+                Some("write it again, uncompressed or with snappy, gzip or zstd, or as JSON lines".into())
+            }
+            DataError::NotStrings { strings, .. } => Some(match strings.first() {
+                Some(name) => {
+                    format!("--text-column {} (columns of strings: {})", shell_word(name), strings.join(", "))
+                }
+                None => "no column of this file holds strings".into(),
+            }),
+            DataError::EmptyCorpus { .. } => {
+                Some("name files that hold text; a document is one line or more, and blank lines part documents".into())
+            }
+            DataError::Temporary { path, .. } => Some(format!(
+                "see the space left with `df -h {}`, or set TMPDIR to a directory with more",
+                shell_word(&path.display().to_string())
+            )),
+            DataError::DuplicateLabel { .. } => {
+                Some("id2label in config.json gives each class a name of its own".into())
+            }
+            DataError::Tokenizer { .. } | DataError::DocumentTokenizer { .. } => {
+                Some("the vocabulary in tokenizer.json should have its unk_token; fetch the tokenizer again".into())
+            }
+            DataError::NoTokens { .. } => {
+                Some("the tokenizer's post_processor should put special tokens around a text, such as [CLS]".into())
+            }
         }
     }
 }
@@ -306,14 +423,31 @@ fn label_hint(found: &str, known: &[String]) -> String {
 
 /// `a`, `b` and 3 more.
 fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{}`", shortened(name))).collect();
-    let rest = names.len().saturating_sub(SHOWN);
+    let quoted = |name: &String| format!("`{}`", shortened(name));
+    listed_names(names.iter().take(SHOWN).map(quoted).collect(), names.len())
+}
+
+/// How many names are worth their space on a line.
+const SHOWN: usize = 12;
+
+/// The first of `count` names.
+fn listed_names(mut shown: Vec<String>, count: usize) -> String {
+    shown.truncate(SHOWN);
+    let rest = count.saturating_sub(SHOWN);
     match (shown.len(), rest) {
         (0, _) => "none".into(),
         (_, 0) => shown.join(", "),
         (_, rest) => format!("{} and {rest} more", shown.join(", ")),
     }
+}
+
+fn listed_paths(paths: &[PathBuf]) -> String {
+    listed_names(paths.iter().map(|path| path.display().to_string()).collect(), paths.len())
+}
+
+/// Where a file's columns are named, if it has lines.
+fn header_line(path: &Path) -> &'static str {
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet")) { "" } else { "line 1: " }
 }
 
 /// At most forty characters, on one line.

@@ -16,13 +16,13 @@ pub(crate) struct Object {
 /// The objects of a file with one on each line; blank lines are skipped.
 pub(crate) fn read_lines(path: &Path, text: &str) -> Result<Vec<Object>, DataError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(number, text)| {
-            let line = number + 1;
-            let value = serde_json::from_str(text).map_err(|error| broken(path, line, &error))?;
-            object(path, line, value)
-        })
-        .collect()
+    lines.map(|(number, text)| read_line(path, number + 1, text)).collect()
+}
+
+/// The object that is `text`, which begins on `line`.
+pub(crate) fn read_line(path: &Path, line: usize, text: &str) -> Result<Object, DataError> {
+    let value = serde_json::from_str(text).map_err(|error| broken(path, line, &error))?;
+    object(path, line, value)
 }
 
 /// The objects of a file that is one array.

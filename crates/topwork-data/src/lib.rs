@@ -2,11 +2,14 @@
 //!
 //! [`Dataset::read`] turns a CSV, TSV, JSON or plain text file into [`Example`]s, [`LabelSet`] numbers their classes,
 //! [`hold_out`] parts them, [`TokenizedTexts`] holds their tokens without padding, [`epoch_order`] says in which order
-//! an epoch visits them and [`PackedBatch`] gathers the tokens of one step. Everything is a pure function of the file
-//! and the seed. This crate neither prints nor writes a file, and knows nothing of models.
+//! an epoch visits them and [`PackedBatch`] gathers the tokens of one step. For pre-training, [`Corpus::read`] turns raw
+//! text into documents, [`TokenStore`] holds their tokens on disk and [`TokenStore::passages`] cuts them. Everything is a
+//! pure function of the file and the seed. This crate does not print, writes no file but nameless temporary ones, and
+//! knows nothing of models.
 
 mod batch;
 mod columns;
+mod corpus;
 mod dataset;
 mod error;
 mod format;
@@ -21,10 +24,15 @@ mod tokenized;
 
 pub use batch::PackedBatch;
 pub use columns::{ColumnNames, Columns, Role};
+pub use corpus::{
+    Corpus, CorpusCounts, CorpusOptions, CorpusPart, CorpusSource, Documents, Passage, PassageOrder, Passages,
+    TokenStore,
+};
 pub use dataset::{Dataset, Example, Labels};
 pub use error::DataError;
 pub use format::Format;
 pub use hold_out::{HoldOut, hold_out};
 pub use labels::{LabelSet, label_variants};
 pub use order::epoch_order;
+pub use random::Stream;
 pub use tokenized::TokenizedTexts;

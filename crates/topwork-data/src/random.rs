@@ -7,43 +7,46 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A stream of draws. Streams of different names are independent even under the same seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Stream {
+pub struct Stream {
     key: u64,
     draws: u64,
 }
 
 impl Stream {
     /// The stream `name` of `seed`.
-    pub(crate) fn named(name: &str, seed: u64) -> Stream {
+    pub fn named(name: &str, seed: u64) -> Stream {
         let name = name.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
         Stream { key: mix(name.wrapping_add(mix(seed))), draws: 0 }
     }
 
     /// The stream `index` of this one; the draws already made do not matter.
-    pub(crate) fn nth(&self, index: u64) -> Stream {
+    pub fn nth(&self, index: u64) -> Stream {
         Stream { key: mix(self.key ^ mix(index)), draws: 0 }
     }
 
     /// Puts `items` into a random order (Fisher and Yates).
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last as u64 + 1);
             items.swap(last, other as usize);
         }
     }
 
-    fn next(&mut self) -> u64 {
+    /// The next draw.
+    #[expect(clippy::should_implement_trait, reason = "a stream never ends")]
+    pub fn next(&mut self) -> u64 {
         self.draws = self.draws.wrapping_add(1);
         mix(self.key.wrapping_add(self.draws.wrapping_mul(GOLDEN)))
     }
 
     /// A number in `0..bound`. The bias of the multiplication, at most `bound / 2⁶⁴`, is not worth a rejection loop.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }
 
-fn mix(value: u64) -> u64 {
+/// SplitMix64's finish: a bijection in which every bit of the result depends on every bit of `value`.
+pub(crate) const fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(GOLDEN);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

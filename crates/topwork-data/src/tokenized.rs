@@ -1,5 +1,7 @@
 //! Texts as token ids, without padding.
 
+use std::path::{Path, PathBuf};
+
 use rayon::prelude::*;
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
@@ -21,7 +23,8 @@ pub struct TokenizedTexts {
 }
 
 impl TokenizedTexts {
-    /// Tokenizes every row, with its special tokens, and cuts it to `max_length` tokens. Of a pair the longer text is
+    /// Tokenizes every row, with its special tokens, and cuts it to `max_length` tokens; `path` is the rows' file, for
+    /// errors. Of a pair the longer text is
     /// cut first, as `transformers` does. Padding and truncation stored in `tokenizer.json` are not used, but for the
     /// side on which it cuts. Runs on the current `rayon` pool; the result does not depend on the number of threads.
     ///
@@ -32,8 +35,9 @@ impl TokenizedTexts {
         tokenizer: &Tokenizer,
         examples: &[Example],
         max_length: usize,
+        path: &Path,
     ) -> Result<TokenizedTexts, DataError> {
-        let encoder = Encoder::new(tokenizer, max_length);
+        let encoder = Encoder::new(tokenizer, max_length, path);
         if let Some(least) = examples.iter().map(|example| encoder.least(example.text_pair.is_some())).max()
             && max_length < least
         {
@@ -97,6 +101,11 @@ impl TokenizedTexts {
         self.ids.iter().copied().max()
     }
 
+    /// The highest token type; none when there is no token.
+    pub fn largest_type_id(&self) -> Option<u32> {
+        self.type_ids.iter().copied().max()
+    }
+
     /// The rows given, in the order given. The counts of cut rows and unknown tokens are about all rows and stay zero
     /// here.
     ///
@@ -135,10 +144,11 @@ struct Encoder {
     max_length: usize,
     direction: TruncationDirection,
     unknown_id: Option<u32>,
+    path: PathBuf,
 }
 
 impl Encoder {
-    fn new(tokenizer: &Tokenizer, max_length: usize) -> Encoder {
+    fn new(tokenizer: &Tokenizer, max_length: usize, path: &Path) -> Encoder {
         let direction = tokenizer.get_truncation().map(|stored| stored.direction).unwrap_or_default();
         let mut tokenizer = tokenizer.clone();
         tokenizer.with_padding(None);
@@ -149,7 +159,7 @@ impl Encoder {
             stored.stride = 0;
         }
         let unknown_id = unknown_id(&tokenizer);
-        Encoder { tokenizer, max_length, direction, unknown_id }
+        Encoder { tokenizer, max_length, direction, unknown_id, path: path.to_path_buf() }
     }
 
     /// The fewest tokens of a row in which each text has one.
@@ -164,7 +174,7 @@ impl Encoder {
     fn row(&self, example: &Example) -> Result<Row, DataError> {
         let failed = |error: tokenizers::Error| {
             let message = error.to_string().replace(['\n', '\r'], " ");
-            DataError::Tokenizer { line: example.line, message }
+            DataError::Tokenizer { path: self.path.clone(), line: example.line, message }
         };
         let mut first = self.tokenizer.encode_fast(example.text.as_str(), false).map_err(failed)?;
         let mut second = match &example.text_pair {
@@ -178,7 +188,7 @@ impl Encoder {
         }
         let encoding = self.tokenizer.post_process(first, second, true).map_err(failed)?;
         if encoding.is_empty() {
-            return Err(DataError::NoTokens { line: example.line });
+            return Err(DataError::NoTokens { path: self.path.clone(), line: example.line });
         }
         let is_unknown = |&&id: &&u32| Some(id) == self.unknown_id;
         Ok(Row {
@@ -218,7 +228,8 @@ fn longest_first(first: usize, second: usize, budget: usize) -> (usize, usize) {
     if first <= second { (shorter, longer) } else { (longer, shorter) }
 }
 
-fn unknown_id(tokenizer: &Tokenizer) -> Option<u32> {
+/// The token that stands for what the vocabulary does not have.
+pub(crate) fn unknown_id(tokenizer: &Tokenizer) -> Option<u32> {
     match tokenizer.get_model() {
         ModelWrapper::WordPiece(model) => tokenizer.token_to_id(&model.unk_token),
         ModelWrapper::WordLevel(model) => tokenizer.token_to_id(&model.unk_token),

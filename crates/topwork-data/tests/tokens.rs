@@ -38,8 +38,13 @@ fn examples(texts: &[(&str, Option<&str>)]) -> Vec<Example> {
 
 #[test]
 fn rows_are_as_long_as_they_are() {
-    let texts = TokenizedTexts::tokenize(&tokenizer(), &examples(&[("a b c a", None), ("", None), ("x 🍎", None)]), 64)
-        .unwrap();
+    let texts = TokenizedTexts::tokenize(
+        &tokenizer(),
+        &examples(&[("a b c a", None), ("", None), ("x 🍎", None)]),
+        64,
+        "x.csv".as_ref(),
+    )
+    .unwrap();
     assert_eq!(texts.row(0).0, [2, 4, 5, 6, 4, 3]);
     assert_eq!(texts.row(1).0, [2, 3]);
     assert_eq!(texts.row(2).0, [2, 1, 1, 3]);
@@ -50,7 +55,7 @@ fn rows_are_as_long_as_they_are() {
 #[test]
 fn the_longer_text_of_a_pair_is_cut_first() {
     let rows = examples(&[("a a a a a", Some("b b")), ("a a a a", Some("b b b b"))]);
-    let texts = TokenizedTexts::tokenize(&tokenizer(), &rows, 8).unwrap();
+    let texts = TokenizedTexts::tokenize(&tokenizer(), &rows, 8, "x.csv".as_ref()).unwrap();
     assert_eq!(texts.row(0), (&[2, 4, 4, 4, 3, 5, 5, 3][..], &[0, 0, 0, 0, 0, 1, 1, 1][..]));
     assert_eq!(texts.row(1).0.len(), 8);
     assert_eq!(texts.truncated, 2);
@@ -58,15 +63,21 @@ fn the_longer_text_of_a_pair_is_cut_first() {
 
 #[test]
 fn a_length_without_room_for_a_token_is_refused() {
-    let error = TokenizedTexts::tokenize(&tokenizer(), &examples(&[("a", Some("b"))]), 4).unwrap_err();
+    let error =
+        TokenizedTexts::tokenize(&tokenizer(), &examples(&[("a", Some("b"))]), 4, "x.csv".as_ref()).unwrap_err();
     assert!(matches!(error, DataError::MaximumLengthTooSmall { max_length: 4, least: 5 }), "{error}");
     assert!(error.hint().unwrap().starts_with("--max-length"));
 }
 
 #[test]
 fn a_batch_is_its_rows_one_after_the_other() {
-    let texts =
-        TokenizedTexts::tokenize(&tokenizer(), &examples(&[("a", None), ("b c", None), ("", None)]), 64).unwrap();
+    let texts = TokenizedTexts::tokenize(
+        &tokenizer(),
+        &examples(&[("a", None), ("b c", None), ("", None)]),
+        64,
+        "x.csv".as_ref(),
+    )
+    .unwrap();
     let batch = PackedBatch::gather(&texts, &[1, 2, 0]);
     assert_eq!(batch.ids, [2, 5, 6, 3, 2, 3, 2, 4, 3]);
     assert_eq!(batch.positions, [0, 1, 2, 3, 0, 1, 0, 1, 2]);

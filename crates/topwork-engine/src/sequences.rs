@@ -49,6 +49,14 @@ impl Sequences {
         Self { offsets: (0..=self.len()).collect(), streams: self.streams.clone() }
     }
 
+    /// As many sequences with the same random streams, which hold other tokens.
+    ///
+    /// # Panics
+    /// As [`Sequences::new`].
+    pub fn with_offsets(&self, offsets: Vec<usize>) -> Self {
+        Self::new(offsets, self.streams.clone())
+    }
+
     /// The name of the random stream of sequence `index`.
     pub(crate) fn stream(&self, index: usize) -> u64 {
         self.streams[index]

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::error::ModelError;
-use crate::families::{FAMILIES, FamilyDescription, ParameterSpec};
+use crate::families::{FAMILIES, FamilyDescription, Head, ParameterSpec};
 use crate::files::{brief, read_json_object, write_json};
 use crate::load::HeadRule;
 
@@ -68,10 +68,10 @@ impl ModelConfig {
         }
     }
 
-    /// Every parameter of the model with a classifier of so many `classes`.
-    pub fn parameters(&self, classes: usize) -> Vec<ParameterSpec> {
+    /// Every parameter of the model with that head.
+    pub fn parameters(&self, head: Head) -> Vec<ParameterSpec> {
         match &self.family {
-            FamilyConfig::Bert(config) => crate::families::bert::parameters(config, classes),
+            FamilyConfig::Bert(config) => crate::families::bert::parameters(config, head),
         }
     }
 
@@ -95,16 +95,32 @@ impl ModelConfig {
     /// `config.json` of this model as a classifier of `labels` (their order is their ids) in f32: every other key stays
     /// as it was.
     pub fn for_classification(&self, labels: &[String]) -> Value {
-        let mut raw = self.raw.clone();
-        let Some(object) = raw.as_object_mut() else { return raw };
         let id2label: Map<String, Value> =
             labels.iter().enumerate().map(|(id, label)| (id.to_string(), json!(label))).collect();
         let label2id: Map<String, Value> =
             labels.iter().enumerate().map(|(id, label)| (label.clone(), json!(id))).collect();
-        object.insert("architectures".into(), json!([self.description().classifier_architecture]));
-        object.insert("id2label".into(), Value::Object(id2label));
-        object.insert("label2id".into(), Value::Object(label2id));
-        object.insert("problem_type".into(), json!("single_label_classification"));
+        self.with_head("BertForSequenceClassification", |object| {
+            object.insert("id2label".into(), Value::Object(id2label));
+            object.insert("label2id".into(), Value::Object(label2id));
+            object.insert("problem_type".into(), json!("single_label_classification"));
+        })
+    }
+
+    /// `config.json` of this model with the heads of pre-training, in f32; the labels of a classifier are taken out.
+    pub fn for_pretraining(&self, pairs: bool) -> Value {
+        let architecture = if pairs { "BertForPreTraining" } else { "BertForMaskedLM" };
+        self.with_head(architecture, |object| {
+            for key in ["id2label", "label2id", "problem_type"] {
+                object.shift_remove(key);
+            }
+        })
+    }
+
+    fn with_head(&self, architecture: &str, describe: impl FnOnce(&mut Map<String, Value>)) -> Value {
+        let mut raw = self.raw.clone();
+        let Some(object) = raw.as_object_mut() else { return raw };
+        object.insert("architectures".into(), json!([architecture]));
+        describe(object);
         // These repeat the number of labels, and would contradict it.
         object.shift_remove("num_labels");
         object.shift_remove("_num_labels");

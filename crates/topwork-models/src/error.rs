@@ -194,8 +194,53 @@ pub enum ModelError {
         /// The rows of the embedding.
         vocab_size: usize,
     },
+    /// There was no text to train a tokenizer on.
+    #[error("texts for the tokenizer: expected words, found none")]
+    NoTrainingText,
+    /// The texts do not have as many tokens as were asked for.
+    #[error(
+        "vocabulary larger than the corpus supports: expected at most {supported} tokens, found a wish for {asked}"
+    )]
+    VocabularyTooLarge {
+        /// The size that was asked for.
+        asked: usize,
+        /// The largest size that the same texts and options give.
+        supported: usize,
+    },
+    /// The vocabulary has no room for the special tokens and the characters.
+    #[error(
+        "vocabulary too small: expected at least {needed} tokens, for {special} special tokens and {characters} characters, found a wish for {asked}"
+    )]
+    VocabularyTooSmall {
+        /// The size that was asked for.
+        asked: usize,
+        /// The smallest size that these texts allow.
+        needed: usize,
+        /// Special tokens among them.
+        special: usize,
+        /// Tokens of one character among them.
+        characters: usize,
+    },
+    /// The trained tokenizer could not be put together.
+    #[error("training a tokenizer: {message}")]
+    TokenizerTraining {
+        /// What went wrong.
+        message: String,
+    },
+    /// A tokenizer lacks a special token.
+    #[error(
+        "{location}: expected a {role} token, named by {role}_token in tokenizer_config.json or special_tokens_map.json or else one of {looked_for}, found none in the vocabulary"
+    )]
+    MissingSpecialToken {
+        /// The directory, or what the tokenizer is called without one.
+        location: String,
+        /// What the token is for: `cls`, `sep` or `mask`.
+        role: &'static str,
+        /// The tokens that were looked for.
+        looked_for: String,
+    },
     /// The hub answered with an error.
-    #[error("hub model {id}: file {file} of revision {revision}: expected an answer from {endpoint}, found status {status}{}", meaning(*status))]
+    #[error("no directory {id} here; hub model {id}: file {file} of revision {revision}: expected an answer from {endpoint}, found status {status}{}", meaning(*status))]
     HubStatus {
         /// The model.
         id: String,
@@ -209,7 +254,7 @@ pub enum ModelError {
         status: u16,
     },
     /// The hub could not be reached, or its answer made no sense.
-    #[error("hub model {id}: file {file}: {endpoint} could not be used: {message}")]
+    #[error("no directory {id} here; hub model {id}: file {file}: {endpoint} could not be used: {message}")]
     HubRequest {
         /// The model.
         id: String,
@@ -221,7 +266,7 @@ pub enum ModelError {
         message: String,
     },
     /// Offline, and the cache does not hold the file.
-    #[error("hub model {id}: expected {file} of revision {revision} in the cache {} because HF_HUB_OFFLINE is set, found nothing", cache.display())]
+    #[error("no directory {id} here; hub model {id}: expected {file} of revision {revision} in the cache {} because HF_HUB_OFFLINE is set, found nothing", cache.display())]
     OfflineMiss {
         /// The model.
         id: String,
@@ -319,6 +364,13 @@ impl ModelError {
             Self::TokenizerTooLarge { .. } => {
                 Some("use the tokenizer files that were published with these weights".into())
             }
+            Self::NoTrainingText => Some("give files that hold text".into()),
+            Self::VocabularyTooLarge { supported, .. } => Some(format!("--vocab-size {supported}, or more text")),
+            Self::VocabularyTooSmall { needed, .. } => Some(format!("--vocab-size {needed}, or more")),
+            Self::TokenizerTraining { .. } => None,
+            Self::MissingSpecialToken { role, .. } => Some(format!(
+                "choose a model whose tokenizer has a {role} token, such as google-bert/bert-base-uncased"
+            )),
             Self::HubStatus { status, id, endpoint, .. } => Some(status_hint(*status, id, endpoint)),
             Self::HubRequest { endpoint, .. } => Some(format!("curl -I {endpoint}")),
             Self::OfflineMiss { .. } => Some("unset HF_HUB_OFFLINE".into()),

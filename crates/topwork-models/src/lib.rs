@@ -20,9 +20,12 @@ mod weights;
 pub use config::{FamilyConfig, ModelConfig, save_config};
 pub use error::{KeyMismatch, ModelError, WrongShape};
 pub use families::bert::{self, BertConfig};
-pub use families::{Block, FAMILIES, FamilyDescription, KeyRule, ParameterKind, ParameterSpec};
+pub use families::{Block, FAMILIES, FamilyDescription, Head, KeyRule, ParameterKind, ParameterSpec};
 pub use files::write_atomically;
 pub use hub::{HubSettings, is_hub_id, locate};
-pub use load::{HeadRule, LoadOptions, LoadReport, LoadedParameters, load_parameters};
-pub use tokenizer::{check_tokenizer, load_tokenizer, max_length, save_tokenizer};
+pub use load::{HeadRule, LoadOptions, LoadReport, LoadedParameters, initial_parameters, load_parameters};
+pub use tokenizer::{
+    SpecialIds, TokenizerKind, TokenizerOptions, check_tokenizer, continuations, load_tokenizer, max_length,
+    save_tokenizer, tokenizer_files, train_tokenizer, write_trained_tokenizer,
+};
 pub use weights::{Checkpoint, TensorView, write_safetensors};

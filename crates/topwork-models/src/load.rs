@@ -2,19 +2,20 @@
 //! and the report repeats it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::error::{KeyMismatch, ModelError, WrongShape};
-use crate::families::{Block, FamilyDescription, KeyRule, ParameterKind, ParameterSpec};
+use crate::families::{Block, FamilyDescription, Head, KeyRule, ParameterKind, ParameterSpec};
 use crate::weights::Checkpoint;
 
-/// What may happen to the classifier.
+/// What may happen to the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadRule {
-    /// Everything comes from the checkpoint, the pooler too: for a model that is already a classifier.
+    /// Everything comes from the checkpoint, the pooler too: for a model that has the head already.
     Required,
-    /// The checkpoint's classifier, unless there is none or it has another number of classes.
+    /// The checkpoint's head, unless there is none or it has another size.
     LoadIfShapeFits,
-    /// A new classifier, for this reason.
+    /// A new head, for this reason.
     New(&'static str),
 }
 
@@ -25,8 +26,10 @@ pub struct LoadOptions {
     pub seed: u64,
     /// The standard deviation of new weights.
     pub initializer_range: f64,
-    /// What may happen to the classifier.
-    pub head: HeadRule,
+    /// The head of the model.
+    pub head: Head,
+    /// What may happen to it.
+    pub head_rule: HeadRule,
 }
 
 /// Parameters and what was done to get them.
@@ -61,7 +64,7 @@ pub fn load_parameters(
     specs: &[ParameterSpec],
     options: &LoadOptions,
 ) -> Result<LoadedParameters, ModelError> {
-    let (sources, report) = plan(checkpoint, family, specs, options.head)?;
+    let (sources, report) = plan(checkpoint, family, specs, options)?;
     for (name, reason) in &report.new {
         tracing::info!("{name} is new: {reason}");
     }
@@ -70,7 +73,7 @@ pub fn load_parameters(
     }
     let value = |(spec, source): (&ParameterSpec, Option<&str>)| match source {
         Some(key) => checkpoint.read_f32(key),
-        None => Ok(initial(spec, options)),
+        None => Ok(initial(spec, options.seed, options.initializer_range)),
     };
     let tensors = specs.iter().zip(sources).map(value).collect::<Result<_, _>>()?;
     Ok(LoadedParameters { tensors, report })
@@ -81,11 +84,12 @@ fn plan<'a>(
     checkpoint: &'a Checkpoint,
     family: &FamilyDescription,
     specs: &[ParameterSpec],
-    head: HeadRule,
+    options: &LoadOptions,
 ) -> Result<(Vec<Option<&'a str>>, LoadReport), ModelError> {
+    let head = options.head_rule;
     let mut report = LoadReport::default();
     let mut unused = Vec::new();
-    let mut found = translate_keys(checkpoint, family, &mut report, &mut unused)?;
+    let mut found = translate_keys(checkpoint, family, options.head, &mut report, &mut unused)?;
     let replaced = replaced_head(checkpoint, specs, &found, head);
     if let Some(reason) = &replaced {
         for spec in specs.iter().filter(|spec| spec.block == Block::Head) {
@@ -130,12 +134,15 @@ fn plan<'a>(
 fn translate_keys<'a>(
     checkpoint: &'a Checkpoint,
     family: &FamilyDescription,
+    head: Head,
     report: &mut LoadReport,
     unused: &mut Vec<String>,
 ) -> Result<BTreeMap<String, &'a str>, ModelError> {
     let mut found = BTreeMap::new();
+    let mut repeated = Vec::new();
     for key in checkpoint.names() {
-        match (family.translate)(key) {
+        match (family.translate)(key, head) {
+            KeyRule::Repeats(parameter) => repeated.push((parameter, key)),
             KeyRule::Ignored(reason) => report.ignored.push((key.to_string(), reason.to_string())),
             KeyRule::Unknown => unused.push(key.to_string()),
             KeyRule::Parameter(parameter) => {
@@ -148,6 +155,12 @@ fn translate_keys<'a>(
                     });
                 }
             }
+        }
+    }
+    for (parameter, key) in repeated {
+        match found.entry(parameter) {
+            Entry::Occupied(own) => report.ignored.push((key.to_string(), format!("the same as {}", own.key()))),
+            Entry::Vacant(place) => _ = place.insert(key),
         }
     }
     Ok(found)
@@ -182,15 +195,20 @@ fn may_be_new(spec: &ParameterSpec, specs: &[ParameterSpec], found: &BTreeMap<St
     spec.new_if_missing && head != HeadRule::Required && siblings.into_iter().all(|s| !found.contains_key(&s.name))
 }
 
+/// The first values of a model without a checkpoint, as [`load_parameters`] draws those of new parameters.
+pub fn initial_parameters(specs: &[ParameterSpec], seed: u64, initializer_range: f64) -> Vec<Vec<f32>> {
+    specs.iter().map(|spec| initial(spec, seed, initializer_range)).collect()
+}
+
 /// The first value of a new parameter: zero for a bias, one for the weight of a layer norm, normal otherwise.
-fn initial(spec: &ParameterSpec, options: &LoadOptions) -> Vec<f32> {
+fn initial(spec: &ParameterSpec, seed: u64, initializer_range: f64) -> Vec<f32> {
     match spec.kind {
         _ if spec.name.ends_with(".bias") => vec![0.0; spec.len()],
         ParameterKind::Bias => vec![0.0; spec.len()],
         ParameterKind::LayerNorm => vec![1.0; spec.len()],
         ParameterKind::Weight | ParameterKind::Embedding => {
-            let key = mix(options.seed ^ hash(&spec.name));
-            (0..spec.len() as u64).map(|index| (normal(key, index) * options.initializer_range) as f32).collect()
+            let key = mix(seed ^ hash(&spec.name));
+            (0..spec.len() as u64).map(|index| (normal(key, index) * initializer_range) as f32).collect()
         }
     }
 }

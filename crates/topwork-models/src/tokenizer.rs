@@ -1,13 +1,24 @@
-//! A directory's tokenizer: `tokenizer.json`, or WordPiece over `vocab.txt`.
+//! A directory's tokenizer: `tokenizer.json`, or WordPiece over `vocab.txt`. Or a new one, learnt from texts.
+
+mod merges;
+mod pieces;
+mod scheme;
+mod special;
+mod train;
+mod words;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tokenizers::Tokenizer;
+use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
 
 use crate::error::ModelError;
 use crate::files::{read, read_optional_json_object, read_text, write_atomically, write_json};
+use scheme::{Scheme, tokenizer_json, word_piece_model};
+
+pub use special::{SpecialIds, continuations};
+pub use train::{TokenizerKind, TokenizerOptions, train_tokenizer, write_trained_tokenizer};
 
 const FULL: &str = "tokenizer.json";
 const VOCABULARY: &str = "vocab.txt";
@@ -15,7 +26,8 @@ const SETTINGS: &str = "tokenizer_config.json";
 const SPECIAL: &str = "special_tokens_map.json";
 
 /// Reads a directory's tokenizer. Truncation and padding that are stored in it are taken off: sequences are cut where
-/// the user says, and never padded.
+/// the user says, and never padded. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else
+/// the stored direction.
 ///
 /// # Errors
 /// When there is neither `tokenizer.json` nor `vocab.txt`, or when they are not usable.
@@ -25,8 +37,40 @@ pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
     let invalid = |message: String| ModelError::InvalidTokenizer { path: path.clone(), message: one_line(&message) };
     let mut tokenizer = Tokenizer::from_bytes(content).map_err(|error| invalid(error.to_string()))?;
     tokenizer.with_padding(None);
-    tokenizer.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
+    let direction = match truncation_side(directory)? {
+        Some(direction) => direction,
+        None => tokenizer.get_truncation().map(|stored| stored.direction).unwrap_or_default(),
+    };
+    let never = TruncationParams { max_length: usize::MAX, direction, ..TruncationParams::default() };
+    let side = (direction == TruncationDirection::Left).then_some(never);
+    tokenizer.with_truncation(side).map_err(|error| invalid(error.to_string()))?;
     Ok(tokenizer)
+}
+
+fn truncation_side(directory: &Path) -> Result<Option<TruncationDirection>, ModelError> {
+    let path = directory.join(SETTINGS);
+    let settings = read_optional_json_object(&path)?;
+    let Some(side) = settings.as_ref().and_then(|settings| settings.get("truncation_side")).filter(|s| !s.is_null())
+    else {
+        return Ok(None);
+    };
+    match side.as_str() {
+        Some("right") => Ok(Some(TruncationDirection::Right)),
+        Some("left") => Ok(Some(TruncationDirection::Left)),
+        _ => Err(ModelError::InvalidValue {
+            path,
+            key: "truncation_side".into(),
+            expected: "\"right\" or \"left\"".into(),
+            found: side.to_string(),
+        }),
+    }
+}
+
+/// The files that a directory's tokenizer is read from.
+pub fn tokenizer_files(directory: &Path) -> Vec<PathBuf> {
+    let names =
+        if directory.join(FULL).is_file() { [FULL, SETTINGS, SPECIAL] } else { [VOCABULARY, SETTINGS, SPECIAL] };
+    names.map(|name| directory.join(name)).into_iter().filter(|path| path.is_file()).collect()
 }
 
 /// Checks that the model has an embedding for every token, and that even an empty text has tokens.
@@ -82,7 +126,10 @@ pub fn save_tokenizer(
     }
     if !source.join(FULL).exists() {
         let path = target.join(FULL);
-        let content = tokenizer.to_string(true).map_err(|error| ModelError::InvalidTokenizer {
+        let mut whole = tokenizer.clone();
+        // No error without truncation; `tokenizer_config.json` keeps the side.
+        let _ = whole.with_truncation(None);
+        let content = whole.to_string(true).map_err(|error| ModelError::InvalidTokenizer {
             path: path.clone(),
             message: one_line(&error.to_string()),
         })?;
@@ -126,49 +173,10 @@ fn from_vocabulary(directory: &Path) -> Result<Vec<u8>, ModelError> {
             .filter_map(|token| Some((vocabulary.get(&token)?.clone(), token)))
             .collect();
     special.sort_by_key(|(id, _)| id.as_u64());
-    let added: Vec<Value> = special
-        .iter()
-        .map(|(id, token)| {
-            json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                    "normalized": false, "special": true })
-        })
-        .collect();
-    let special_token = |token: &str, segment: u8| json!({ "SpecialToken": { "id": token, "type_id": segment } });
-    let sequence = |name: &str, segment: u8| json!({ "Sequence": { "id": name, "type_id": segment } });
-    let first = [special_token(&cls, 0), sequence("A", 0), special_token(&sep, 0)];
-    let pair: Vec<Value> = first.iter().cloned().chain([sequence("B", 1), special_token(&sep, 1)]).collect();
-    let content = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": {
-            "type": "BertNormalizer",
-            "clean_text": true,
-            "handle_chinese_chars": settings.flag("tokenize_chinese_chars").unwrap_or(true),
-            "strip_accents": settings.flag("strip_accents"),
-            "lowercase": settings.lowercase(),
-        },
-        "pre_tokenizer": { "type": "BertPreTokenizer" },
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": first,
-            "pair": pair,
-            "special_tokens": {
-                &cls: { "id": cls, "ids": [cls_id], "tokens": [cls] },
-                &sep: { "id": sep, "ids": [sep_id], "tokens": [sep] },
-            },
-        },
-        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
-        "model": {
-            "type": "WordPiece",
-            "unk_token": unk,
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100,
-            "vocab": vocabulary,
-        },
-    });
-    Ok(content.to_string().into_bytes())
+    let chinese = settings.flag("tokenize_chinese_chars").unwrap_or(true);
+    let scheme = Scheme::word_piece(chinese, settings.flag("strip_accents"), settings.lowercase());
+    let model = word_piece_model(&unk, vocabulary);
+    Ok(tokenizer_json(scheme, model, &special, (&cls, &cls_id), (&sep, &sep_id)).to_string().into_bytes())
 }
 
 /// What `tokenizer_config.json`, `special_tokens_map.json` and `config.json` say about a `vocab.txt`, the first that
@@ -193,9 +201,12 @@ impl Settings {
     }
 
     /// A special token is a string, or an object with its content.
+    fn named(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(|value| value.as_str().or_else(|| value.get("content")?.as_str()))
+    }
+
     fn token(&self, key: &str) -> String {
-        let own = self.get(key).and_then(|value| value.as_str().or_else(|| value.get("content")?.as_str()));
-        own.map_or_else(|| format!("[{}]", key.trim_end_matches("_token").to_uppercase()), str::to_string)
+        self.named(key).map_or_else(|| format!("[{}]", key.trim_end_matches("_token").to_uppercase()), str::to_string)
     }
 
     fn lowercase(&self) -> bool {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use topwork_models::{
-    Checkpoint, HeadRule, LoadOptions, LoadedParameters, ModelConfig, ModelError, TensorView, check_tokenizer,
-    load_parameters, load_tokenizer, save_config, save_tokenizer, write_safetensors,
+    Block, Checkpoint, Head, HeadRule, LoadOptions, LoadedParameters, ModelConfig, ModelError, TensorView,
+    check_tokenizer, load_parameters, load_tokenizer, save_config, save_tokenizer, write_safetensors,
 };
 
 fn fixture() -> PathBuf {
@@ -52,10 +52,14 @@ fn changed(change: impl FnOnce(&mut Tensors)) -> TempDir {
     folder
 }
 
-fn load(directory: &Path, classes: usize, head: HeadRule) -> Result<LoadedParameters, ModelError> {
+fn load(directory: &Path, classes: usize, head_rule: HeadRule) -> Result<LoadedParameters, ModelError> {
+    load_with(directory, Head::Classification { classes }, head_rule)
+}
+
+fn load_with(directory: &Path, head: Head, head_rule: HeadRule) -> Result<LoadedParameters, ModelError> {
     let config = ModelConfig::load(directory)?;
-    let options = LoadOptions { seed: 3, initializer_range: 0.02, head };
-    load_parameters(&Checkpoint::open(directory)?, config.description(), &config.parameters(classes), &options)
+    let options = LoadOptions { seed: 3, initializer_range: 0.02, head, head_rule };
+    load_parameters(&Checkpoint::open(directory)?, config.description(), &config.parameters(head), &options)
 }
 
 #[test]
@@ -79,6 +83,45 @@ fn every_spelling_of_the_same_checkpoint_loads_the_same_values() {
     for folder in [gamma_and_beta, without_prefix, with_leftovers] {
         assert_eq!(load(folder.path(), 3, HeadRule::Required).unwrap().tensors, expected);
     }
+}
+
+/// A pre-training head may be spelt with its tied decoder, or miss; half of it is a damaged file.
+#[test]
+fn pretraining_heads_are_loaded_made_or_refused() {
+    let head = Head::Pretraining { pairs: true, pooler: true };
+    let fresh = load_with(&fixture(), head, HeadRule::LoadIfShapeFits).unwrap();
+    let new: Vec<&str> = fresh.report.new.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(new.len(), 7, "{new:?}");
+    assert!(new.iter().all(|name| name.starts_with("cls.")), "{new:?}");
+    assert!(fresh.report.ignored.iter().any(|(key, _)| key == "classifier.weight"));
+
+    let config = ModelConfig::load(&fixture()).unwrap();
+    let specs = config.parameters(head);
+    let words = specs.iter().position(|spec| spec.name == "bert.embeddings.word_embeddings.weight").unwrap();
+    let with_head = |bias_key: &str| {
+        changed(|all| {
+            all.retain(|(name, _, _)| !name.starts_with("classifier"));
+            for (spec, values) in specs.iter().zip(&fresh.tensors).filter(|(spec, _)| spec.block == Block::Head) {
+                let name = if spec.name == "cls.predictions.bias" { bias_key } else { &spec.name };
+                all.push((name.to_string(), spec.shape.clone(), values.clone()));
+            }
+            all.push((
+                "cls.predictions.decoder.weight".into(),
+                specs[words].shape.clone(),
+                fresh.tensors[words].clone(),
+            ));
+        })
+    };
+    for bias_key in ["cls.predictions.bias", "cls.predictions.decoder.bias"] {
+        let again = load_with(with_head(bias_key).path(), head, HeadRule::Required).unwrap();
+        assert_eq!(again.tensors, fresh.tensors);
+    }
+    let words_only = Head::Pretraining { pairs: false, pooler: true };
+    let again = load_with(with_head("cls.predictions.bias").path(), words_only, HeadRule::Required).unwrap();
+    assert!(again.report.ignored.iter().any(|(key, _)| key == "cls.seq_relationship.weight"));
+    let half = changed(|all| all.push(("cls.seq_relationship.bias".into(), vec![2], vec![0.0, 0.0])));
+    let error = load_with(half.path(), head, HeadRule::LoadIfShapeFits).unwrap_err().to_string();
+    assert!(error.contains("cls.seq_relationship.weight"), "{error}");
 }
 
 #[test]
@@ -248,4 +291,22 @@ fn saving_what_was_loaded_and_loading_it_again_changes_nothing() {
     }
     assert_eq!(ModelConfig::load(&second).unwrap().labels().unwrap(), labels);
     assert_eq!(tensors(&second), tensors(&fixture()));
+}
+
+/// Where a tokenizer cuts is part of the model; how long its texts were is not.
+#[test]
+fn the_side_on_which_texts_are_cut_is_kept() {
+    use tokenizers::TruncationDirection;
+    let folder = copy();
+    let direction = || load_tokenizer(folder.path()).unwrap().get_truncation().map(|t| (t.direction, t.max_length));
+    assert_eq!(direction(), None);
+    let settings = folder.path().join("tokenizer_config.json");
+    let mut content: serde_json::Value = serde_json::from_slice(&std::fs::read(&settings).unwrap()).unwrap();
+    content["truncation_side"] = "left".into();
+    std::fs::write(&settings, content.to_string()).unwrap();
+    assert_eq!(direction(), Some((TruncationDirection::Left, usize::MAX)));
+    content["truncation_side"] = "middle".into();
+    std::fs::write(&settings, content.to_string()).unwrap();
+    let error = load_tokenizer(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("truncation_side") && error.contains("middle"), "{error}");
 }

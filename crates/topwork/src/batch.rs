@@ -1,8 +1,13 @@
 //! From rows to the tokens of a batch, and forward passes over many batches.
 
+use std::path::Path;
+
 use topwork_data::{PackedBatch, TokenizedTexts};
 use topwork_engine::{Mode, Parameters, Pool, Sequences, Tape};
-use topwork_models::bert::{Bert, Tokens};
+use topwork_models::BertConfig;
+use topwork_models::bert::{BertClassifier, Tokens};
+
+use crate::error::Error;
 
 /// Tokenised rows and their classes.
 #[derive(Clone, Copy)]
@@ -49,7 +54,7 @@ pub enum Output {
 
 /// Runs all texts through the model without dropout, in order.
 pub fn infer(
-    model: &Bert,
+    model: &BertClassifier,
     parameters: &Parameters,
     texts: &TokenizedTexts,
     batch_size: usize,
@@ -68,4 +73,23 @@ pub fn infer(
         all.extend_from_slice(value.values());
     }
     all
+}
+
+/// Checks that the model has an embedding for every token and every token type.
+///
+/// # Errors
+/// When it has not: a pair of texts needs two types, and some models have one.
+pub(crate) fn check_tokens(texts: &TokenizedTexts, config: &BertConfig, path: &Path) -> Result<(), Error> {
+    let sizes = [
+        ("token types", "type_vocab_size", texts.largest_type_id(), config.type_vocab_size),
+        ("token ids", "vocab_size", texts.largest_id(), config.vocab_size),
+    ];
+    for (what, key, largest, size) in sizes {
+        if let Some(largest) = largest.filter(|&largest| largest as usize >= size) {
+            let message =
+                format!("{}: expected {what} below the model's {key} {size}, found {largest}", path.display());
+            return Err(Error::run(message, "choose a model that was made for pairs of texts, and its own tokenizer"));
+        }
+    }
+    Ok(())
 }

@@ -1,8 +1,11 @@
-//! The state of an interrupted run, on disk, so that it can go on to the bit.
+//! The state of a run, on disk, so that it can go on to the bit.
+//!
+//! The tensors of a step are a file of their own, and the state names it. The state is replaced last, in one go, so what
+//! is on disk is whole whenever the process is killed or the disk is full: the new state or the one before.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use topwork_engine::{AdamWState, MomentsState, Parameter, Parameters};
@@ -20,8 +23,11 @@ const STATE: &str = "trainer_state.json";
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
     step: usize,
+    /// The file with the tensors, in the same folder.
+    tensors: String,
     tokens: u64,
     seconds: f64,
+    elapsed: f64,
     gradient_seen: Vec<bool>,
     evaluations_without_gain: usize,
     best: Option<BestState>,
@@ -41,7 +47,7 @@ fn key(kind: &str, parameter: &Parameter) -> String {
     format!("{kind}/{}", parameter.name)
 }
 
-/// Writes the state of a run that stopped between two steps.
+/// Writes the state of a run between two steps, in place of an earlier one.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -69,11 +75,14 @@ pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progre
     }
     let views: Vec<TensorView<'_>> =
         tensors.iter().map(|(name, shape, data)| TensorView { name, shape, data }).collect();
-    write_safetensors(&folder.join("model.safetensors"), &views)?;
+    let file = format!("step-{}.safetensors", progress.step);
+    write_safetensors(&folder.join(&file), &views)?;
     let state = State {
         step: progress.step,
+        tensors: file.clone(),
         tokens: progress.tokens,
         seconds: progress.seconds,
+        elapsed: progress.elapsed,
         gradient_seen: progress.gradient_seen.clone(),
         evaluations_without_gain: progress.evaluations_without_gain,
         best: progress.best.as_ref().map(|best| BestState { step: best.step, value: best.value }),
@@ -81,7 +90,19 @@ pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progre
         tables,
     };
     let text = serde_json::to_string_pretty(&state).map_err(|error| Error::write(&folder, error.into()))?;
-    output.write(&format!("{FOLDER}/{STATE}"), &text)
+    output.write(&format!("{FOLDER}/{STATE}"), &text)?;
+    remove_others(&folder, &file)
+}
+
+/// Removes the tensors of earlier steps.
+fn remove_others(folder: &Path, file: &str) -> Result<(), Error> {
+    let entries = fs::read_dir(folder).map_err(|source| Error::read(folder, source))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_other = |path: &PathBuf| path.file_name().is_some_and(|name| name != file && name != STATE);
+    for path in paths.filter(is_other) {
+        fs::remove_file(&path).map_err(|source| Error::write(&path, source))?;
+    }
+    Ok(())
 }
 
 /// Reads the state that [`save`] wrote into `directory`, and puts the weights back into `parameters`.
@@ -97,7 +118,7 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Progress, E
     let path = folder.join(STATE);
     let text = fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
     let state: State = serde_json::from_str(&text).map_err(|error| Error::read(&path, error.into()))?;
-    let tensors = Checkpoint::open(&folder)?;
+    let tensors = Checkpoint::open_file(&folder.join(&state.tensors))?;
     for (_, parameter) in parameters.iter_mut() {
         let values = read(&tensors, &key("weights", parameter), parameter)?;
         parameter.values.copy_from_slice(&values);
@@ -122,6 +143,7 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Progress, E
         step: state.step,
         tokens: state.tokens,
         seconds: state.seconds,
+        elapsed: state.elapsed,
         optimizer: Some(optimizer),
         gradient_seen: state.gradient_seen,
         best: state.best.map(|best| Best { step: best.step, value: best.value, weights }),

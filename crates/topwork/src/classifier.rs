@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use tokenizers::Tokenizer;
-use topwork_data::{DataError, Example, LabelSet, TokenizedTexts};
+use topwork_data::{Example, LabelSet, TokenizedTexts};
 use topwork_engine::{ParameterId, Parameters};
-use topwork_models::bert::{Bert, DropoutRates};
+use topwork_models::bert::{BertClassifier, ClassifierDropout};
 use topwork_models::{
-    Checkpoint, FamilyConfig, HeadRule, LoadOptions, ModelConfig, check_tokenizer, load_parameters, load_tokenizer,
-    max_length,
+    BertConfig, Checkpoint, FamilyConfig, Head, HeadRule, LoadOptions, ModelConfig, check_tokenizer, load_parameters,
+    load_tokenizer, max_length,
 };
 
-use crate::batch::{Output, infer};
+use crate::batch::{Output, check_tokens, infer};
 use crate::error::Error;
 
 /// A classifier: what is needed to turn texts into logits.
@@ -25,7 +25,8 @@ pub struct Classifier {
     pub max_length: usize,
     tokenizer: Tokenizer,
     parameters: Parameters,
-    model: Bert,
+    model: BertClassifier,
+    config: BertConfig,
 }
 
 impl Classifier {
@@ -40,35 +41,40 @@ impl Classifier {
             Error::run(message, format!("topwork tune train.csv --model '{}' --output out", directory.display()))
         })?;
         let labels = LabelSet::from_names(labels.to_vec())?;
+        check_problem_type(directory, &config, labels.len())?;
         let FamilyConfig::Bert(bert) = &config.family else {
             return Err(Error::run(format!("{}: not a text model", directory.display()), "choose a text classifier"));
         };
         let tokenizer = load_tokenizer(directory)?;
         check_tokenizer(directory, &tokenizer, bert.vocab_size)?;
-        let specs = config.parameters(labels.len());
-        let options = LoadOptions { seed: 0, initializer_range: bert.initializer_range, head: HeadRule::Required };
+        let head = Head::Classification { classes: labels.len() };
+        let specs = config.parameters(head);
+        let head_rule = HeadRule::Required;
+        let options = LoadOptions { seed: 0, initializer_range: bert.initializer_range, head, head_rule };
         let loaded = load_parameters(&Checkpoint::open(directory)?, config.description(), &specs, &options)?;
         let mut parameters = Parameters::new();
         for (spec, values) in specs.iter().zip(&loaded.tensors) {
             parameters.add(spec.name.clone(), &spec.shape, values);
         }
-        let no_dropout = DropoutRates { hidden: 0.0, attention: 0.0, classifier: 0.0 };
         Ok(Self {
             directory: directory.to_path_buf(),
             max_length: max_length(directory, bert.max_position_embeddings)?,
-            model: Bert::new(bert, &parameters, no_dropout)?,
+            model: BertClassifier::new(bert, &parameters, ClassifierDropout::NONE)?,
+            config: bert.clone(),
             labels,
             tokenizer,
             parameters,
         })
     }
 
-    /// The tokens of texts, cut to the longest sequence.
+    /// The tokens of texts, cut to the longest sequence; `path` is where the texts come from, for errors.
     ///
     /// # Errors
-    /// When the tokenizer fails on a text.
-    pub fn tokenize(&self, examples: &[Example]) -> Result<TokenizedTexts, DataError> {
-        TokenizedTexts::tokenize(&self.tokenizer, examples, self.max_length)
+    /// When the tokenizer fails on a text, or the model has no embedding for a token.
+    pub fn tokenize(&self, examples: &[Example], path: &Path) -> Result<TokenizedTexts, Error> {
+        let texts = TokenizedTexts::tokenize(&self.tokenizer, examples, self.max_length, path)?;
+        check_tokens(&texts, &self.config, path)?;
+        Ok(texts)
     }
 
     /// The logits `[rows, classes]`, without dropout.
@@ -81,4 +87,21 @@ impl Classifier {
         let id: ParameterId = self.parameters.find(name)?;
         Some(&self.parameters.get(id).values)
     }
+}
+
+/// Probabilities that exclude each other need two classes and a softmax; other heads share the class and mean something
+/// else.
+fn check_problem_type(directory: &Path, config: &ModelConfig, classes: usize) -> Result<(), Error> {
+    let FamilyConfig::Bert(bert) = &config.family else { return Ok(()) };
+    let config = directory.join("config.json");
+    let message = match bert.problem_type.as_deref() {
+        Some("single_label_classification") | None if classes >= 2 => return Ok(()),
+        Some("single_label_classification") | None => {
+            format!("{}: id2label: expected at least 2 classes, found {classes}", config.display())
+        }
+        Some(other) => {
+            format!("{}: problem_type: expected single_label_classification, found {other}", config.display())
+        }
+    };
+    Err(Error::run(message, "choose a model with one label a text"))
 }

@@ -20,11 +20,11 @@ pub(crate) fn fixed<T>(value: T, reason: &str) -> Resolved<T> {
     Resolved { value, origin: Origin::Default, reason: reason.to_string() }
 }
 
-fn because<T>(value: T, reason: String) -> Resolved<T> {
+pub(crate) fn because<T>(value: T, reason: String) -> Resolved<T> {
     Resolved { value, origin: Origin::Default, reason }
 }
 
-fn from_config<T>(value: T, key: &str) -> Resolved<T> {
+pub(crate) fn from_config<T>(value: T, key: &str) -> Resolved<T> {
     Resolved { value, origin: Origin::ModelConfig, reason: format!("{key} in config.json") }
 }
 

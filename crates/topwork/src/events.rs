@@ -77,6 +77,27 @@ pub enum RunEvent {
         #[serde(deserialize_with = "number_or_nan")]
         mcc: f64,
     },
+    /// The model answered the questions of a pre-training objective.
+    Predicted {
+        /// Steps taken.
+        step: usize,
+        /// Epochs done, as a fraction.
+        epoch: f64,
+        /// Real tokens trained on so far.
+        tokens: u64,
+        /// The passages that were asked about.
+        split: String,
+        /// The objective: `mlm`, `nsp` or `sop`.
+        objective: String,
+        /// Mean cross-entropy in nats.
+        #[serde(deserialize_with = "number_or_nan")]
+        loss: f64,
+        /// The part that was right.
+        #[serde(deserialize_with = "number_or_nan")]
+        accuracy: f64,
+        /// How many questions there were.
+        questions: usize,
+    },
     /// An evaluation was better than all before it.
     NewBest {
         /// Steps taken.
@@ -201,11 +222,26 @@ impl JsonlObserver<BufWriter<File>> {
 }
 
 impl JsonlObserver<BufWriter<File>> {
-    /// Writes after what the file holds.
+    /// Writes after what the file holds of the first `step` steps: a process that was killed may have gone further than
+    /// its last checkpoint, and may have left half a line.
     ///
     /// # Errors
-    /// When the file cannot be opened.
-    pub fn append(path: &Path) -> Result<Self, Error> {
+    /// When the file cannot be read or written.
+    pub fn resume(path: &Path, step: usize) -> Result<Self, Error> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::read(path, error)),
+        };
+        let is_before = |line: &&str| match serde_json::from_str::<serde_json::Value>(line) {
+            Ok(event) => event["step"].as_u64().is_none_or(|at| at <= step as u64),
+            Err(_) => false,
+        };
+        let kept: Vec<&str> = text.lines().take_while(is_before).collect();
+        if kept.len() < text.lines().count() {
+            let kept: String = kept.iter().flat_map(|line| [line, "\n"]).collect();
+            std::fs::write(path, kept).map_err(|source| Error::write(path, source))?;
+        }
         let file = File::options().append(true).create(true).open(path).map_err(|source| Error::write(path, source))?;
         Ok(Self::new(BufWriter::new(file), path))
     }

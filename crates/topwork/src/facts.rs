@@ -1,6 +1,6 @@
 //! What is known of the data and the model before a run: the only thing, besides the recipe, that a plan depends on.
 
-use crate::value::{RecipeValue, on_one_line};
+use crate::value::on_one_line;
 
 /// The version that makes and repeats plans.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -75,6 +75,10 @@ pub struct ModelFacts {
     pub classifier_dropout: Option<f32>,
     /// SHA-256 of the weights.
     pub sha256: String,
+    /// SHA-256 of `config.json`.
+    pub config_sha256: String,
+    /// SHA-256 of the tokenizer's files.
+    pub tokenizer_sha256: String,
 }
 
 impl ModelFacts {
@@ -93,19 +97,14 @@ impl Facts {
     /// Each fact that a plan pins, as TOML text.
     pub(crate) fn pins(&self) -> Vec<(&'static str, String)> {
         let optional = |name, text: &Option<String>| text.as_ref().map(|text| (name, on_one_line(text)));
-        let labels: Vec<String> = self.labels.iter().map(|label| on_one_line(label)).collect();
         let pins = [
             Some(("topwork_version", on_one_line(VERSION))),
             Some(("train_sha256", on_one_line(&self.train_sha256))),
             optional("validation_sha256", &self.validation_sha256),
             optional("test_sha256", &self.test_sha256),
             Some(("model_sha256", on_one_line(&self.model.sha256))),
-            Some(("rows", self.rows.to_toml())),
-            self.validation_rows.map(|rows| ("validation_rows", rows.to_toml())),
-            Some(("labels", format!("[{}]", labels.join(", ")))),
-            Some(("tokens_p50", self.tokens.p50.to_toml())),
-            Some(("tokens_p95", self.tokens.p95.to_toml())),
-            Some(("tokens_longest", self.tokens.longest.to_toml())),
+            Some(("config_sha256", on_one_line(&self.model.config_sha256))),
+            Some(("tokenizer_sha256", on_one_line(&self.model.tokenizer_sha256))),
         ];
         pins.into_iter().flatten().collect()
     }

@@ -1,5 +1,6 @@
-//! Every option, listed once: its table, key, type, other names and help. The recipe, the plan, the flags, their help
-//! and the check that a recipe has no other key all come from this list.
+//! Every option of fine-tuning, listed once: its table, key, type, other names and help. The recipe, the plan, the flags,
+//! their help and the check that a recipe has no other key all come from this list; the options of pre-training are a
+//! list like it ([`crate::pretrain::options`]).
 //!
 //! An option is a line here and a line in [`crate::resolve`]. Keys are the names that Hugging Face's scripts use.
 
@@ -8,11 +9,21 @@ use std::path::PathBuf;
 use topwork_metrics::Metric;
 
 use crate::facts::Facts;
-use crate::plan::{Entry, Resolved};
 use crate::plan_error::PlanError;
-use crate::recipe::{Pins, Place, Said, Written};
+use crate::recipe::{Place, Said, Written};
 use crate::schedule::Schedule;
-use crate::value::{ClassWeights, HeadInit, PlanValue, RecipeValue};
+use crate::value::{ClassWeights, HeadInit, RecipeValue};
+
+/// Every fact that a plan pins, and the option whose value it describes.
+const PINNED: &[(&str, &str)] = &[
+    ("topwork_version", ""),
+    ("train_sha256", "train_file"),
+    ("validation_sha256", "validation_file"),
+    ("test_sha256", "test_file"),
+    ("model_sha256", "model_name_or_path"),
+    ("config_sha256", "model_name_or_path"),
+    ("tokenizer_sha256", "model_name_or_path"),
+];
 
 /// A table of a recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,19 +32,22 @@ pub enum Table {
     Model,
     /// `[data]`
     Data,
+    /// `[objective]`
+    Objective,
     /// `[training]`
     Training,
 }
 
 impl Table {
     /// Every table, in the order in which they are written.
-    pub const ALL: [Self; 3] = [Self::Model, Self::Data, Self::Training];
+    pub const ALL: [Self; 4] = [Self::Model, Self::Data, Self::Objective, Self::Training];
 
     /// The name without brackets.
     pub fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
             Self::Data => "data",
+            Self::Objective => "objective",
             Self::Training => "training",
         }
     }
@@ -63,61 +77,73 @@ pub struct Field {
 }
 
 impl Field {
-    /// The option with that name or that other name.
+    /// The option of a list with that name or that other name.
+    pub fn find_in(fields: &'static [Self], name: &str) -> Option<&'static Self> {
+        fields.iter().find(|field| field.key == name || field.aliases.contains(&name))
+    }
+
+    /// The option of fine-tuning with that name or that other name.
     pub fn find(name: &str) -> Option<&'static Self> {
-        FIELDS.iter().find(|field| field.key == name || field.aliases.contains(&name))
+        Self::find_in(FIELDS, name)
     }
 
     /// The flag, with its dashes.
     pub fn flag(&self) -> String {
-        format!("--{}", self.key.replace('_', "-"))
-    }
-
-    /// The place and, for a file, the key.
-    pub(crate) fn at(&self, place: &Place) -> String {
-        match place {
-            Place::Flag { name } => name.clone(),
-            Place::Recipe { .. } => format!("{place}: {}", self.key),
-        }
+        flag(self.key)
     }
 }
 
-macro_rules! fields {
-    ($( $table:ident { $(
-        $(#[doc = $doc:literal])+ $key:ident: $said:ty => $planned:ty, [$($alias:literal),*];
-    )+ } )+) => {
+/// An option's flag, with its dashes.
+pub(crate) fn flag(key: &str) -> String {
+    format!("--{}", key.replace('_', "-"))
+}
+
+/// Makes a list of options, the recipe and the plan that go with it.
+macro_rules! options {
+    (
+        list $list:ident; recipe $recipe:ident; plan $plan:ident; facts $facts:ty; pins $pins:expr;
+        $( $table:ident { $( $(#[doc = $doc:literal])+ $key:ident: $said:ty => $planned:ty, [$($alias:literal),*]; )+ } )+
+    ) => {
         /// Every option, in the order in which they are listed to users.
-        pub const FIELDS: &[Field] = &[$($(
-            Field {
+        pub const $list: &[$crate::fields::Field] = &[$($(
+            $crate::fields::Field {
                 key: stringify!($key),
-                table: Table::$table,
+                table: $crate::fields::Table::$table,
                 aliases: &[$($alias),*],
                 help: concat!($($doc),+),
-                expected: <$said as RecipeValue>::EXPECTED,
-                choices: <$said as RecipeValue>::CHOICES,
-                is_switch: <$said as RecipeValue>::IS_SWITCH,
+                expected: <$said as $crate::value::RecipeValue>::EXPECTED,
+                choices: <$said as $crate::value::RecipeValue>::CHOICES,
+                is_switch: <$said as $crate::value::RecipeValue>::IS_SWITCH,
             },
         )+)+];
 
         /// What was said about a run: each value, and where it was said.
         #[derive(Clone, Debug, Default, PartialEq)]
-        pub struct Recipe {
-            $($( $(#[doc = $doc])+ pub $key: Option<Said<$said>>, )+)+
+        pub struct $recipe {
+            $($( $(#[doc = $doc])+ pub $key: Option<$crate::recipe::Said<$said>>, )+)+
             /// The facts that a plan pins.
-            pub pins: Pins,
+            pub pins: $crate::recipe::Pins,
         }
 
-        impl Recipe {
-            pub(crate) fn set(&mut self, key: &str, written: Written<'_>, place: Place) -> Result<(), PlanError> {
-                let Some(field) = Field::find(key) else { return Err(PlanError::UnknownOption { key: key.to_string() }) };
+        impl $crate::recipe::Options for $recipe {
+            const FIELDS: &'static [$crate::fields::Field] = $list;
+            const PINNED: &'static [(&'static str, &'static str)] = $pins;
+
+            fn set(
+                &mut self,
+                key: &str,
+                written: $crate::recipe::Written<'_>,
+                place: $crate::recipe::Place,
+            ) -> Result<(), $crate::plan_error::PlanError> {
+                let unknown = || $crate::plan_error::PlanError::unknown_option(key, $list);
+                let field = $crate::fields::Field::find_in($list, key).ok_or_else(unknown)?;
                 match field.key {
-                    $($( stringify!($key) => put(&mut self.$key, field, &written, place), )+)+
-                    _ => Err(PlanError::UnknownOption { key: key.to_string() }),
+                    $($( stringify!($key) => $crate::fields::put(&mut self.$key, field, &written, place), )+)+
+                    _ => Err(unknown()),
                 }
             }
 
-            /// Takes what `over` says in place of what is said here, and notes the options whose value changed.
-            pub(crate) fn merge(mut self, over: Self, changed: &mut Vec<&'static str>) -> Self {
+            fn merge(mut self, over: Self, changed: &mut Vec<&'static str>) -> Self {
                 $($(
                     if let Some(said) = over.$key {
                         if self.$key.as_ref().is_none_or(|own| own.value != said.value) {
@@ -128,32 +154,39 @@ macro_rules! fields {
                 )+)+
                 self
             }
+
+            fn pins(&mut self) -> &mut $crate::recipe::Pins {
+                &mut self.pins
+            }
         }
 
         /// What a run will do: each value, where it comes from and why.
         #[derive(Clone, Debug, PartialEq)]
-        pub struct Plan {
-            $($( $(#[doc = $doc])+ pub $key: Resolved<$planned>, )+)+
+        pub struct $plan {
+            $($( $(#[doc = $doc])+ pub $key: $crate::plan::Resolved<$planned>, )+)+
             /// What is known of the data and the model.
-            pub facts: Facts,
+            pub facts: $facts,
             /// What the user should know before the run.
             pub warnings: Vec<String>,
         }
 
-        impl Plan {
-            /// Every value, in the order of [`FIELDS`].
-            pub fn entries(&self) -> Vec<Entry> {
+        impl $plan {
+            /// Every value, in the order of the list of options.
+            pub fn entries(&self) -> Vec<$crate::plan::Entry> {
+                use $crate::value::PlanValue;
                 let values = [$($( (self.$key.value.written(), self.$key.origin, &self.$key.reason), )+)+];
-                let entry = |(field, (value, origin, reason)): (&'static Field, (_, _, &String))| Entry {
-                    field, value, origin, reason: reason.clone(),
+                let entry = |(field, (value, origin, reason)): (&'static $crate::fields::Field, (_, _, &String))| {
+                    $crate::plan::Entry { field, value, origin, reason: reason.clone() }
                 };
-                FIELDS.iter().zip(values).map(entry).collect()
+                $list.iter().zip(values).map(entry).collect()
             }
         }
     };
 }
 
-fn put<T: RecipeValue>(
+pub(crate) use options;
+
+pub(crate) fn put<T: RecipeValue>(
     slot: &mut Option<Said<T>>,
     field: &Field,
     written: &Written<'_>,
@@ -167,14 +200,15 @@ fn put<T: RecipeValue>(
         Written::Toml(value) => T::from_toml(value),
     };
     let Some(value) = value else {
-        let (place, found) = (field.at(&place), written.to_string());
+        let (place, found) = (place.of(field.key), written.to_string());
         return Err(PlanError::Invalid { place, expected: T::EXPECTED.to_string(), found });
     };
     *slot = Some(Said { value, place });
     Ok(())
 }
 
-fields! {
+options! {
+    list FIELDS; recipe Recipe; plan Plan; facts Facts; pins PINNED;
     Model {
         /// The pretrained model: a directory, or a hub id.
         model_name_or_path: String => String, ["model"];

@@ -1,70 +1,78 @@
-//! Training: one function that reads top to bottom, and its paragraphs.
+//! Training: one loop that reads top to bottom, for every task.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use topwork_data::epoch_order;
-use topwork_engine::{
-    AdamW, AdamWOptions, AdamWState, CrossEntropy, Gradients, Mode, ParameterId, Parameters, Pool, Rates, Tape, mix,
-};
-use topwork_metrics::{Metric, Scores};
-use topwork_models::bert::Bert;
+use topwork_engine::{AdamW, AdamWOptions, AdamWState, Gradients, Parameters, Pool};
 
-use crate::batch::{Batch, Output, Rows, infer};
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
-use crate::policy::Policy;
 use crate::schedule::{Schedule, learning_rate_factor};
+use crate::tasks::{Evaluation, Judgement, Task};
 
-/// Tells the dropout's random streams from the other draws of the same seed.
-const DROPOUT_STREAM: u64 = 0x6472_6F70_6F75_7400;
+/// What a run may use up. The learning rate's schedule spans it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// Optimizer steps.
+    Steps(usize),
+    /// Real tokens that go through forward and backward passes.
+    Tokens(u64),
+    /// Seconds, with evaluations. How far a run gets depends on the machine, so it cannot be repeated to the bit.
+    Seconds(f64),
+}
 
-/// Everything about a run that does not change while it goes on.
+impl Budget {
+    /// The part that is used up; 1 and more when it is spent.
+    pub fn spent(self, progress: &Progress) -> f64 {
+        match self {
+            Self::Steps(steps) => progress.step as f64 / steps as f64,
+            Self::Tokens(tokens) => progress.tokens as f64 / tokens as f64,
+            Self::Seconds(seconds) => progress.elapsed / seconds,
+        }
+    }
+
+    /// The optimizer steps of the whole run, as far as can be told after `progress`.
+    fn steps(self, progress: &Progress) -> usize {
+        match self {
+            Self::Steps(steps) => steps,
+            Self::Tokens(_) | Self::Seconds(_) => {
+                let estimate = progress.step as f64 / self.spent(progress).min(1.0);
+                (estimate.round() as usize).max(progress.step)
+            }
+        }
+    }
+
+    /// What the learning rate is multiplied with in the next step.
+    fn learning_rate_factor(self, progress: &Progress, schedule: Schedule, warmup_ratio: f64) -> f64 {
+        /// Steps that stand for a budget which is not counted in steps.
+        const FINE: usize = 1 << 20;
+        let (step, total) = match self {
+            Self::Steps(steps) => (progress.step, steps),
+            // The next step is the first of the warm-up's, not the zeroth: a rate of zero would waste it.
+            Self::Tokens(_) | Self::Seconds(_) => (1 + (self.spent(progress) * FINE as f64) as usize, FINE),
+        };
+        let warmup = (total as f64 * warmup_ratio).ceil() as usize;
+        learning_rate_factor(schedule, step, total, warmup)
+    }
+}
+
+/// Everything about the loop that does not change while it runs.
+#[derive(Clone, Debug)]
 pub struct FitOptions {
-    /// How often the training rows are gone through.
-    pub epochs: usize,
-    /// Steps of the run, in place of the epochs.
-    pub max_steps: Option<usize>,
-    /// Rows of one forward and backward pass.
-    pub batch_size: usize,
-    /// Passes whose gradients make one step.
-    pub gradient_accumulation_steps: usize,
-    /// Rows of one forward pass when scoring.
-    pub eval_batch_size: usize,
+    /// What the run may use up.
+    pub budget: Budget,
     /// The highest learning rate.
     pub learning_rate: f64,
     /// How it changes.
     pub schedule: Schedule,
-    /// The share of the steps that warm up.
+    /// The share of the budget that warms up.
     pub warmup_ratio: f64,
     /// The constants of AdamW.
     pub adamw: AdamWOptions,
     /// The largest norm of a step's gradient; 0 is no limit.
     pub max_grad_norm: f64,
-    /// Spread over all classes.
-    pub label_smoothing: f32,
-    /// A weight for each class.
-    pub class_weights: Option<Vec<f32>>,
-    /// Names all random draws.
-    pub seed: u64,
-    /// What "better" means.
-    pub metric: Metric,
     /// Evaluations without improvement after which training stops.
     pub early_stopping_patience: Option<usize>,
-}
-
-/// What a run trains, and on what.
-pub struct Training<'a> {
-    /// The model.
-    pub model: &'a Bert,
-    /// For each parameter: trained or not, and how fast.
-    pub policy: &'a Policy,
-    /// The number of classes.
-    pub classes: usize,
-    /// The rows to learn from.
-    pub train: Rows<'a>,
-    /// The rows to look at after each epoch.
-    pub validation: Option<Rows<'a>>,
 }
 
 /// The state of a run between two steps: all that is needed to go on.
@@ -76,7 +84,9 @@ pub struct Progress {
     pub tokens: u64,
     /// Seconds in forward, backward and optimizer, without evaluation.
     pub seconds: f64,
-    /// The optimizer's state, when a run is interrupted and when it goes on.
+    /// Seconds of the loop, with evaluations and checkpoints.
+    pub elapsed: f64,
+    /// The optimizer's state, when a run is saved and when it goes on.
     pub optimizer: Option<AdamWState>,
     /// For each parameter: whether a non-zero gradient arrived at some step.
     pub gradient_seen: Vec<bool>,
@@ -97,58 +107,54 @@ pub struct Best {
     pub weights: Vec<Vec<f32>>,
 }
 
-/// Why training ended before its last step.
+/// Why training ended before its budget was spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// The metric did not improve any more.
     Early,
     /// The user asked for it.
     Interrupted,
-    /// The loss or the gradient was not a finite number at this step (counted from 1).
+    /// The loss or the gradient of this step (counted from 1), or the loss on held-out rows after it, was not a finite
+    /// number.
     Diverged(usize),
 }
 
-/// How the steps of a run are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Steps {
-    /// Rows of one optimizer step.
-    pub rows_per_step: usize,
-    /// Optimizer steps of one epoch; the last may be smaller.
-    pub per_epoch: usize,
-    /// Optimizer steps of the run.
-    pub total: usize,
-    /// Steps of the warm-up.
-    pub warmup: usize,
+/// What surrounds the loop without changing its result.
+pub struct Surroundings<'a> {
+    /// Sees what happens.
+    pub observer: &'a mut dyn Observer,
+    /// Set when the run is to stop after the step that it is at.
+    pub interrupt: &'a AtomicBool,
+    /// Keeps the state of the run every so often.
+    pub checkpoints: Option<Checkpoints<'a>>,
 }
 
-impl Steps {
-    /// Counts the steps for so many training rows.
-    pub fn count(rows: usize, options: &FitOptions) -> Self {
-        let rows_per_step = options.batch_size * options.gradient_accumulation_steps;
-        let per_epoch = rows.div_ceil(rows_per_step);
-        let total = options.max_steps.unwrap_or(per_epoch * options.epochs);
-        Self { rows_per_step, per_epoch, total, warmup: (total as f64 * options.warmup_ratio).ceil() as usize }
-    }
+/// Keeps the state of a run every so often.
+pub struct Checkpoints<'a> {
+    /// How often.
+    pub every: Duration,
+    /// Writes the state.
+    pub save: &'a mut dyn FnMut(&Parameters, &Progress) -> Result<(), Error>,
 }
 
-/// Trains `parameters` and reports to `observer`; gives the reason if it ended early.
+/// Trains `parameters` and reports to the observer; gives the reason if it ended early.
 ///
-/// `progress` says where to go on; the default starts at the beginning. Data order and dropout are functions of
-/// the seed, the epoch and the row, so a run that was interrupted and resumed gives the same bits as one that was not.
+/// `progress` says where to go on; the default starts at the beginning. What a task does in a step is a function of the
+/// step's number and the seed, so a run that was interrupted and resumed gives the same bits as one that was not.
 ///
 /// # Errors
-/// When the optimizer's state in `progress` is that of another model.
+/// When the optimizer's state in `progress` is that of another model, the task cannot read its data, or a checkpoint
+/// cannot be written.
 pub fn fit(
-    training: &Training<'_>,
+    task: &mut dyn Task,
     parameters: &mut Parameters,
     options: &FitOptions,
     progress: &mut Progress,
-    observer: &mut dyn Observer,
-    interrupt: &AtomicBool,
+    surroundings: Surroundings<'_>,
 ) -> Result<Option<Stop>, Error> {
-    let steps = Steps::count(training.train.labels.len(), options);
+    let Surroundings { observer, interrupt, mut checkpoints } = surroundings;
     let pool = Pool::new();
-    let mut gradients = Gradients::new(parameters, &training.model.sparse_tables());
+    let mut gradients = Gradients::new(parameters, &task.sparse_tables());
     progress.gradient_seen.resize(parameters.len(), false);
     let mut adamw = AdamW::new(parameters, &gradients, options.adamw);
     if let Some(state) = progress.optimizer.take()
@@ -156,61 +162,66 @@ pub fn fit(
     {
         return Err(Error::run("the checkpoint is of another model than the run's", "start again without --resume"));
     }
+    let (began, before) = (Instant::now(), progress.elapsed);
+    let mut saved = began;
     let mut stop = None;
 
-    while progress.step < steps.total && stop.is_none() {
-        let epoch = progress.step / steps.per_epoch;
-        let order = epoch_order(training.train.labels.len(), options.seed, epoch as u64);
-        let within = progress.step % steps.per_epoch;
-        let last = (steps.total - epoch * steps.per_epoch).min(steps.per_epoch);
+    while options.budget.spent(progress) < 1.0 && stop.is_none() {
+        let started = Instant::now();
+        let factor = options.budget.learning_rate_factor(progress, options.schedule, options.warmup_ratio);
+        let learning_rate = options.learning_rate * factor;
 
-        for rows in order.chunks(steps.rows_per_step).take(last).skip(within) {
-            let started = Instant::now();
-            let factor = learning_rate_factor(options.schedule, progress.step, steps.total, steps.warmup);
-            let learning_rate = options.learning_rate * factor;
-
-            gradients.clear();
-            let pass = Pass { training, options, pool: &pool, epoch };
-            let loss = pass.accumulate(parameters, rows, &mut gradients);
-            let norm = gradient_norm(parameters, &gradients, &mut progress.gradient_seen);
-            if !(loss.is_finite() && norm.is_finite()) {
-                stop = Some(Stop::Diverged(progress.step + 1));
-                break;
-            }
-            let scale = clipping_factor(norm, options.max_grad_norm);
-            adamw.step(parameters, &gradients, scale, |id| training.rates(id, learning_rate));
-
-            progress.step += 1;
-            progress.tokens += rows.iter().map(|&row| training.train.texts.length(row) as u64).sum::<u64>();
-            progress.seconds += started.elapsed().as_secs_f64();
-            observer.event(&RunEvent::Step {
-                step: progress.step,
-                total_steps: steps.total,
-                epoch: progress.step as f64 / steps.per_epoch as f64,
-                loss,
-                learning_rate,
-                grad_norm: norm,
-                tokens: progress.tokens,
-                tokens_per_second: progress.tokens as f64 / progress.seconds,
-                seconds: progress.seconds,
-            });
-            if interrupt.load(Ordering::Relaxed) && progress.step < steps.total {
-                stop = Some(Stop::Interrupted);
-                break;
-            }
+        gradients.clear();
+        let step = task.accumulate(parameters, progress.step, &pool, &mut gradients)?;
+        let norm = gradient_norm(parameters, &gradients, &mut progress.gradient_seen);
+        if !(step.loss.is_finite() && norm.is_finite()) {
+            stop = Some(Stop::Diverged(progress.step + 1));
+            break;
         }
+        let scale = clipping_factor(norm, options.max_grad_norm);
+        adamw.step(parameters, &gradients, scale, |id| task.rates(id, learning_rate));
 
-        let is_epoch_done = progress.step.is_multiple_of(steps.per_epoch) || progress.step == steps.total;
-        let has_diverged = matches!(stop, Some(Stop::Diverged(_)));
-        if is_epoch_done
-            && !has_diverged
-            && let Some(validation) = training.validation
-        {
+        let spent = options.budget.spent(progress);
+        progress.step += 1;
+        progress.tokens += step.tokens;
+        progress.seconds += started.elapsed().as_secs_f64();
+        progress.elapsed = before + began.elapsed().as_secs_f64();
+        observer.event(&RunEvent::Step {
+            step: progress.step,
+            total_steps: options.budget.steps(progress),
+            epoch: task.epoch(progress),
+            loss: step.loss,
+            learning_rate,
+            grad_norm: norm,
+            tokens: progress.tokens,
+            tokens_per_second: progress.tokens as f64 / progress.seconds,
+            seconds: progress.seconds,
+        });
+
+        let is_over = options.budget.spent(progress) >= 1.0;
+        if is_over || task.is_evaluation_due(progress.step, spent, options.budget.spent(progress)) {
             adamw.settle(parameters);
-            let scores = score(training, parameters, validation, options.eval_batch_size);
-            let epoch = progress.step as f64 / steps.per_epoch as f64;
-            observer.event(&RunEvent::evaluated(progress.step, epoch, "validation", &scores));
-            stop = judge(&scores, parameters, options, progress, observer).or(stop);
+            match task.evaluate(parameters, progress, observer)? {
+                Some(evaluation) if !evaluation.loss.is_finite() => stop = Some(Stop::Diverged(progress.step)),
+                Some(Evaluation { judgement: Some(judgement), .. }) => {
+                    stop = judge(&judgement, parameters, options, progress, observer);
+                }
+                _ => {}
+            }
+            progress.elapsed = before + began.elapsed().as_secs_f64();
+        }
+        if interrupt.load(Ordering::Relaxed) && !is_over && !matches!(stop, Some(Stop::Diverged(_))) {
+            stop = Some(Stop::Interrupted);
+        }
+        if let Some(Checkpoints { every, save }) = &mut checkpoints
+            && saved.elapsed() >= *every
+            && !is_over
+            && stop.is_none()
+        {
+            progress.optimizer = Some(adamw.state());
+            save(parameters, progress)?;
+            progress.optimizer = None;
+            saved = Instant::now();
         }
     }
 
@@ -222,46 +233,6 @@ pub fn fit(
         adamw.settle(parameters);
     }
     Ok(stop)
-}
-
-impl Training<'_> {
-    /// The learning rate and weight decay of a parameter, at the run's learning rate of this step.
-    fn rates(&self, id: ParameterId, learning_rate: f64) -> Rates {
-        let policy = self.policy.get(id.index());
-        Rates { learning_rate: learning_rate * policy.lr_scale, weight_decay: policy.weight_decay }
-    }
-}
-
-/// The forward and backward passes of one step.
-struct Pass<'a> {
-    training: &'a Training<'a>,
-    options: &'a FitOptions,
-    pool: &'a Pool,
-    epoch: usize,
-}
-
-impl Pass<'_> {
-    /// Adds the gradients of the mean loss over `rows` in parts of a batch, and gives that loss. Every part divides by
-    /// the normaliser of the whole, so the parts add up to the full batch's mean over examples.
-    fn accumulate(&self, parameters: &Parameters, rows: &[usize], gradients: &mut Gradients) -> f64 {
-        let Self { training, options, pool, epoch } = self;
-        let class_weights = options.class_weights.as_deref();
-        let targets: Vec<u32> = rows.iter().map(|&row| training.train.labels[row]).collect();
-        let normaliser = CrossEntropy::normaliser(&targets, class_weights);
-        let streams = mix(options.seed ^ DROPOUT_STREAM) ^ mix(*epoch as u64);
-        let mut total = 0.0;
-        for (rows, targets) in rows.chunks(options.batch_size).zip(targets.chunks(options.batch_size)) {
-            let batch = Batch::gather(training.train.texts, rows, |row| mix(streams ^ row as u64));
-            let mut tape = Tape::new(parameters, pool, Mode::Training);
-            let logits = training.model.logits(&mut tape, &batch.tokens());
-            let label_smoothing = options.label_smoothing;
-            let loss = CrossEntropy { targets, class_weights, label_smoothing, normaliser };
-            let loss = tape.cross_entropy(logits, &loss);
-            total += f64::from(loss.values()[0]);
-            tape.backward(loss, gradients);
-        }
-        total
-    }
 }
 
 /// The norm of the whole gradient; notes which parameters have one that is not zero.
@@ -279,27 +250,20 @@ fn clipping_factor(norm: f64, most: f64) -> f32 {
     if most > 0.0 { (most / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
 }
 
-/// Scores the model on rows, without dropout.
-pub fn score(training: &Training<'_>, parameters: &Parameters, rows: Rows<'_>, batch_size: usize) -> Scores {
-    let logits = infer(training.model, parameters, rows.texts, batch_size, Output::Logits);
-    topwork_metrics::evaluate(&logits, training.classes, rows.labels)
-}
-
 /// Remembers an evaluation that is better than those before; says when to stop waiting for one.
 fn judge(
-    scores: &Scores,
+    judgement: &Judgement,
     parameters: &Parameters,
     options: &FitOptions,
     progress: &mut Progress,
     observer: &mut dyn Observer,
 ) -> Option<Stop> {
-    let value = options.metric.value(scores);
-    let is_better = progress.best.as_ref().is_none_or(|best| options.metric.better(value, best.value));
+    let Judgement { metric, value } = *judgement;
+    let is_better = progress.best.as_ref().is_none_or(|best| metric.better(value, best.value));
     if is_better {
         progress.evaluations_without_gain = 0;
         progress.best = Some(Best { step: progress.step, value, weights: trainable_weights(parameters) });
-        let metric = options.metric.name().to_string();
-        observer.event(&RunEvent::NewBest { step: progress.step, metric, value });
+        observer.event(&RunEvent::NewBest { step: progress.step, metric: metric.name().to_string(), value });
         return None;
     }
     progress.evaluations_without_gain += 1;
@@ -316,5 +280,145 @@ pub fn restore_best(parameters: &mut Parameters, best: &Best) {
     let trainable = parameters.iter_mut().filter(|(_, p)| p.trainable);
     for ((_, parameter), weights) in trainable.zip(&best.weights) {
         parameter.values.copy_from_slice(weights);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use topwork_engine::{CrossEntropy, Mode, ParameterId, Rates, Tape, Tensor};
+    use topwork_metrics::Metric;
+
+    use super::*;
+    use crate::events::RecordedEvents;
+    use crate::tasks::StepOutcome;
+
+    /// Two logits that learn to prefer the first; the evaluations are as listed.
+    struct TwoLogits {
+        weight: ParameterId,
+        losses: Vec<f64>,
+    }
+
+    impl Task for TwoLogits {
+        fn sparse_tables(&self) -> Vec<ParameterId> {
+            Vec::new()
+        }
+
+        fn rates(&self, _: ParameterId, learning_rate: f64) -> Rates {
+            Rates { learning_rate, weight_decay: 0.0 }
+        }
+
+        fn accumulate(
+            &mut self,
+            parameters: &Parameters,
+            _: usize,
+            pool: &Pool,
+            gradients: &mut Gradients,
+        ) -> Result<StepOutcome, Error> {
+            let mut tape = Tape::new(parameters, pool, Mode::Training);
+            let one = tape.constant(Tensor::from_values(&[1.0], 1, 1));
+            let logits = tape.linear(&one, self.weight, None);
+            let loss = CrossEntropy { targets: &[0], class_weights: None, label_smoothing: 0.0, normaliser: 1.0 };
+            let loss = tape.cross_entropy(logits, &loss);
+            let value = f64::from(loss.values()[0]);
+            tape.backward(loss, gradients);
+            Ok(StepOutcome { loss: value, tokens: 10 })
+        }
+
+        fn epoch(&self, progress: &Progress) -> f64 {
+            progress.step as f64
+        }
+
+        fn is_evaluation_due(&self, _: usize, _: f64, _: f64) -> bool {
+            true
+        }
+
+        fn evaluate(
+            &mut self,
+            _: &Parameters,
+            progress: &Progress,
+            _: &mut dyn Observer,
+        ) -> Result<Option<Evaluation>, Error> {
+            let loss = self.losses.get(progress.step - 1).copied().unwrap_or(0.5);
+            Ok(Some(Evaluation { loss, judgement: Some(Judgement { metric: Metric::Loss, value: loss }) }))
+        }
+    }
+
+    fn options(budget: Budget) -> FitOptions {
+        FitOptions {
+            budget,
+            learning_rate: 0.1,
+            schedule: Schedule::Linear,
+            warmup_ratio: 0.0,
+            adamw: AdamWOptions::default(),
+            max_grad_norm: 1.0,
+            early_stopping_patience: None,
+        }
+    }
+
+    struct Run {
+        stop: Option<Stop>,
+        progress: Progress,
+        weights: Vec<f32>,
+        /// The steps at which the state was saved.
+        saved: Vec<usize>,
+        rates: Vec<f64>,
+    }
+
+    fn run(budget: Budget, losses: &[f64], mut progress: Progress, weights: &[f32]) -> Run {
+        let mut parameters = Parameters::new();
+        let weight = parameters.add("weight", &[2, 1], weights);
+        let mut task = TwoLogits { weight, losses: losses.to_vec() };
+        let (mut observer, mut saved) = (RecordedEvents::default(), Vec::new());
+        let mut save = |_: &Parameters, progress: &Progress| -> Result<(), Error> {
+            assert!(progress.optimizer.is_some(), "a state to go on from");
+            saved.push(progress.step);
+            Ok(())
+        };
+        let surroundings = Surroundings {
+            observer: &mut observer,
+            interrupt: &AtomicBool::new(false),
+            checkpoints: Some(Checkpoints { every: Duration::ZERO, save: &mut save }),
+        };
+        let stop = fit(&mut task, &mut parameters, &options(budget), &mut progress, surroundings).unwrap();
+        let rates = observer.events.iter().filter_map(|event| match event {
+            RunEvent::Step { learning_rate, .. } => Some(*learning_rate),
+            _ => None,
+        });
+        let rates = rates.collect();
+        Run { stop, progress, weights: parameters.get(weight).values.to_vec(), saved, rates }
+    }
+
+    #[test]
+    fn a_budget_of_tokens_is_spent_and_no_more() {
+        let run = run(Budget::Tokens(45), &[], Progress::default(), &[0.0, 0.0]);
+        assert_eq!((run.stop, run.progress.step, run.progress.tokens), (None, 5, 50));
+        assert_eq!(run.saved, [1, 2, 3, 4], "the last step needs no checkpoint");
+        assert!(run.rates.is_sorted_by(|a, b| a > b) && run.rates[4] > 0.0, "{:?}", run.rates);
+        assert!(run.weights[0] > 0.1 && run.weights[1] < -0.1, "{:?}", run.weights);
+    }
+
+    #[test]
+    fn a_loss_on_held_out_rows_that_is_no_number_ends_the_run_and_is_never_the_best() {
+        for (losses, best) in [(&[0.7, 0.6, f64::NAN][..], Some(0.6)), (&[f64::INFINITY], None)] {
+            let run = run(Budget::Steps(9), losses, Progress::default(), &[0.0, 0.0]);
+            assert_eq!(run.stop, Some(Stop::Diverged(losses.len())));
+            assert_eq!(run.progress.best.map(|best| best.value), best);
+        }
+    }
+
+    #[test]
+    fn weights_that_are_no_numbers_end_the_run_at_the_first_step() {
+        let run = run(Budget::Steps(9), &[], Progress::default(), &[f32::NAN, 0.0]);
+        assert_eq!(run.stop, Some(Stop::Diverged(1)));
+        assert!(run.saved.is_empty());
+    }
+
+    #[test]
+    fn a_budget_of_seconds_ends_the_run() {
+        let run = run(Budget::Seconds(0.02), &[], Progress::default(), &[0.0, 0.0]);
+        assert_eq!(run.stop, None);
+        assert!(run.progress.elapsed >= 0.02 && run.progress.elapsed < 5.0, "{}", run.progress.elapsed);
     }
 }

@@ -9,12 +9,13 @@ use topwork_data::{
     ColumnNames, DataError, Dataset, Example, LabelSet, Labels, TokenizedTexts, hold_out, label_variants,
 };
 use topwork_models::{
-    Checkpoint, FamilyConfig, HubSettings, ModelConfig, check_tokenizer, load_tokenizer, locate, max_length,
+    Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, check_tokenizer, load_tokenizer, locate, max_length,
+    tokenizer_files,
 };
 
-use crate::batch::Rows;
+use crate::batch::{Rows, check_tokens};
 use crate::error::Error;
-use crate::events::{Observer, RunEvent};
+use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
 use crate::facts::{Facts, ModelFacts, TokenLengths};
 use crate::plan::Plan;
 use crate::plan_error::PlanError;
@@ -71,6 +72,8 @@ pub struct Inputs {
     pub validation: Option<Split>,
     /// The rows to score once, at the end.
     pub test: Option<Split>,
+    /// What was reported while reading.
+    pub events: Vec<RunEvent>,
     /// Seconds spent on reading data and model.
     pub load_seconds: f64,
     /// Seconds spent on tokenizing.
@@ -85,6 +88,13 @@ impl Inputs {
     /// # Errors
     /// When anything that the run needs is missing or unusable. Nothing is written.
     pub fn read(recipe: &Recipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
+        let mut recorded = RecordedEvents::default();
+        let mut inputs = Self::gather(recipe, hub, &mut Observers(&mut [observer, &mut recorded]))?;
+        inputs.events = recorded.events;
+        Ok(inputs)
+    }
+
+    fn gather(recipe: &Recipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
         observer.event(&RunEvent::phase("load"));
         let started = Instant::now();
         let files = Files::read(recipe)?;
@@ -100,16 +110,26 @@ impl Inputs {
         observer.event(&RunEvent::phase("tokenize"));
         let started = Instant::now();
         // The plan depends on how long the rows are, so they are tokenized whole first.
-        let train_texts = TokenizedTexts::tokenize(&tokenizer, &files.train.examples, usize::MAX)?;
+        let train_texts = TokenizedTexts::tokenize(&tokenizer, &files.train.examples, usize::MAX, &files.train.path)?;
         let facts = files.facts(model, &train_texts);
         let plan = resolve(recipe, &facts)?;
-        let policy = policy(&config.parameters(files.labels.len()), &plan)?;
+        let policy = policy(&config.parameters(Head::Classification { classes: files.labels.len() }), &plan)?;
         for warning in &plan.warnings {
             observer.event(&RunEvent::warning(warning));
         }
         let Files { train, validation, test, labels } = files;
         let most = plan.max_seq_length.value;
-        let tokenize = |examples: &[Example]| TokenizedTexts::tokenize(&tokenizer, examples, most);
+        let FamilyConfig::Bert(bert) = &config.family else { return Err(not_a_text_model(&source)) };
+        let mut counted = Counted::default();
+        let mut tokenize = |dataset: &Dataset, whole: Option<TokenizedTexts>| -> Result<TokenizedTexts, Error> {
+            let texts = match whole {
+                Some(whole) if whole.length_quantile(1.0) <= most => whole,
+                _ => TokenizedTexts::tokenize(&tokenizer, &dataset.examples, most, &dataset.path)?,
+            };
+            check_tokens(&texts, bert, &dataset.path)?;
+            counted.add(&texts, &dataset.path, most, observer);
+            Ok(texts)
+        };
         let train_labels = labels.encode(&train)?;
         let held_out = match validation {
             Some(_) => None,
@@ -117,18 +137,13 @@ impl Inputs {
                 Some(hold_out(&train, &train_labels, labels.len(), plan.validation_fraction.value, plan.seed.value))
             }
         };
-        let whole = Split {
-            texts: if train_texts.length_quantile(1.0) <= most { train_texts } else { tokenize(&train.examples)? },
-            labels: train_labels,
-            examples: train.examples,
+        let whole =
+            Split { texts: tokenize(&train, Some(train_texts))?, labels: train_labels, examples: train.examples };
+        let mut split = |dataset: Dataset| -> Result<Split, Error> {
+            Ok(Split { labels: labels.encode(&dataset)?, texts: tokenize(&dataset, None)?, examples: dataset.examples })
         };
-        let split = |dataset: Dataset| -> Result<Split, Error> {
-            Ok(Split {
-                labels: labels.encode(&dataset)?,
-                texts: tokenize(&dataset.examples)?,
-                examples: dataset.examples,
-            })
-        };
+        let test = test.map(&mut split).transpose()?;
+        let is_held_out = held_out.is_some();
         let (train, validation) = match (held_out, validation) {
             (Some(parts), _) if !parts.held_out.is_empty() => {
                 (whole.select(&parts.train), Some(whole.select(&parts.held_out)))
@@ -136,11 +151,11 @@ impl Inputs {
             (_, Some(validation)) => (whole, Some(split(validation)?)),
             (_, None) => (whole, None),
         };
-        let test = test.map(split).transpose()?;
         let tokenize_seconds = started.elapsed().as_secs_f64();
-        let data = [Some(&train), validation.as_ref(), test.as_ref()];
-        let all = |count: fn(&TokenizedTexts) -> usize| data.iter().flatten().map(|s| count(&s.texts)).sum::<usize>();
-        warn_unknown(all(|texts| texts.unknown), all(TokenizedTexts::total_tokens), observer);
+        counted.warn_unknown(observer);
+        if is_held_out && validation.is_none() && plan.validation_fraction.value > 0.0 {
+            no_validation_rows(&plan, observer)?;
+        }
         Ok(Self {
             plan,
             policy,
@@ -152,6 +167,7 @@ impl Inputs {
             train,
             validation,
             test,
+            events: Vec::new(),
             load_seconds,
             tokenize_seconds,
         })
@@ -225,16 +241,59 @@ impl Files {
     }
 }
 
-fn warn_unknown(unknown: usize, tokens: usize, observer: &mut dyn Observer) {
-    // One in fifty: an English tokenizer on English text has hardly any.
-    if unknown * 50 > tokens {
-        let share = 100.0 * unknown as f64 / tokens as f64;
-        let message = format!("the tokenizer does not know {share:.0} % of the tokens: is it of another language?");
-        observer.event(&RunEvent::warning(message));
+/// What the tokens of all files have in common.
+#[derive(Default)]
+struct Counted {
+    unknown: usize,
+    tokens: usize,
+}
+
+impl Counted {
+    /// Adds the tokens of a file, and warns when its texts are cut.
+    fn add(&mut self, texts: &TokenizedTexts, path: &Path, most: usize, observer: &mut dyn Observer) {
+        self.unknown += texts.unknown;
+        self.tokens += texts.total_tokens();
+        if let Some(warning) = cut_warning(texts, path, most) {
+            observer.event(&RunEvent::warning(warning));
+        }
+    }
+
+    fn warn_unknown(&self, observer: &mut dyn Observer) {
+        // One in fifty: an English tokenizer on English text has hardly any.
+        if self.unknown * 50 > self.tokens {
+            let share = 100.0 * self.unknown as f64 / self.tokens as f64;
+            let message = format!("the tokenizer does not know {share:.0} % of the tokens: is it of another language?");
+            observer.event(&RunEvent::warning(message));
+        }
     }
 }
 
-fn required<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Result<&'a T, PlanError> {
+/// That texts of a file are cut, when some are.
+pub fn cut_warning(texts: &TokenizedTexts, path: &Path, most: usize) -> Option<String> {
+    let (cut, rows) = (texts.truncated, texts.len());
+    (cut > 0).then(|| format!("{}: {cut} of {rows} texts are cut after {most} tokens", path.display()))
+}
+
+/// So few rows that none could be held out: an error where something was asked of them.
+fn no_validation_rows(plan: &Plan, observer: &mut dyn Observer) -> Result<(), Error> {
+    let message = format!(
+        "{}: validation_fraction {} of {} rows leaves none to validate on",
+        plan.train_file.value.display(),
+        plan.validation_fraction.value,
+        plan.facts.rows
+    );
+    if plan.early_stopping_patience.value.is_some() || plan.load_best_model_at_end.value {
+        return Err(Error::run(message, "--validation FILE"));
+    }
+    observer.event(&RunEvent::warning(message));
+    Ok(())
+}
+
+fn not_a_text_model(source: &Path) -> Error {
+    Error::run(format!("{}: not a text model", source.display()), "choose a text encoder")
+}
+
+pub(crate) fn required<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Result<&'a T, PlanError> {
     said.as_ref().map(|said| &said.value).ok_or(PlanError::Missing { key })
 }
 
@@ -244,9 +303,7 @@ fn model_facts(
     checkpoint: &Checkpoint,
     tokenizer: &Tokenizer,
 ) -> Result<ModelFacts, Error> {
-    let FamilyConfig::Bert(bert) = &config.family else {
-        return Err(Error::run(format!("{}: not a text model", source.display()), "choose a text encoder"));
-    };
+    let FamilyConfig::Bert(bert) = &config.family else { return Err(not_a_text_model(source)) };
     check_tokenizer(source, tokenizer, bert.vocab_size)?;
     Ok(ModelFacts {
         family: config.description().name.to_string(),
@@ -258,11 +315,13 @@ fn model_facts(
         attention_probs_dropout_prob: bert.attention_probs_dropout_prob,
         classifier_dropout: bert.classifier_dropout,
         sha256: hash_files(&checkpoint.files())?,
+        config_sha256: hash_files(&[&source.join("config.json")])?,
+        tokenizer_sha256: hash_files(&tokenizer_files(source).iter().map(PathBuf::as_path).collect::<Vec<_>>())?,
     })
 }
 
 /// SHA-256 over the contents of files, in order.
-fn hash_files(paths: &[&Path]) -> Result<String, Error> {
+pub(crate) fn hash_files(paths: &[&Path]) -> Result<String, Error> {
     let mut hasher = Sha256::new();
     for path in paths {
         let read = || -> std::io::Result<()> {

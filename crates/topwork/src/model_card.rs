@@ -19,9 +19,13 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
         results.test.map(|scores| ("test", scores)).or(results.validation.map(|scores| ("validation", scores)));
     let mut card = String::from("---\nlibrary_name: transformers\npipeline_tag: text-classification\n");
     // A path on somebody's disk means nothing on the hub.
-    if topwork_models::is_hub_id(base) && !std::path::Path::new(base).exists() {
+    let is_on_hub = topwork_models::is_hub_id(base) && !std::path::Path::new(base).exists();
+    if is_on_hub {
         let _ = writeln!(card, "base_model: {}", quoted(base));
     }
+    let folder =
+        || std::path::Path::new(base).file_name().map_or("a local model".into(), |name| name.to_string_lossy());
+    let base: std::borrow::Cow<'_, str> = if is_on_hub { base.into() } else { folder() };
     card.push_str("tags:\n- topwork\n- text-classification\nmetrics:\n- accuracy\n- f1\n- matthews_correlation\n");
     if let Some((split, scores)) = judged {
         let _ = write!(

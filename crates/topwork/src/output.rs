@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde::Serialize;
 use topwork_engine::Parameters;
 use topwork_models::{TensorView, save_config, save_tokenizer, write_atomically, write_safetensors};
 
@@ -87,11 +87,22 @@ impl OutputDirectory {
         Ok(write_atomically(&self.file(name), |writer| writer.write_all(text.as_bytes()))?)
     }
 
-    /// Writes the model as `transformers` loads it.
+    /// Writes the classifier as `transformers` loads it.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn write_model(&self, inputs: &Inputs, parameters: &Parameters) -> Result<(), Error> {
+        self.write_weights(parameters)?;
+        save_config(&self.path, &inputs.config.for_classification(inputs.labels.names()))?;
+        save_tokenizer(&inputs.source, &self.path, &inputs.tokenizer, inputs.plan.max_seq_length.value)?;
+        Ok(())
+    }
+
+    /// Writes all parameters as `model.safetensors`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_weights(&self, parameters: &Parameters) -> Result<(), Error> {
         let tensor = |(_, p): (_, &'_ topwork_engine::Parameter)| (p.name.clone(), p.shape.clone());
         let shapes: Vec<(String, Vec<usize>)> = parameters.iter().map(tensor).collect();
         let tensors: Vec<TensorView<'_>> = parameters
@@ -99,10 +110,7 @@ impl OutputDirectory {
             .zip(&shapes)
             .map(|((_, p), (name, shape))| TensorView { name, shape, data: &p.values })
             .collect();
-        write_safetensors(&self.file("model.safetensors"), &tensors)?;
-        save_config(&self.path, &inputs.config.for_classification(inputs.labels.names()))?;
-        save_tokenizer(&inputs.source, &self.path, &inputs.tokenizer, inputs.plan.max_seq_length.value)?;
-        Ok(())
+        Ok(write_safetensors(&self.file("model.safetensors"), &tensors)?)
     }
 
     /// Writes the model card and what was measured.
@@ -111,8 +119,16 @@ impl OutputDirectory {
     /// When a file cannot be written.
     pub fn write_results(&self, inputs: &Inputs, results: &Results) -> Result<(), Error> {
         self.write("README.md", &model_card(inputs, results))?;
-        let value = serde_json::to_value(results).unwrap_or(Value::Null);
-        self.write(RESULTS, &format!("{value:#}\n"))
+        self.write_json(RESULTS, results)
+    }
+
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        let value = serde_json::to_value(value).map_err(|error| Error::write(&self.file(name), error.into()))?;
+        self.write(name, &format!("{value:#}\n"))
     }
 
     /// Takes back what a run wrote that came to nothing.

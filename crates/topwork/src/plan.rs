@@ -56,23 +56,28 @@ pub struct Entry {
     pub reason: String,
 }
 
+/// A plan as a recipe that `command` repeats: each value with a comment that gives its origin and its reason, and the
+/// facts that pin the run. An option that is not set is written as a comment.
+pub(crate) fn write_toml(command: &str, entries: &[Entry], pins: &[(&'static str, String)]) -> String {
+    let mut text = format!("# What the run did. `topwork {command} --recipe FILE --output NEW` repeats it.\n");
+    for table in Table::ALL {
+        let lines: String = entries.iter().filter(|entry| entry.field.table == table).map(Entry::line).collect();
+        if !lines.is_empty() {
+            text.push_str(&format!("\n[{}]\n{lines}", table.name()));
+        }
+    }
+    text.push_str(&format!("\n[{FACTS}]\n"));
+    for (name, value) in pins {
+        text.push_str(&format!("{name} = {value}\n"));
+    }
+    text
+}
+
 impl Plan {
     /// The plan as a recipe: each value with a comment that gives its origin and its reason, and the facts that pin the
     /// run. An option that is not set is written as a comment.
     pub fn to_toml(&self) -> String {
-        let mut text = String::from("# What the run did. `topwork tune --recipe FILE` repeats it.\n");
-        let entries = self.entries();
-        for table in Table::ALL {
-            text.push_str(&format!("\n[{}]\n", table.name()));
-            for entry in entries.iter().filter(|entry| entry.field.table == table) {
-                text.push_str(&entry.line());
-            }
-        }
-        text.push_str(&format!("\n[{FACTS}]\n"));
-        for (name, value) in self.facts.pins() {
-            text.push_str(&format!("{name} = {value}\n"));
-        }
-        text
+        write_toml("tune", &self.entries(), &self.facts.pins())
     }
 
     /// The weight of each class in the loss, given the rows of each class that are trained on; none when every row

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::fields::{FIELDS, Field, Table};
-use crate::recipe::{FACTS, PINNED, Place};
+use crate::fields::{Field, Table, flag};
+use crate::recipe::{FACTS, Place};
 
 /// Why what was said makes no plan. [`PlanError::hint`] says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +29,14 @@ pub enum PlanError {
         message: String,
     },
     /// A recipe has a table that there is not.
-    #[error("{place}: expected one of the tables {}, found `{found}`", tables())]
+    #[error("{place}: expected one of the tables {}, found `{found}`", listed(tables))]
     UnknownTable {
         /// Where.
         place: Place,
         /// Its name.
         found: String,
+        /// The tables there are.
+        tables: Vec<Table>,
     },
     /// A recipe has a key that there is not.
     #[error("{place}: expected a key of [{}], found `{found}`", table.name())]
@@ -46,7 +48,7 @@ pub enum PlanError {
         /// The key.
         found: String,
         /// The option that was probably meant.
-        nearest: Option<&'static str>,
+        nearest: Option<&'static Field>,
     },
     /// A key stands in another table than its own.
     #[error("{place}: expected `{key}` in [{}], found it in [{}]", expected.name(), found.name())]
@@ -77,12 +79,16 @@ pub enum PlanError {
         place: Place,
         /// The key.
         found: String,
+        /// The fact that was probably meant.
+        nearest: Option<&'static str>,
     },
     /// An option was named that there is not.
     #[error("expected an option, found `{key}`")]
     UnknownOption {
         /// Its name.
         key: String,
+        /// The option that was probably meant.
+        nearest: Option<&'static Field>,
     },
     /// An option was said twice, perhaps under two names.
     #[error("{place}: expected {key} once, found it again: it stands in {first} already")]
@@ -129,6 +135,8 @@ pub enum PlanError {
         place: Place,
         /// The fact.
         fact: String,
+        /// The option whose value it describes; empty when it describes none.
+        describes: &'static str,
         /// What the recipe says.
         expected: String,
         /// What is found.
@@ -143,8 +151,12 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    pub(crate) fn unknown_key(found: &str, table: Table, place: Place) -> Self {
-        Self::UnknownKey { place, table, found: found.to_string(), nearest: nearest_key(found) }
+    pub(crate) fn unknown_key(found: &str, table: Table, place: Place, fields: &'static [Field]) -> Self {
+        Self::UnknownKey { place, table, found: found.to_string(), nearest: nearest_field(found, fields) }
+    }
+
+    pub(crate) fn unknown_option(key: &str, fields: &'static [Field]) -> Self {
+        Self::UnknownOption { key: key.to_string(), nearest: nearest_field(key, fields) }
     }
 
     /// What to do about it, in words or as something that works when pasted.
@@ -152,43 +164,38 @@ impl PlanError {
         match self {
             Self::Unreadable { path, .. } => Some(format!("ls -l '{}'", path.display())),
             Self::Syntax { .. } => Some("a line is `key = value`; strings stand in double quotes".into()),
-            Self::UnknownTable { found, .. } => {
-                let names = Table::ALL.map(Table::name);
-                Some(match nearest(found, names.into_iter().chain([FACTS])) {
+            Self::UnknownTable { found, tables, .. } => {
+                let names = tables.iter().map(|table| table.name());
+                Some(match nearest(found, names.chain([FACTS])) {
                     Some(name) => format!("did you mean [{name}]"),
-                    None => format!("options stand in {}", tables()),
+                    None => format!("options stand in {}", listed(tables)),
                 })
             }
-            Self::UnknownKey { nearest: Some(key), .. } => {
-                let table = Field::find(key).map_or("", |field| field.table.name());
-                Some(format!("did you mean `{key}`, in [{table}]"))
+            Self::UnknownKey { nearest: Some(field), .. } => {
+                Some(format!("did you mean `{}`, in [{}]", field.key, field.table.name()))
             }
-            Self::UnknownKey { nearest: None, .. } => Some("topwork tune --help lists every option".into()),
+            Self::UnknownKey { nearest: None, .. } => Some("the command's --help lists every option".into()),
             Self::WrongTable { expected, .. } | Self::Untabled { expected, .. } => {
                 Some(format!("move the line below [{}]", expected.name()))
             }
-            Self::UnknownFact { found, .. } => Some(match nearest(found, PINNED.iter().map(|(pin, _)| *pin)) {
+            Self::UnknownFact { nearest, .. } => Some(match nearest {
                 Some(name) => format!("did you mean `{name}`"),
                 None => format!("remove the line: [{FACTS}] is written by topwork"),
             }),
-            Self::UnknownOption { key } => nearest_key(key).map(|key| format!("did you mean {}", flag(key))),
+            Self::UnknownOption { nearest, .. } => nearest.map(|field| format!("did you mean {}", field.flag())),
             Self::Twice { .. } => Some("remove one of them".into()),
             Self::Missing { key } => Some(missing_hint(key)),
             Self::Contradiction { hint, .. } => Some(hint.clone()),
-            Self::FactChanged { fact, .. } => Some(changed_hint(fact)),
+            Self::FactChanged { describes, .. } => Some(changed_hint(describes)),
             Self::Invalid { .. } | Self::Policy { .. } => {
-                Some("topwork tune --help says what each option takes".into())
+                Some("the command's --help says what each option takes".into())
             }
         }
     }
 }
 
-fn tables() -> String {
-    Table::ALL.map(|table| format!("[{}]", table.name())).join(", ")
-}
-
-fn flag(key: &str) -> String {
-    Field::find(key).map_or_else(|| key.to_string(), Field::flag)
+fn listed(tables: &[Table]) -> String {
+    tables.iter().map(|table| format!("[{}]", table.name())).collect::<Vec<_>>().join(", ")
 }
 
 fn missing_hint(key: &str) -> String {
@@ -200,24 +207,25 @@ fn missing_hint(key: &str) -> String {
     }
 }
 
-fn changed_hint(fact: &str) -> String {
-    match PINNED.iter().find(|(pin, _)| *pin == fact) {
-        Some((_, key)) if !key.is_empty() => format!(
+fn changed_hint(describes: &str) -> String {
+    match describes {
+        "" => format!("remove [{FACTS}] from the recipe to run on what is there"),
+        key => format!(
             "restore what {key} named, or name the new one with {}, or remove [{FACTS}] from the recipe to run on what is there",
             flag(key)
         ),
-        _ => format!("remove [{FACTS}] from the recipe to run on what is there"),
     }
 }
 
 /// The option that somebody who mistyped probably meant.
-pub(crate) fn nearest_key(name: &str) -> Option<&'static str> {
-    let names = FIELDS.iter().flat_map(|field| field.aliases.iter().copied().chain([field.key]));
-    nearest(&name.to_lowercase().replace('-', "_"), names).and_then(Field::find).map(|field| field.key)
+fn nearest_field(name: &str, fields: &'static [Field]) -> Option<&'static Field> {
+    let names = fields.iter().flat_map(|field| field.aliases.iter().copied().chain([field.key]));
+    let near = nearest(&name.to_lowercase().replace('-', "_"), names)?;
+    Field::find_in(fields, near)
 }
 
 /// The candidate at the smallest edit distance, if that is at most a third of the name; the first among equals.
-fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |candidate: &'a str| (strsim::damerau_levenshtein(name, candidate), candidate);
     let near = |(distance, candidate): &(usize, &str)| 3 * distance <= name.len().max(candidate.len());
     candidates.into_iter().map(distance).filter(near).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)

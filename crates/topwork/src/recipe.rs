@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item, Table as TomlTable, TableLike, Value};
 
 pub use crate::fields::{FIELDS, Field, Recipe, Table};
-use crate::plan_error::PlanError;
+use crate::plan_error::{PlanError, nearest};
 
 /// A value, and where it was said.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,16 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The place and, in a file, the key.
+    pub(crate) fn of(&self, key: &str) -> String {
+        match self {
+            Self::Flag { name } => name.clone(),
+            Self::Recipe { .. } => format!("{self}: {key}"),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,30 +64,33 @@ pub struct Pins {
     pub(crate) values: BTreeMap<String, Said<String>>,
 }
 
-/// Every fact that a plan pins, and the option whose value it describes.
-pub(crate) const PINNED: &[(&str, &str)] = &[
-    ("topwork_version", ""),
-    ("train_sha256", "train_file"),
-    ("validation_sha256", "validation_file"),
-    ("test_sha256", "test_file"),
-    ("model_sha256", "model_name_or_path"),
-    ("rows", "train_file"),
-    ("validation_rows", "validation_file"),
-    ("labels", "train_file"),
-    ("tokens_p50", "train_file"),
-    ("tokens_p95", "train_file"),
-    ("tokens_longest", "train_file"),
-];
-
 /// The table of pinned facts.
 pub(crate) const FACTS: &str = "facts";
 
-impl Recipe {
+/// What recipes of every kind of run have in common.
+pub trait Options: Default {
+    /// Every option.
+    const FIELDS: &'static [Field];
+    /// Every fact that a plan pins, and the option whose value it describes.
+    const PINNED: &'static [(&'static str, &'static str)];
+
+    /// Says the value of an option.
+    ///
+    /// # Errors
+    /// When there is no such option, it was said before, or the value is not of its type.
+    fn set(&mut self, key: &str, written: Written<'_>, place: Place) -> Result<(), PlanError>;
+
+    /// Takes what `over` says in place of what is said here, and notes the options whose value changed.
+    fn merge(self, over: Self, changed: &mut Vec<&'static str>) -> Self;
+
+    /// The facts that a plan pins.
+    fn pins(&mut self) -> &mut Pins;
+
     /// Reads a recipe file.
     ///
     /// # Errors
     /// When the file cannot be read or is not a recipe.
-    pub fn read(path: &Path) -> Result<Self, PlanError> {
+    fn read(path: &Path) -> Result<Self, PlanError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| PlanError::Unreadable { path: path.to_path_buf(), source })?;
         Self::from_toml(&text, path)
@@ -88,7 +101,7 @@ impl Recipe {
     /// # Errors
     /// When it is not TOML, has a table or a key that there is not, says something twice, or has a value of another
     /// type. Each error names the line.
-    pub fn from_toml(text: &str, path: &Path) -> Result<Self, PlanError> {
+    fn from_toml(text: &str, path: &Path) -> Result<Self, PlanError> {
         let source = Source { path, text };
         let document = Document::parse(text).map_err(|error| PlanError::Syntax {
             path: path.to_path_buf(),
@@ -101,7 +114,7 @@ impl Recipe {
             match (Table::find(name), item.as_table_like()) {
                 (Some(table), Some(content)) => source.fill(&mut recipe, table, content)?,
                 (None, Some(content)) if name == FACTS => source.pin(&mut recipe, content)?,
-                _ => return Err(source.unknown_table(name, place)),
+                _ => return Err(source.unknown_table::<Self>(name, place)),
             }
         }
         Ok(recipe)
@@ -111,17 +124,17 @@ impl Recipe {
     ///
     /// # Errors
     /// When there is no such option, or the text is not a value of its type.
-    pub fn say(&mut self, key: &str, text: &str, flag: &str) -> Result<(), PlanError> {
+    fn say(&mut self, key: &str, text: &str, flag: &str) -> Result<(), PlanError> {
         self.set(key, Written::Text(text), Place::Flag { name: flag.to_string() })
     }
 
     /// This recipe with what `flags` say in place of its own. A pinned fact is dropped when flags say another value for
     /// the option it describes: another file has another hash.
-    pub fn overridden_by(self, flags: Self) -> Self {
+    fn overridden_by(self, flags: Self) -> Self {
         let mut changed = Vec::new();
         let mut merged = self.merge(flags, &mut changed);
-        merged.pins.values.retain(|name, _| {
-            let describes = PINNED.iter().find(|(pin, _)| pin == name).map(|(_, key)| *key);
+        merged.pins().values.retain(|name, _| {
+            let describes = Self::PINNED.iter().find(|(pin, _)| pin == name).map(|(_, key)| *key);
             !changed.iter().any(|key| Some(*key) == describes)
         });
         merged
@@ -129,7 +142,7 @@ impl Recipe {
 }
 
 /// A value as it was written.
-pub(crate) enum Written<'a> {
+pub enum Written<'a> {
     /// On the command line.
     Text(&'a str),
     /// In TOML.
@@ -151,10 +164,12 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn fill(&self, recipe: &mut Recipe, table: Table, content: &dyn TableLike) -> Result<(), PlanError> {
+    fn fill<R: Options>(&self, recipe: &mut R, table: Table, content: &dyn TableLike) -> Result<(), PlanError> {
         for (name, item) in content.iter() {
             let place = self.place_in(content, name);
-            let Some(field) = Field::find(name) else { return Err(PlanError::unknown_key(name, table, place)) };
+            let Some(field) = Field::find_in(R::FIELDS, name) else {
+                return Err(PlanError::unknown_key(name, table, place, R::FIELDS));
+            };
             if field.table != table {
                 let (expected, found) = (field.table, table);
                 return Err(PlanError::WrongTable { place, key: name.to_string(), expected, found });
@@ -162,30 +177,35 @@ impl Source<'_> {
             let value = item.clone().into_value();
             let Ok(value) = value else {
                 let found = "an array of tables".to_string();
-                return Err(PlanError::Invalid { place: field.at(&place), expected: field.expected.into(), found });
+                return Err(PlanError::Invalid { place: place.of(field.key), expected: field.expected.into(), found });
             };
             recipe.set(field.key, Written::Toml(&value), place)?;
         }
         Ok(())
     }
 
-    fn pin(&self, recipe: &mut Recipe, content: &dyn TableLike) -> Result<(), PlanError> {
+    fn pin<R: Options>(&self, recipe: &mut R, content: &dyn TableLike) -> Result<(), PlanError> {
         for (name, item) in content.iter() {
             let place = self.place_in(content, name);
             let value = item.as_value();
-            let (Some(value), true) = (value, PINNED.iter().any(|(pin, _)| *pin == name)) else {
-                return Err(PlanError::UnknownFact { place, found: name.to_string() });
+            let (Some(value), true) = (value, R::PINNED.iter().any(|(pin, _)| *pin == name)) else {
+                let nearest = nearest(name, R::PINNED.iter().map(|(pin, _)| *pin));
+                return Err(PlanError::UnknownFact { place, found: name.to_string(), nearest });
             };
             let text = value.clone().decorated("", "").to_string();
-            recipe.pins.values.insert(name.to_string(), Said { value: text, place });
+            recipe.pins().values.insert(name.to_string(), Said { value: text, place });
         }
         Ok(())
     }
 
-    fn unknown_table(&self, name: &str, place: Place) -> PlanError {
-        match Field::find(name) {
+    fn unknown_table<R: Options>(&self, name: &str, place: Place) -> PlanError {
+        match Field::find_in(R::FIELDS, name) {
             Some(field) => PlanError::Untabled { place, key: name.to_string(), expected: field.table },
-            None => PlanError::UnknownTable { place, found: name.to_string() },
+            None => {
+                let has_options = |table: &Table| R::FIELDS.iter().any(|field| field.table == *table);
+                let tables = Table::ALL.into_iter().filter(has_options).collect();
+                PlanError::UnknownTable { place, found: name.to_string(), tables }
+            }
         }
     }
 

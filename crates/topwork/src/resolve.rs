@@ -7,10 +7,9 @@ use std::collections::BTreeSet;
 
 use crate::defaults::{self, fixed};
 use crate::facts::{Facts, VERSION};
-use crate::fields::Field;
 use crate::plan::{Origin, Plan, Resolved};
 use crate::plan_error::PlanError;
-use crate::recipe::{Place, Recipe, Said};
+use crate::recipe::{Options, Pins, Place, Recipe, Said};
 use crate::value::{ClassWeights, RecipeValue};
 
 /// The longest patience, step count and so on: beyond any use, and safe to multiply.
@@ -23,7 +22,7 @@ const MOST: usize = 1_000_000_000;
 /// fact that the recipe pins has changed.
 pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     check_contradictions(recipe, facts)?;
-    let version_warning = check_pins(recipe, facts)?;
+    let version_warning = check_pins(&recipe.pins, &facts.pins(), Recipe::PINNED)?;
     let layers = facts.model.num_hidden_layers;
     let longest = facts.model.max_position_embeddings;
     let positions = format!("2 to {longest} tokens, the positions of the model");
@@ -40,7 +39,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let batch_size =
         count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?.or(|| defaults::batch_size(facts));
 
-    let mut plan = Plan {
+    Ok(Plan {
         model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path").required()?,
         freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
             .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?
@@ -111,51 +110,39 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .or(|| defaults::threads(facts)),
         facts: facts.clone(),
         warnings: version_warning.into_iter().collect(),
-    };
-    plan.warn();
-    Ok(plan)
-}
-
-impl Plan {
-    /// Notes what the user should know before the run.
-    fn warn(&mut self) {
-        let (longest, most) = (self.facts.tokens.longest, self.max_seq_length.value);
-        if longest > most {
-            self.warnings.push(format!("texts are cut after {most} tokens: the longest training row has {longest}"));
-        }
-    }
+    })
 }
 
 /// What was said about an option, on its way to a plan.
-struct Choice<'a, T> {
+pub(crate) struct Choice<'a, T> {
     said: Option<&'a Said<T>>,
     key: &'static str,
 }
 
-fn said<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Choice<'a, T> {
+pub(crate) fn said<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Choice<'a, T> {
     Choice { said: said.as_ref(), key }
 }
 
 /// A number of things, at least one.
-fn count<'a>(value: &'a Option<Said<usize>>, key: &'static str) -> Result<Choice<'a, usize>, PlanError> {
+pub(crate) fn count<'a>(value: &'a Option<Said<usize>>, key: &'static str) -> Result<Choice<'a, usize>, PlanError> {
     said(value, key).within("a whole number from 1 to 1000000000", |count| (1..=MOST).contains(count))
 }
 
 /// A probability that leaves something.
-fn dropout<'a>(value: &'a Option<Said<f32>>, key: &'static str) -> Result<Choice<'a, f32>, PlanError> {
+pub(crate) fn dropout<'a>(value: &'a Option<Said<f32>>, key: &'static str) -> Result<Choice<'a, f32>, PlanError> {
     said(value, key).within("a number from 0 to below 1", |part| (0.0..1.0).contains(part))
 }
 
 /// AdamW's decay of a moment.
-fn moment<'a>(value: &'a Option<Said<f32>>, key: &'static str) -> Result<Choice<'a, f32>, PlanError> {
+pub(crate) fn moment<'a>(value: &'a Option<Said<f32>>, key: &'static str) -> Result<Choice<'a, f32>, PlanError> {
     said(value, key).within("a number from 0 to below 1", |beta| (0.0..1.0).contains(beta))
 }
 
 impl<T: RecipeValue + Clone> Choice<'_, T> {
-    fn within(self, expected: &str, holds: impl Fn(&T) -> bool) -> Result<Self, PlanError> {
+    pub(crate) fn within(self, expected: &str, holds: impl Fn(&T) -> bool) -> Result<Self, PlanError> {
         match self.said {
             Some(said) if !holds(&said.value) => Err(PlanError::Invalid {
-                place: place(&said.place, self.key),
+                place: said.place.of(self.key),
                 expected: expected.to_string(),
                 found: said.value.to_toml(),
             }),
@@ -163,11 +150,11 @@ impl<T: RecipeValue + Clone> Choice<'_, T> {
         }
     }
 
-    fn or(self, default: impl FnOnce() -> Resolved<T>) -> Resolved<T> {
+    pub(crate) fn or(self, default: impl FnOnce() -> Resolved<T>) -> Resolved<T> {
         self.said.map_or_else(default, resolved)
     }
 
-    fn or_absent(self, reason: &str) -> Resolved<Option<T>> {
+    pub(crate) fn or_absent(self, reason: &str) -> Resolved<Option<T>> {
         match self.said {
             Some(said) => {
                 let Resolved { value, origin, reason } = resolved(said);
@@ -177,7 +164,7 @@ impl<T: RecipeValue + Clone> Choice<'_, T> {
         }
     }
 
-    fn required(self) -> Result<Resolved<T>, PlanError> {
+    pub(crate) fn required(self) -> Result<Resolved<T>, PlanError> {
         self.said.map(resolved).ok_or(PlanError::Missing { key: self.key })
     }
 }
@@ -188,11 +175,6 @@ fn resolved<T: Clone>(said: &Said<T>) -> Resolved<T> {
         Place::Recipe { .. } => Origin::Recipe,
     };
     Resolved { value: said.value.clone(), origin, reason: said.place.to_string() }
-}
-
-/// The flag, or the file, the line and the key.
-fn place(place: &Place, key: &str) -> String {
-    Field::find(key).map_or_else(|| place.to_string(), |field| field.at(place))
 }
 
 fn weights_expected(facts: &Facts) -> String {
@@ -212,8 +194,8 @@ fn check_contradictions(recipe: &Recipe, facts: &Facts) -> Result<(), PlanError>
         && fraction.value != 0.0
     {
         return Err(PlanError::Contradiction {
-            first: place(&file.place, "validation_file"),
-            second: place(&fraction.place, "validation_fraction"),
+            first: file.place.of("validation_file"),
+            second: fraction.place.of("validation_fraction"),
             reason: "expected one of them, found both".into(),
             hint: "--validation-fraction 0 with a file".into(),
         });
@@ -227,8 +209,8 @@ fn check_contradictions(recipe: &Recipe, facts: &Facts) -> Result<(), PlanError>
     for (needing, key) in needs {
         if let (false, Some(needing), Some(fraction)) = (has_validation, needing, fraction) {
             return Err(PlanError::Contradiction {
-                first: place(needing, key),
-                second: place(&fraction.place, "validation_fraction"),
+                first: needing.of(key),
+                second: fraction.place.of("validation_fraction"),
                 reason: "expected validation rows to compare epochs by, found none".into(),
                 hint: "--validation FILE, or --validation-fraction 0.1".into(),
             });
@@ -238,11 +220,14 @@ fn check_contradictions(recipe: &Recipe, facts: &Facts) -> Result<(), PlanError>
     Ok(())
 }
 
-/// Compares what the recipe pins with what is there; gives a warning when another version made the plan.
-fn check_pins(recipe: &Recipe, facts: &Facts) -> Result<Option<String>, PlanError> {
+/// Compares what a recipe pins with the facts `found`; gives a warning when another version made the plan.
+pub(crate) fn check_pins(
+    pins: &Pins,
+    found: &[(&'static str, String)],
+    describing: &[(&'static str, &'static str)],
+) -> Result<Option<String>, PlanError> {
     let mut warning = None;
-    let found = facts.pins();
-    for (name, pinned) in &recipe.pins.values {
+    for (name, pinned) in &pins.values {
         let found = found.iter().find(|(fact, _)| fact == name).map_or("nothing", |(_, text)| text);
         if found == pinned.value {
             continue;
@@ -252,14 +237,15 @@ fn check_pins(recipe: &Recipe, facts: &Facts) -> Result<Option<String>, PlanErro
                 "{}: this plan was made by topwork {}: version {VERSION} may not repeat it to the bit",
                 pinned.place, pinned.value
             ));
-        } else if name.ends_with("_sha256") {
-            return Err(PlanError::FactChanged {
-                place: pinned.place.clone(),
-                fact: name.clone(),
-                expected: pinned.value.clone(),
-                found: found.to_string(),
-            });
+            continue;
         }
+        return Err(PlanError::FactChanged {
+            place: pinned.place.clone(),
+            fact: name.clone(),
+            describes: describing.iter().find(|(pin, _)| pin == name).map_or("", |(_, key)| key),
+            expected: pinned.value.clone(),
+            found: found.to_string(),
+        });
     }
     Ok(warning)
 }

@@ -81,13 +81,13 @@ pub struct Seconds {
     pub load: f64,
     /// Tokenizing.
     pub tokenize: f64,
-    /// Forward, backward and optimizer, with the linear probe before them.
+    /// The linear probe, and forward, backward and optimizer of every step, with those before an interruption.
     pub train: f64,
-    /// Scoring.
+    /// Scoring, after each epoch and at the end.
     pub evaluate: f64,
     /// Writing the result and proving it.
     pub save: f64,
-    /// From the start of the process to the end of the run.
+    /// From the start of the process to the end of the run; of a resumed run, the last process.
     pub total: f64,
 }
 

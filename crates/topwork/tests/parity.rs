@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use topwork_engine::{AdamW, AdamWOptions, CrossEntropy, Gradients, Mode, Parameters, Pool, Rates, Sequences, Tape};
-use topwork_models::bert::{Bert, DropoutRates, Tokens};
+use topwork_models::bert::{BertClassifier, ClassifierDropout, EncoderDropout, Tokens};
 use topwork_models::{
-    Checkpoint, FamilyConfig, HeadRule, LoadOptions, ModelConfig, ParameterKind, ParameterSpec, load_parameters,
+    BertConfig, Checkpoint, FamilyConfig, Head, HeadRule, LoadOptions, ModelConfig, ParameterKind, ParameterSpec,
+    load_parameters,
 };
 
 /// The largest difference allowed, relative to the largest value of the tensor.
@@ -22,7 +23,8 @@ struct Fixture {
     tensors: Checkpoint,
     specs: Vec<ParameterSpec>,
     parameters: Parameters,
-    model: Bert,
+    config: BertConfig,
+    model: BertClassifier,
     ids: Vec<u32>,
     type_ids: Vec<u32>,
     positions: Vec<u32>,
@@ -37,10 +39,11 @@ fn fixture() -> Fixture {
         serde_json::from_str(&std::fs::read_to_string(directory.join("expected.json")).unwrap()).unwrap();
     let source = expected["model"].as_str().map_or_else(|| directory.clone(), PathBuf::from);
     let config = ModelConfig::load(&source).unwrap();
-    let specs = config.parameters(3);
+    let head = Head::Classification { classes: 3 };
+    let specs = config.parameters(head);
     let FamilyConfig::Bert(bert) = &config.family else { panic!("a BERT") };
-    let head = HeadRule::New("the fixture has one");
-    let options = LoadOptions { seed: 0, initializer_range: 0.02, head };
+    let head_rule = HeadRule::New("the fixture has one");
+    let options = LoadOptions { seed: 0, initializer_range: 0.02, head, head_rule };
     let loaded = load_parameters(&Checkpoint::open(&source).unwrap(), config.description(), &specs, &options).unwrap();
     let tensors = expected_tensors(&directory);
     let mut parameters = Parameters::new();
@@ -51,8 +54,7 @@ fn fixture() -> Fixture {
         };
         parameters.add(spec.name.clone(), &spec.shape, &values);
     }
-    let dropout = DropoutRates { hidden: 0.0, attention: 0.0, classifier: 0.0 };
-    let model = Bert::new(bert, &parameters, dropout).unwrap();
+    let model = BertClassifier::new(bert, &parameters, ClassifierDropout::NONE).unwrap();
     let rows = |key: &str| -> Vec<Vec<u32>> { serde_json::from_value(expected[key].clone()).unwrap() };
     let ids = rows("input_ids");
     let offsets: Vec<usize> = std::iter::once(0)
@@ -71,6 +73,7 @@ fn fixture() -> Fixture {
         tensors,
         specs,
         parameters,
+        config: bert.clone(),
         model,
     }
 }
@@ -170,9 +173,9 @@ fn ten_steps_of_adamw_give_the_losses_of_pytorch() {
 #[test]
 fn the_first_tokens_of_the_last_layer_are_the_same_as_in_the_whole_layer() {
     let mut fixture = fixture();
-    let config = fixture.model.config().clone();
-    let dropout = DropoutRates { hidden: 0.3, attention: 0.3, classifier: 0.0 };
-    fixture.model = Bert::new(&config, &fixture.parameters, dropout).unwrap();
+    let encoder = EncoderDropout { hidden: 0.3, attention: 0.3 };
+    let dropout = ClassifierDropout { encoder, classifier: 0.0 };
+    fixture.model = BertClassifier::new(&fixture.config, &fixture.parameters, dropout).unwrap();
     let run = |mode: Mode, whole: bool| {
         let mut tape = Tape::new(&fixture.parameters, &Pool::new(), mode);
         let features = if whole {
@@ -196,9 +199,9 @@ fn the_first_tokens_of_the_last_layer_are_the_same_as_in_the_whole_layer() {
 #[test]
 fn rows_of_a_batch_may_stand_in_any_order() {
     let fixture = fixture();
-    let config = fixture.model.config().clone();
-    let dropout = DropoutRates { hidden: 0.2, attention: 0.2, classifier: 0.2 };
-    let model = Bert::new(&config, &fixture.parameters, dropout).unwrap();
+    let encoder = EncoderDropout { hidden: 0.2, attention: 0.2 };
+    let dropout = ClassifierDropout { encoder, classifier: 0.2 };
+    let model = BertClassifier::new(&fixture.config, &fixture.parameters, dropout).unwrap();
     let run = |order: &[usize]| {
         let rows: Vec<_> = order.iter().map(|&row| fixture.sequences.range(row)).collect();
         let gather = |values: &[u32]| rows.iter().flat_map(|row| values[row.clone()].to_vec()).collect::<Vec<u32>>();

@@ -10,7 +10,7 @@ use topwork::results::SplitScores;
 use topwork_data::{Dataset, Labels};
 use topwork_metrics::{argmax, confusion};
 
-use super::predict::{batch_size, load};
+use super::predict::{batch_size, load, tokenize};
 use crate::Ended;
 use crate::arguments::column_names;
 use crate::table;
@@ -20,7 +20,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let dataset = Dataset::read(&path, &column_names(matches), Labels::Required).map_err(Error::from)?;
     let classifier = load(matches)?;
     let gold = classifier.labels.encode(&dataset).map_err(Error::from)?;
-    let texts = classifier.tokenize(&dataset.examples).map_err(Error::from)?;
+    let texts = tokenize(&classifier, &dataset)?;
     let logits = classifier.logits(&texts, batch_size(matches));
     let classes = classifier.labels.len();
     let scores = SplitScores::new(gold.len(), &topwork_metrics::evaluate(&logits, classes, &gold));

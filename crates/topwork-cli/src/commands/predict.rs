@@ -7,7 +7,8 @@ use clap::ArgMatches;
 use serde_json::{Map, Value, json};
 use topwork::classifier::Classifier;
 use topwork::error::Error;
-use topwork_data::{Dataset, Example, Labels};
+use topwork::inputs::cut_warning;
+use topwork_data::{Dataset, Example, Labels, TokenizedTexts};
 use topwork_metrics::{argmax, softmax};
 use topwork_models::{HubSettings, locate};
 
@@ -17,7 +18,7 @@ use crate::arguments::column_names;
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let dataset = read(matches)?;
     let classifier = load(matches)?;
-    let texts = classifier.tokenize(&dataset.examples).map_err(Error::from)?;
+    let texts = tokenize(&classifier, &dataset)?;
     let logits = classifier.logits(&texts, batch_size(matches));
     let classes = classifier.labels.len();
     let (predicted, probabilities) = (argmax(&logits, classes), softmax(&logits, classes));
@@ -68,6 +69,15 @@ fn read(matches: &ArgMatches) -> Result<Dataset, Error> {
 pub(crate) fn load(matches: &ArgMatches) -> Result<Classifier, Error> {
     let model = matches.get_one::<String>("MODEL").map_or("", String::as_str);
     Classifier::load(&locate(model, &HubSettings::from_env())?)
+}
+
+/// The tokens of the rows; warns when some are cut.
+pub(crate) fn tokenize(classifier: &Classifier, dataset: &Dataset) -> anyhow::Result<TokenizedTexts> {
+    let texts = classifier.tokenize(&dataset.examples, &dataset.path)?;
+    if let Some(warning) = cut_warning(&texts, &dataset.path, classifier.max_length) {
+        writeln!(std::io::stderr(), "warning: {warning}")?;
+    }
+    Ok(texts)
 }
 
 /// Rows of one forward pass.

@@ -10,7 +10,8 @@ use clap::ArgMatches;
 use topwork::inputs::Inputs;
 use topwork::output::OutputDirectory;
 use topwork::plan_error::PlanError;
-use topwork::tune::{Circumstances, Outcome, tune};
+use topwork::run::{Circumstances, Outcome};
+use topwork::tune::tune;
 use topwork_models::HubSettings;
 
 use crate::Ended;

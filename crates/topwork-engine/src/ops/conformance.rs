@@ -7,7 +7,7 @@ use crate::{
     Pool, Sequences, Tape, Tensor, Value,
 };
 
-use super::{activation, attention, cross_entropy, embedding, layer_norm, linear, pooling};
+use super::{activation, attention, cross_entropy, embedding, layer_norm, linear, rows, weighted_sum};
 
 /// Values in (−1, 1) from a seed.
 fn values(seed: u64, len: usize) -> Vec<f32> {
@@ -33,6 +33,10 @@ const NO_DROPOUT: Dropout = Dropout { probability: 0.0, site: 0 };
 
 fn sequences() -> Sequences {
     Sequences::new(OFFSETS.to_vec(), vec![5, 6, 7, 8])
+}
+
+fn many_targets() -> Vec<u32> {
+    (0..70).map(|row| row * 11 % 37).collect()
 }
 
 fn norm(parameters: &[ParameterId]) -> LayerNorm {
@@ -115,7 +119,7 @@ fn cases() -> Vec<Case> {
                     q[start * 12..(start + 1) * 12].copy_from_slice(row);
                 }
                 let y = attention::reference::attention(&q, &all[1], &all[2], 12, 3, &OFFSETS);
-                pooling::reference::first_token(&y, 12, &OFFSETS)
+                rows::reference::rows(&y, 12, &OFFSETS[..4])
             },
         },
         Case {
@@ -136,7 +140,58 @@ fn cases() -> Vec<Case> {
             inputs: vec![(70, 9)],
             parameters: vec![],
             run: |tape, inputs, _| tape.first_token(&inputs[0], &sequences()),
-            reference: |all| pooling::reference::first_token(&all[0], 9, &OFFSETS),
+            reference: |all| rows::reference::rows(&all[0], 9, &OFFSETS[..4]),
+        },
+        Case {
+            name: "rows, one of them twice",
+            inputs: vec![(70, 9)],
+            parameters: vec![],
+            run: |tape, inputs, _| tape.rows(&inputs[0], &[69, 3, 0, 3]),
+            reference: |all| rows::reference::rows(&all[0], 9, &[69, 3, 0, 3]),
+        },
+        Case {
+            name: "weighted_sum, one term twice",
+            inputs: vec![(2, 3), (2, 3)],
+            parameters: vec![],
+            run: |tape, inputs, _| {
+                let [a, b] = inputs.try_into().expect("two inputs");
+                tape.weighted_sum(&[(a.clone(), 0.5), (b, -2.0), (a, 0.25)])
+            },
+            reference: |all| weighted_sum::reference::weighted_sum(&[(&all[0], 0.75), (&all[1], -2.0)]),
+        },
+        Case {
+            name: "linear and embedding on one table",
+            inputs: vec![(5, 6)],
+            parameters: vec![vec![7, 6], vec![5, 6], vec![2, 6], vec![7]],
+            run: |tape, inputs, p| {
+                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: p[2] };
+                let embedded = tape.embedding(tables, &IDS, &[0, 1, 2, 0, 1], &[0, 0, 1, 0, 1]);
+                let sum = tape.weighted_sum(&[(embedded, 1.0), (inputs[0].clone(), 1.0)]);
+                tape.linear(&sum, p[0], Some(p[3]))
+            },
+            reference: |all| {
+                let tables = [(&*all[1], &IDS[..]), (&*all[2], &[0, 1, 2, 0, 1]), (&*all[3], &[0, 0, 1, 0, 1])];
+                let embedded = embedding::reference::embedding(&tables, 6);
+                let sum = weighted_sum::reference::weighted_sum(&[(&embedded, 1.0), (&all[0], 1.0)]);
+                linear::reference::linear(&sum, &all[1], &all[4])
+            },
+        },
+        Case {
+            name: "cross_entropy of many rows and classes, plain",
+            inputs: vec![(70, 37)],
+            parameters: vec![],
+            run: |tape, mut inputs, _| {
+                let options = CrossEntropy {
+                    targets: &many_targets(),
+                    class_weights: None,
+                    label_smoothing: 0.0,
+                    normaliser: 70.0,
+                };
+                tape.cross_entropy(inputs.remove(0), &options)
+            },
+            reference: |all| {
+                vec![cross_entropy::reference::cross_entropy(&all[0], &many_targets(), &[1.0; 37], 0.0) / 70.0]
+            },
         },
         Case {
             name: "cross_entropy",

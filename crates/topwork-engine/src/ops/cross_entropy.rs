@@ -1,6 +1,9 @@
 //! Softmax cross-entropy with class weights and label smoothing, as in PyTorch's `CrossEntropyLoss`, divided by a
 //! normaliser that the caller chooses, so that the parts of a batch add up to the whole.
 
+use rayon::prelude::*;
+
+use crate::simd::{ROW_BLOCK, exp, max, sum, vectorized};
 use crate::tape::{Backward, Operation, Slot, Tape, Value};
 use crate::tensor::Tensor;
 
@@ -33,35 +36,75 @@ impl Tape<'_> {
     pub fn cross_entropy(&mut self, logits: Value, options: &CrossEntropy<'_>) -> Value {
         let classes = logits.columns();
         assert_eq!(logits.rows(), options.targets.len(), "one target a row");
+        assert!(options.targets.iter().all(|&target| (target as usize) < classes), "a target is a class");
         let mut gradient = self.take(logits.rows(), classes);
-        let smoothing = f64::from(options.label_smoothing);
-        let weights: Vec<f64> = match options.class_weights {
-            Some(weights) => weights.iter().map(|&w| f64::from(w)).collect(),
-            None => vec![1.0; classes],
-        };
-        let all_weights: f64 = weights.iter().sum();
-        let mut total = 0.0f64;
-        let rows = logits.values().chunks_exact(classes).zip(gradient.values_mut().chunks_exact_mut(classes));
-        for ((logits, gradient), &target) in rows.zip(options.targets) {
-            let target = target as usize;
-            let top = logits.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(f64::from(b)));
-            let log_sum = top + logits.iter().map(|&l| (f64::from(l) - top).exp()).sum::<f64>().ln();
-            let row_weight = (1.0 - smoothing) * weights[target] + smoothing / classes as f64 * all_weights;
-            for (class, (&logit, gradient)) in logits.iter().zip(gradient).enumerate() {
-                let log_probability = f64::from(logit) - log_sum;
-                let mut mass = smoothing / classes as f64 * weights[class];
-                if class == target {
-                    mass += (1.0 - smoothing) * weights[target];
-                }
-                total -= mass * log_probability;
-                *gradient = ((row_weight * log_probability.exp() - mass) / options.normaliser) as f32;
-            }
-        }
+        let row = Row::new(classes, options);
+        let block = ROW_BLOCK * classes;
+        let blocks = logits.values().par_chunks(block).zip(gradient.values_mut().par_chunks_mut(block));
+        let losses: Vec<f64> = blocks
+            .zip(options.targets.par_chunks(ROW_BLOCK))
+            .map(|((logits, gradient), targets)| {
+                let rows = logits.chunks_exact(classes).zip(gradient.chunks_exact_mut(classes));
+                vectorized(|| rows.zip(targets).map(|((l, g), &target)| row.run(l, g, target as usize)).sum::<f64>())
+            })
+            .collect();
+        let total: f64 = losses.iter().sum();
         let loss = Tensor::from_values(&[(total / options.normaliser) as f32], 1, 1);
         if !self.records(&[&logits], &[]) {
             return self.constant(loss);
         }
         self.record(loss, Loss { logits: logits.slot(), gradient })
+    }
+}
+
+/// What the rows of a loss share.
+struct Row<'a> {
+    weights: Option<&'a [f32]>,
+    /// The sum of the classes' weights.
+    all_weights: f64,
+    /// The target's share of the mass.
+    sharp: f64,
+    /// Every class's share of the mass.
+    flat: f64,
+    normaliser: f64,
+}
+
+impl<'a> Row<'a> {
+    fn new(classes: usize, options: &CrossEntropy<'a>) -> Self {
+        let smoothing = f64::from(options.label_smoothing);
+        let sum = |weights: &[f32]| weights.iter().map(|&w| f64::from(w)).sum();
+        Self {
+            weights: options.class_weights,
+            all_weights: options.class_weights.map_or(classes as f64, sum),
+            sharp: 1.0 - smoothing,
+            flat: smoothing / classes as f64,
+            normaliser: options.normaliser,
+        }
+    }
+
+    /// Writes a row's gradient; gives its loss, not yet divided.
+    #[inline(always)]
+    fn run(&self, logits: &[f32], gradient: &mut [f32], target: usize) -> f64 {
+        let top = max(logits);
+        gradient.iter_mut().zip(logits).for_each(|(g, &l)| *g = exp(l - top));
+        let total = sum(gradient.len(), |i| gradient[i]);
+        let log_sum = f64::from(top) + f64::from(total).ln();
+        let own = self.sharp * self.weights.map_or(1.0, |weights| f64::from(weights[target]));
+        let mass = own + self.flat * self.all_weights;
+        let scale = (mass / f64::from(total) / self.normaliser) as f32;
+        let flat = (self.flat / self.normaliser) as f32;
+        let weighted = match self.weights {
+            Some(weights) => {
+                gradient.iter_mut().zip(weights).for_each(|(g, &w)| *g = scale * *g - flat * w);
+                sum(logits.len(), |i| weights[i] * logits[i])
+            }
+            None => {
+                gradient.iter_mut().for_each(|g| *g = scale * *g - flat);
+                sum(logits.len(), |i| logits[i])
+            }
+        };
+        gradient[target] -= (own / self.normaliser) as f32;
+        mass * log_sum - own * f64::from(logits[target]) - self.flat * f64::from(weighted)
     }
 }
 
@@ -73,7 +116,9 @@ struct Loss {
 impl Operation for Loss {
     fn backward(self: Box<Self>, dy: Tensor, context: &mut Backward<'_>) {
         let (scale, mut gradient) = (dy.values()[0], self.gradient);
-        gradient.values_mut().iter_mut().for_each(|g| *g *= scale);
+        if scale != 1.0 {
+            gradient.values_mut().par_iter_mut().with_min_len(1 << 14).for_each(|g| *g *= scale);
+        }
         context.pass_on(self.logits, gradient);
     }
 }

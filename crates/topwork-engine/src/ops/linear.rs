@@ -1,8 +1,10 @@
 //! `y = x Wᵀ + b`.
 
+use rayon::prelude::*;
+
 use crate::matmul::{View, Write, matmul};
 use crate::parameters::ParameterId;
-use crate::simd::{sum_over_rows, vectorized};
+use crate::simd::{ROW_BLOCK, sum_over_rows, vectorized};
 use crate::tape::{Backward, Operation, Slot, Tape, Value};
 use crate::tensor::Tensor;
 
@@ -15,7 +17,8 @@ impl Tape<'_> {
         let mut y = self.take(rows, outputs);
         if let Some(bias) = bias {
             let bias = self.parameter(bias);
-            y.values_mut().chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
+            let rows = y.values_mut().par_chunks_exact_mut(outputs).with_min_len(ROW_BLOCK);
+            rows.for_each(|row| row.copy_from_slice(bias));
         }
         let left = View::new(x.values(), rows, inputs);
         let right = View::new(weights, outputs, inputs).transposed();

@@ -8,7 +8,8 @@ mod dropout;
 mod embedding;
 mod layer_norm;
 mod linear;
-mod pooling;
+mod rows;
+mod weighted_sum;
 
 #[cfg(test)]
 mod conformance;

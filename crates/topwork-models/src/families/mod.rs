@@ -17,11 +17,26 @@ pub struct FamilyDescription {
     pub name: &'static str,
     /// The values of `model_type` in `config.json` that mean this family.
     pub model_types: &'static [&'static str],
-    /// The class of `transformers` that loads a classifier of this family.
-    pub classifier_architecture: &'static str,
-    /// What a key of a checkpoint means.
-    pub translate: fn(&str) -> KeyRule,
+    /// What a key of a checkpoint means to a model with that head.
+    pub translate: fn(&str, Head) -> KeyRule,
     pub(crate) parse: fn(&Fields<'_>) -> Result<FamilyConfig, ModelError>,
+}
+
+/// What stands on the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A classifier.
+    Classification {
+        /// The number of classes.
+        classes: usize,
+    },
+    /// The heads that pre-training needs.
+    Pretraining {
+        /// Whether there is a head for pairs of passages, besides the one for words.
+        pairs: bool,
+        /// Whether the pooler belongs to the model: a head for pairs needs it, and a checkpoint's own is kept.
+        pooler: bool,
+    },
 }
 
 /// A part of a network, from the input to the output.
@@ -33,7 +48,7 @@ pub enum Block {
     Layer(usize),
     /// What was pretrained and follows the last layer, such as BERT's pooler.
     Final,
-    /// The classifier.
+    /// What the task at hand brought along: the classifier, or the heads of pre-training.
     Head,
 }
 
@@ -93,6 +108,8 @@ impl ParameterSpec {
 pub enum KeyRule {
     /// It holds the parameter of this name.
     Parameter(String),
+    /// It repeats the parameter of this name, and is read only where that has no key of its own.
+    Repeats(String),
     /// It is left out, for this reason.
     Ignored(&'static str),
     /// No rule names it.

@@ -1,14 +1,19 @@
-//! BERT (Devlin et al., 2019): `model_type: bert`, as `BertForSequenceClassification` in `transformers`.
+//! BERT (Devlin et al., 2019): `model_type: bert`, with the heads of `BertForSequenceClassification`,
+//! `BertForPreTraining` and `BertForMaskedLM` in `transformers`.
 
+mod classifier;
 mod config;
-mod forward;
+mod encoder;
 mod keys;
 mod parameters;
+mod pretraining;
 
+pub use classifier::{BertClassifier, ClassifierDropout};
 pub use config::BertConfig;
-pub use forward::{Bert, DropoutRates, Tokens};
+pub use encoder::{Asked, EncoderDropout, Tokens};
 pub use keys::translate;
 pub use parameters::parameters;
+pub use pretraining::{BertPretraining, PretrainingLogits};
 
 use super::FamilyDescription;
 use crate::config::FamilyConfig;
@@ -16,7 +21,6 @@ use crate::config::FamilyConfig;
 pub(crate) const BERT: FamilyDescription = FamilyDescription {
     name: "bert",
     model_types: &["bert"],
-    classifier_architecture: "BertForSequenceClassification",
     translate,
     parse: |fields| BertConfig::parse(fields).map(FamilyConfig::Bert),
 };

@@ -1,11 +1,11 @@
-//! Every parameter of `BertForSequenceClassification`.
+//! Every parameter of BERT with a head.
 
 use super::BertConfig;
-use crate::families::{Block, ParameterKind, ParameterSpec};
+use crate::families::{Block, Head, ParameterKind, ParameterSpec};
 
-/// The parameters of a classifier of so many `classes`, from the input to the output. The pooler is [`Block::Final`],
-/// because it is pretrained; it and the classifier may be missing from a checkpoint.
-pub fn parameters(config: &BertConfig, classes: usize) -> Vec<ParameterSpec> {
+/// The parameters of BERT with that head, from the input to the output. The pooler is [`Block::Final`], because it is
+/// pretrained; it and the head may be missing from a checkpoint.
+pub fn parameters(config: &BertConfig, head: Head) -> Vec<ParameterSpec> {
     let hidden = config.hidden_size;
     let mut list = List::default();
     let tables = [
@@ -22,8 +22,21 @@ pub fn parameters(config: &BertConfig, classes: usize) -> Vec<ParameterSpec> {
         list.layer(config, index);
     }
     let pretrained = list.specs.len();
-    list.linear("bert.pooler.dense", [hidden, hidden], Block::Final);
-    list.linear("classifier", [classes, hidden], Block::Head);
+    if !matches!(head, Head::Pretraining { pooler: false, .. }) {
+        list.linear("bert.pooler.dense", [hidden, hidden], Block::Final);
+    }
+    match head {
+        Head::Classification { classes } => list.linear("classifier", [classes, hidden], Block::Head),
+        Head::Pretraining { pairs, .. } => {
+            list.linear("cls.predictions.transform.dense", [hidden, hidden], Block::Head);
+            list.layer_norm("cls.predictions.transform.LayerNorm", hidden, Block::Head);
+            let bias = "cls.predictions.bias".to_string();
+            list.push(bias, vec![config.vocab_size], Block::Head, ParameterKind::Bias);
+            if pairs {
+                list.linear("cls.seq_relationship", [2, hidden], Block::Head);
+            }
+        }
+    }
     for spec in &mut list.specs[pretrained..] {
         spec.new_if_missing = true;
     }

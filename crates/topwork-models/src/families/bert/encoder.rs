@@ -1,6 +1,8 @@
-//! BERT's forward pass (Devlin et al., 2019), composed of the engine's operations.
+//! BERT's encoder (Devlin et al., 2019), composed of the engine's operations. Every head stands on it.
 
-use topwork_engine::{Attention, Dropout, EmbeddingTables, LayerNorm, ParameterId, Parameters, Sequences, Tape, Value};
+use topwork_engine::{
+    Activation, Attention, Dropout, EmbeddingTables, LayerNorm, ParameterId, Parameters, Sequences, Tape, Value,
+};
 
 use super::BertConfig;
 use crate::error::ModelError;
@@ -18,27 +20,57 @@ pub struct Tokens<'a> {
     pub sequences: &'a Sequences,
 }
 
-/// The probabilities of dropout at each kind of place.
+/// Which tokens a head reads off the last layer: the others' outputs are not computed.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Their rows on the token axis, in ascending order.
+    rows: Vec<u32>,
+    /// The same tokens, as sequences.
+    sequences: Sequences,
+}
+
+impl Asked {
+    /// The first token of each sequence.
+    pub fn first_tokens(sequences: &Sequences) -> Self {
+        let rows = (0..sequences.len()).map(|sequence| sequences.range(sequence).start as u32).collect();
+        Self { rows, sequences: sequences.first_tokens() }
+    }
+
+    /// These rows of the token axis; in ascending order, none of them twice.
+    ///
+    /// # Panics
+    /// When a row is no token of the sequences, or the order is another.
+    pub fn rows(rows: Vec<u32>, sequences: &Sequences) -> Self {
+        assert!(rows.is_sorted_by(|a, b| a < b), "rows in ascending order");
+        assert!(rows.last().is_none_or(|&row| (row as usize) < sequences.tokens()), "rows of the token axis");
+        let below = |end: usize| rows.partition_point(|&row| (row as usize) < end);
+        let offsets = (0..=sequences.len()).map(|s| match s {
+            0 => 0,
+            s => below(sequences.range(s - 1).end),
+        });
+        let sequences = sequences.with_offsets(offsets.collect());
+        Self { rows, sequences }
+    }
+}
+
+/// The probabilities of dropout within the encoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DropoutRates {
+pub struct EncoderDropout {
     /// After the embeddings and after each sublayer: `hidden_dropout_prob`.
     pub hidden: f32,
     /// On the attention probabilities: `attention_probs_dropout_prob`.
     pub attention: f32,
-    /// Before the classifier: `classifier_dropout`.
-    pub classifier: f32,
 }
 
-/// `BertForSequenceClassification`: which parameter goes where.
+/// `BertModel` without its pooler: which parameter goes where.
 #[derive(Debug)]
-pub struct Bert {
+pub(crate) struct BertEncoder {
     tables: EmbeddingTables,
     embedding_norm: LayerNorm,
     layers: Vec<Layer>,
-    pooler: Linear,
-    classifier: Linear,
-    config: BertConfig,
-    dropout: DropoutRates,
+    heads: usize,
+    activation: Activation,
+    dropout: EncoderDropout,
 }
 
 #[derive(Debug)]
@@ -53,28 +85,29 @@ struct Layer {
     output_norm: LayerNorm,
 }
 
+/// A linear map with a bias.
 #[derive(Clone, Copy, Debug)]
-struct Linear {
-    weight: ParameterId,
-    bias: ParameterId,
+pub(crate) struct Linear {
+    pub(crate) weight: ParameterId,
+    pub(crate) bias: ParameterId,
 }
 
 /// Finds parameters by their Hugging Face names.
-struct Names<'a> {
-    parameters: &'a Parameters,
-    epsilon: f32,
+pub(crate) struct Names<'a> {
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) epsilon: f32,
 }
 
 impl Names<'_> {
-    fn id(&self, name: &str) -> Result<ParameterId, ModelError> {
+    pub(crate) fn id(&self, name: &str) -> Result<ParameterId, ModelError> {
         self.parameters.find(name).ok_or_else(|| ModelError::MissingParameter { name: name.to_string() })
     }
 
-    fn linear(&self, prefix: &str) -> Result<Linear, ModelError> {
+    pub(crate) fn linear(&self, prefix: &str) -> Result<Linear, ModelError> {
         Ok(Linear { weight: self.id(&format!("{prefix}.weight"))?, bias: self.id(&format!("{prefix}.bias"))? })
     }
 
-    fn norm(&self, prefix: &str) -> Result<LayerNorm, ModelError> {
+    pub(crate) fn norm(&self, prefix: &str) -> Result<LayerNorm, ModelError> {
         let Linear { weight, bias } = self.linear(prefix)?;
         Ok(LayerNorm { weight, bias, epsilon: self.epsilon })
     }
@@ -94,13 +127,8 @@ impl Names<'_> {
     }
 }
 
-impl Bert {
-    /// Binds the model to `parameters`, which bear Hugging Face's names.
-    ///
-    /// # Errors
-    /// When a parameter is missing.
-    pub fn new(config: &BertConfig, parameters: &Parameters, dropout: DropoutRates) -> Result<Self, ModelError> {
-        let names = Names { parameters, epsilon: config.layer_norm_eps as f32 };
+impl BertEncoder {
+    pub(crate) fn new(config: &BertConfig, names: &Names<'_>, dropout: EncoderDropout) -> Result<Self, ModelError> {
         Ok(Self {
             tables: EmbeddingTables {
                 word: names.id("bert.embeddings.word_embeddings.weight")?,
@@ -109,26 +137,18 @@ impl Bert {
             },
             embedding_norm: names.norm("bert.embeddings.LayerNorm")?,
             layers: (0..config.num_hidden_layers).map(|i| names.layer(i)).collect::<Result<_, _>>()?,
-            pooler: names.linear("bert.pooler.dense")?,
-            classifier: names.linear("classifier")?,
-            config: config.clone(),
+            heads: config.num_attention_heads,
+            activation: config.hidden_act,
             dropout,
         })
     }
 
-    /// The embedding tables of which a batch touches few rows.
-    pub fn sparse_tables(&self) -> [ParameterId; 2] {
-        [self.tables.word, self.tables.position]
+    pub(crate) fn tables(&self) -> EmbeddingTables {
+        self.tables
     }
 
-    /// The classifier's weight `[classes, hidden]` and bias `[classes]`.
-    pub fn classifier(&self) -> (ParameterId, ParameterId) {
-        (self.classifier.weight, self.classifier.bias)
-    }
-
-    /// The output of the embeddings and of each layer, `[tokens, hidden]` each, as `output_hidden_states` in
-    /// `transformers`.
-    pub fn hidden_states(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Vec<Value> {
+    /// The output of the embeddings and of each layer, `[tokens, hidden]` each.
+    pub(crate) fn hidden_states(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Vec<Value> {
         let mut states = vec![self.embed(tape, tokens)];
         for index in 0..self.layers.len() {
             let last = states[index].clone();
@@ -137,39 +157,19 @@ impl Bert {
         states
     }
 
-    /// What the classifier sees, without dropout: the pooled first token, `[sequences, hidden]`.
+    /// The last layer's output for the tokens that are asked for, `[asked, hidden]`.
     ///
-    /// Of the last layer only the first tokens' outputs are computed, because nothing reads the others: in MiniLM this
-    /// saves a seventh of a step.
-    pub fn features(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Value {
+    /// Of the last layer only these are computed, because nothing reads the others: in MiniLM's classifier this saves a
+    /// seventh of a step.
+    pub(crate) fn last_hidden_state(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>, asked: &Asked) -> Value {
         let sequences = tokens.sequences;
         let mut hidden = self.embed(tape, tokens);
         let last = self.layers.len() - 1;
         for index in 0..last {
             hidden = self.layer(tape, index, hidden, sequences);
         }
-        let asking = tape.first_token(&hidden, sequences);
-        let first = self.asked_layer(tape, last, asking, &sequences.first_tokens(), hidden, sequences);
-        self.pooled(tape, &first)
-    }
-
-    /// BERT's pooler on the last layer's first tokens, `[sequences, hidden]`.
-    pub fn pooled(&self, tape: &mut Tape<'_>, first: &Value) -> Value {
-        let pooled = tape.linear(first, self.pooler.weight, None);
-        tape.activation(pooled, self.pooler.bias, topwork_engine::Activation::Tanh)
-    }
-
-    /// The configuration that it was built for.
-    pub fn config(&self) -> &BertConfig {
-        &self.config
-    }
-
-    /// The logits, `[sequences, classes]`.
-    pub fn logits(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Value {
-        let features = self.features(tape, tokens);
-        let dropout = Dropout { probability: self.dropout.classifier, site: u32::MAX };
-        let features = tape.dropout(features, dropout, tokens.sequences);
-        tape.linear(&features, self.classifier.weight, Some(self.classifier.bias))
+        let asking = tape.rows(&hidden, &asked.rows);
+        self.asked_layer(tape, last, asking, &asked.sequences, hidden, sequences)
     }
 
     fn embed(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Value {
@@ -200,10 +200,7 @@ impl Bert {
         let q = tape.linear(&asking, layer.query.weight, Some(layer.query.bias));
         let [k, v] = [layer.key, layer.value].map(|l| tape.linear(&x, l.weight, Some(l.bias)));
         drop(x);
-        let attention = Attention {
-            heads: self.config.num_attention_heads,
-            dropout: Dropout { probability: self.dropout.attention, site },
-        };
+        let attention = Attention { heads: self.heads, dropout: Dropout { probability: self.dropout.attention, site } };
         let context = tape.attention([q, k, v], attention, queries, sequences);
         let projected = tape.linear(&context, layer.attention_output.weight, Some(layer.attention_output.bias));
         drop(context);
@@ -211,10 +208,16 @@ impl Bert {
         let attended = tape.residual_layer_norm(projected, &asking, layer.attention_norm, dropout, queries);
         drop(asking);
         let wide = tape.linear(&attended, layer.intermediate.weight, None);
-        let wide = tape.activation(wide, layer.intermediate.bias, self.config.hidden_act);
+        let wide = tape.activation(wide, layer.intermediate.bias, self.activation);
         let narrow = tape.linear(&wide, layer.output.weight, Some(layer.output.bias));
         drop(wide);
         let dropout = Dropout { site: site + 2, ..dropout };
         tape.residual_layer_norm(narrow, &attended, layer.output_norm, dropout, queries)
     }
+}
+
+/// BERT's pooler: the first token through a linear map and tanh.
+pub(crate) fn pool(tape: &mut Tape<'_>, pooler: Linear, first: &Value) -> Value {
+    let pooled = tape.linear(first, pooler.weight, None);
+    tape.activation(pooled, pooler.bias, Activation::Tanh)
 }

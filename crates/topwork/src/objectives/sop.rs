@@ -1,0 +1,31 @@
+//! Sentence order (Lan et al., "ALBERT", 2020): two passages that follow each other, in their order or swapped.
+
+use topwork_data::Stream;
+
+use super::PairObjective;
+
+/// `sop`: 0 in order, 1 swapped.
+#[derive(Clone, Copy, Debug)]
+pub struct SentenceOrder;
+
+impl PairObjective for SentenceOrder {
+    fn name(&self) -> &'static str {
+        "sop"
+    }
+
+    fn needs_partner(&self) -> bool {
+        false
+    }
+
+    fn pair<'a>(
+        &self,
+        (head, tail): (&'a [u32], &'a [u32]),
+        _: &'a [u32],
+        random: &mut Stream,
+    ) -> (&'a [u32], &'a [u32], u32) {
+        match random.below(2) {
+            0 => (head, tail, 0),
+            _ => (tail, head, 1),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Everything that pre-training reads, read and checked before anything is done.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokenizers::Tokenizer;
+use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, TokenStore};
+use topwork_models::{
+    Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, SpecialIds, TokenizerOptions, check_tokenizer,
+    continuations, load_tokenizer, locate, train_tokenizer,
+};
+
+use super::facts::{PretrainFacts, SourceFacts};
+use super::options::{PretrainPlan, PretrainRecipe};
+use super::resolve::resolve;
+use crate::error::Error;
+use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
+use crate::inputs::{hash_files, required};
+use crate::objectives::Vocabulary;
+use crate::recipe::Pins;
+
+/// Rarer tokens are not worth a place in the vocabulary.
+const LEAST_FREQUENCY: u64 = 2;
+
+/// A model to go on from.
+pub struct Source {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Its weights.
+    pub checkpoint: Checkpoint,
+}
+
+/// What pre-training works on, and what it will do.
+pub struct PretrainInputs {
+    /// What the run will do.
+    pub plan: PretrainPlan,
+    /// The model to go on from; none for a new one.
+    pub source: Option<Source>,
+    /// The model's configuration.
+    pub config: ModelConfig,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// Its tokens.
+    pub vocabulary: Vocabulary,
+    /// The heads that the objectives need.
+    pub head: Head,
+    /// The documents.
+    pub corpus: Corpus,
+    /// The tokens to learn from.
+    pub train: TokenStore,
+    /// The tokens to be measured on.
+    pub held_out: Option<TokenStore>,
+    /// What was reported while reading.
+    pub events: Vec<RunEvent>,
+    /// Seconds spent on reading corpus and model.
+    pub load_seconds: f64,
+    /// Seconds spent on the tokenizer and on tokenizing.
+    pub tokenize_seconds: f64,
+}
+
+impl PretrainInputs {
+    /// Reads the corpus and the model that `recipe` names, resolves the plan, and trains the tokenizer of a new model on
+    /// the documents that are not held out.
+    ///
+    /// # Errors
+    /// When anything that the run needs is missing or unusable. Nothing is written but temporary files.
+    pub fn read(recipe: &PretrainRecipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
+        let mut recorded = RecordedEvents::default();
+        let mut inputs = Self::gather(recipe, hub, &mut Observers(&mut [observer, &mut recorded]))?;
+        inputs.events = recorded.events;
+        Ok(inputs)
+    }
+
+    fn gather(recipe: &PretrainRecipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
+        observer.event(&RunEvent::phase("load"));
+        let started = Instant::now();
+        let files = required(&recipe.corpus_files, "corpus_files")?;
+        let source = recipe.model_name_or_path.as_ref().map(|said| Source::find(&said.value, hub)).transpose()?;
+        // What the corpus is read with has no default that depends on facts; and what contradicts itself is said before
+        // hours of reading.
+        let early = resolve(&PretrainRecipe { pins: Pins::default(), ..recipe.clone() }, &PretrainFacts::default())?;
+        let options = CorpusOptions {
+            text_column: early.text_column.value.clone(),
+            held_out_fraction: early.validation_fraction.value,
+            seed: early.seed.value,
+        };
+        let corpus = match early.line_by_line.value {
+            true => Corpus::read_lines(files, &options, &mut |_| {})?,
+            false => Corpus::read(files, &options, &mut |_| {})?,
+        };
+        let facts = facts(&corpus, source.as_ref())?;
+        let plan = resolve(recipe, &facts)?;
+        for warning in &plan.warnings {
+            observer.event(&RunEvent::warning(warning));
+        }
+        report_corpus(&corpus, observer);
+        check_pairs(&plan, &corpus)?;
+        let load_seconds = started.elapsed().as_secs_f64();
+
+        observer.event(&RunEvent::phase("tokenize"));
+        let started = Instant::now();
+        let tokenizer = match &source {
+            Some(source) => load_tokenizer(&source.directory)?,
+            None => {
+                let texts = corpus.documents(CorpusPart::Train).map(|text: Result<String, DataError>| Ok(text?));
+                train_tokenizer::<Error>(texts, &tokenizer_options(&plan))?
+            }
+        };
+        let config = match &source {
+            Some(source) => ModelConfig::load(&source.directory)?,
+            None => new_config(&plan, &tokenizer)?,
+        };
+        let FamilyConfig::Bert(bert) = &config.family else {
+            return Err(Error::run("pre-training: expected a text model, found another", "choose a text encoder"));
+        };
+        if let Some(source) = &source {
+            check_tokenizer(&source.directory, &tokenizer, bert.vocab_size)?;
+        }
+        let pairs = plan.objective.value.has_pairs();
+        let pooler = pairs || source.as_ref().is_some_and(Source::has_pooler);
+        let train = corpus.tokenize(CorpusPart::Train, &tokenizer)?;
+        let held_out = match corpus.counts().held_out_documents {
+            0 => None,
+            _ => Some(corpus.tokenize(CorpusPart::HeldOut, &tokenizer)?).filter(|store| store.tokens() > 0),
+        };
+        let directory = source.as_ref().map(|source| source.directory.as_path());
+        let special = SpecialIds::find(&tokenizer, directory)?;
+        let mut continues = continuations(&tokenizer);
+        continues.truncate(bert.vocab_size);
+        let others: Vec<u32> = tokenizer
+            .get_added_tokens_decoder()
+            .into_iter()
+            .filter(|(_, token)| token.special)
+            .map(|(id, _)| id)
+            .collect();
+        Ok(Self {
+            vocabulary: Vocabulary::new(special, &others, continues),
+            head: Head::Pretraining { pairs, pooler },
+            plan,
+            source,
+            config,
+            tokenizer,
+            corpus,
+            train,
+            held_out,
+            events: Vec::new(),
+            load_seconds,
+            tokenize_seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+impl Source {
+    fn find(spec: &str, hub: &HubSettings) -> Result<Self, Error> {
+        let directory = locate(spec, hub)?;
+        Ok(Self { checkpoint: Checkpoint::open(&directory)?, directory })
+    }
+
+    fn has_pooler(&self) -> bool {
+        self.checkpoint.names().any(|name| name.ends_with("pooler.dense.weight"))
+    }
+}
+
+/// The options with which a new tokenizer is trained and written.
+pub(super) fn tokenizer_options(plan: &PretrainPlan) -> TokenizerOptions {
+    TokenizerOptions {
+        kind: plan.tokenizer_type.value,
+        vocab_size: plan.vocab_size.value,
+        lowercase: plan.do_lower_case.value,
+        min_frequency: LEAST_FREQUENCY,
+    }
+}
+
+/// `config.json` of a new model. Its dropout is for fine-tuning: pre-training has its own.
+fn new_config(plan: &PretrainPlan, tokenizer: &Tokenizer) -> Result<ModelConfig, Error> {
+    let pad = SpecialIds::find(tokenizer, None)?.pad.unwrap_or(0);
+    let raw = json!({
+        "architectures": [],
+        "model_type": "bert",
+        "vocab_size": tokenizer.get_vocab_size(true),
+        "hidden_size": plan.hidden_size.value,
+        "num_hidden_layers": plan.num_hidden_layers.value,
+        "num_attention_heads": plan.num_attention_heads.value,
+        "intermediate_size": plan.intermediate_size.value,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "max_position_embeddings": plan.max_seq_length.value,
+        "type_vocab_size": 2,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": pad,
+    });
+    Ok(ModelConfig::parse("config.json".as_ref(), raw)?)
+}
+
+fn facts(corpus: &Corpus, source: Option<&Source>) -> Result<PretrainFacts, Error> {
+    let mut hasher = Sha256::new();
+    corpus.sources().iter().for_each(|source| hasher.update(source.sha256.as_bytes()));
+    let model = source
+        .map(|source| -> Result<SourceFacts, Error> {
+            let config = ModelConfig::load(&source.directory)?;
+            let FamilyConfig::Bert(bert) = &config.family else {
+                return Err(Error::run(
+                    format!("{}: not a text model", source.directory.display()),
+                    "choose a text encoder",
+                ));
+            };
+            Ok(SourceFacts {
+                num_hidden_layers: bert.num_hidden_layers,
+                hidden_size: bert.hidden_size,
+                num_attention_heads: bert.num_attention_heads,
+                intermediate_size: bert.intermediate_size,
+                max_position_embeddings: bert.max_position_embeddings,
+                vocab_size: bert.vocab_size,
+                hidden_dropout_prob: bert.hidden_dropout_prob,
+                attention_probs_dropout_prob: bert.attention_probs_dropout_prob,
+                sha256: hash_files(&source.checkpoint.files())?,
+            })
+        })
+        .transpose()?;
+    Ok(PretrainFacts {
+        documents: corpus.counts().documents,
+        corpus_sha256: hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        model,
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    })
+}
+
+fn report_corpus(corpus: &Corpus, observer: &mut dyn Observer) {
+    let counts = corpus.counts();
+    let message = format!(
+        "{} documents from {} files, {} of them held out; dropped: {} repeated, {} nearly repeated, {} empty lines",
+        counts.documents,
+        corpus.sources().len(),
+        counts.held_out_documents,
+        counts.exact_duplicates,
+        counts.near_duplicates,
+        counts.empty_lines,
+    );
+    observer.event(&RunEvent::Note { message });
+}
+
+/// A random second passage is of another document, so there must be another one to learn from.
+fn check_pairs(plan: &PretrainPlan, corpus: &Corpus) -> Result<(), Error> {
+    let counts = corpus.counts();
+    let train = counts.documents - counts.held_out_documents;
+    if plan.objective.value.nsp.is_some() && train < 2 {
+        let message =
+            format!("nsp: expected at least 2 documents to learn from, found {train}: there is no other passage");
+        return Err(Error::run(message, "--objective mlm, or blank lines between documents, or --line-by-line"));
+    }
+    Ok(())
+}

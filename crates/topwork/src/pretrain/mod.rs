@@ -1,0 +1,401 @@
+//! Pre-training from plan to proven result: one function that reads top to bottom, and its paragraphs.
+
+pub mod facts;
+pub mod inputs;
+mod model_card;
+pub mod options;
+pub mod profile;
+pub mod resolve;
+pub mod results;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rayon::ThreadPoolBuilder;
+use topwork_data::PassageOrder;
+use topwork_engine::{AdamWOptions, Gradients, Parameters, Pool};
+use topwork_models::bert::{BertPretraining, EncoderDropout};
+use topwork_models::{
+    Block, Checkpoint, FamilyConfig, HeadRule, LoadOptions, LoadReport, ParameterKind, ParameterSpec,
+    initial_parameters, load_parameters, save_config, save_tokenizer, write_trained_tokenizer,
+};
+
+use crate::checkpoint;
+use crate::error::Error;
+use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
+use crate::facts::VERSION;
+use crate::fit::{Budget, Checkpoints, FitOptions, Progress, Stop, Surroundings, fit};
+use crate::objectives::mlm::Mlm;
+use crate::objectives::nsp::NextSentence;
+use crate::objectives::sop::SentenceOrder;
+use crate::objectives::{PairObjective, Questions};
+use crate::output::{EVENTS, OutputDirectory, PLAN, RESULTS};
+use crate::plan_error::PlanError;
+use crate::policy::{ParameterPolicy, Policy};
+use crate::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
+use crate::results::peak_rss_mb;
+use crate::run::{Circumstances, Outcome, lap, notes};
+use crate::tasks::Task;
+use crate::tasks::pretraining::{Pretraining, PretrainingOptions};
+use inputs::{PretrainInputs, tokenizer_options};
+use options::PretrainPlan;
+use profile::{HeldOutProfile, PretrainingProfile};
+use results::{PretrainResults, PretrainSeconds};
+
+/// What the model was pre-trained on.
+pub const PROFILE: &str = "pretraining_profile.json";
+/// Steps from which the time of a run is estimated.
+const TIMED_STEPS: usize = 10;
+
+/// Pre-trains a model as `inputs.plan` says, and saves it.
+///
+/// # Errors
+/// When the output directory is taken, training diverges, a proof fails or a file cannot be written.
+pub fn pretrain(
+    inputs: &PretrainInputs,
+    circumstances: &Circumstances<'_>,
+    observer: &mut (dyn Observer + Send),
+) -> Result<Outcome<PretrainResults>, Error> {
+    let path = inputs.plan.output_dir.value.as_deref().ok_or(PlanError::Missing { key: "output_dir" })?;
+    let pool = ThreadPoolBuilder::new().num_threads(inputs.plan.threads.value).build();
+    let pool = pool.map_err(|error| Error::run(format!("threads: {error}"), "--threads 1"))?;
+    pool.install(|| run(inputs, path, circumstances, observer))
+}
+
+fn run(
+    inputs: &PretrainInputs,
+    path: &Path,
+    circumstances: &Circumstances<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome<PretrainResults>, Error> {
+    let plan = &inputs.plan;
+    let mut timer = Instant::now();
+    let mut seconds =
+        PretrainSeconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..PretrainSeconds::default() };
+    let Model { mut parameters, model, policy, report } = load_model(inputs)?;
+    let mlm = Mlm {
+        probability: plan.mlm_probability.value,
+        unit: plan.mask_unit.value,
+        replacement: plan.mask_replacement.value,
+    };
+    let options = task_options(inputs, &mlm);
+    let mut task = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
+    let mut progress = match circumstances.resume {
+        true => checkpoint::load(path, &mut parameters)?,
+        false => Progress::default(),
+    };
+    let output = if circumstances.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
+    let mut log = if circumstances.resume {
+        JsonlObserver::resume(&output.file(EVENTS), progress.step)?
+    } else {
+        output.write(PLAN, &plan.to_toml())?;
+        JsonlObserver::create(&output.file(EVENTS))?
+    };
+    if !circumstances.resume {
+        inputs.events.iter().for_each(|event| log.event(event));
+    }
+    let mut observers: [&mut dyn Observer; 2] = [observer, &mut log];
+    let mut all = Observers(&mut observers);
+    let observer: &mut dyn Observer = &mut all;
+    for message in notes(&report) {
+        observer.event(&RunEvent::Note { message });
+    }
+    seconds.load += lap(&mut timer);
+
+    observer.event(&RunEvent::phase("train"));
+    let fit_options = fit_options(inputs);
+    let step_seconds = time_steps(&mut task, &parameters)?;
+    let estimate = Estimate::new(fit_options.budget, inputs, &options, step_seconds)?;
+    observer.event(&RunEvent::Started {
+        total_steps: estimate.steps,
+        epochs: estimate.epochs.ceil() as usize,
+        rows: inputs.corpus.counts().documents as usize - inputs.corpus.counts().held_out_documents as usize,
+        validation_rows: inputs.corpus.counts().held_out_documents as usize,
+        parameters: parameters.iter().map(|(_, parameter)| parameter.values.len()).sum(),
+        trainable_parameters: policy.trainable_values(),
+    });
+    observer.event(&RunEvent::Note { message: estimate.to_string() });
+    let frozen = hash_frozen(&parameters);
+    let mut save = |parameters: &Parameters, progress: &Progress| checkpoint::save(&output, parameters, progress);
+    let every = Duration::from_secs_f64(plan.save_every.value.seconds);
+    let surroundings = Surroundings {
+        observer,
+        interrupt: circumstances.interrupt,
+        checkpoints: Some(Checkpoints { every, save: &mut save }),
+    };
+    let stop = fit(&mut task, &mut parameters, &fit_options, &mut progress, surroundings)?;
+    seconds.train = progress.seconds;
+    let epoch = task.epoch(&progress);
+    match stop {
+        Some(Stop::Interrupted) => {
+            observer.event(&RunEvent::Stopped { step: progress.step, reason: "interrupted".to_string() });
+            checkpoint::save(&output, &parameters, &progress)?;
+            log.finish()?;
+            let (step, total_steps) = (progress.step, estimate.steps.max(progress.step));
+            return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step, total_steps });
+        }
+        Some(Stop::Diverged(step)) => {
+            let error = diverged(plan, &output, step);
+            observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
+            log.finish()?;
+            return Err(error);
+        }
+        Some(Stop::Early) | None => {}
+    }
+    lap(&mut timer);
+
+    observer.event(&RunEvent::phase("evaluate"));
+    let held_out = task.score(&parameters);
+    seconds.evaluate = progress.elapsed - progress.seconds + lap(&mut timer);
+
+    observer.event(&RunEvent::phase("save"));
+    write_model(inputs, &output, &parameters)?;
+    output.write_json(PROFILE, &PretrainingProfile::measure(inputs, &held_out)?)?;
+    let proofs = Proofs {
+        frozen_unchanged: prove_frozen(&frozen, &parameters)?,
+        trained_received_gradient: prove_gradients(&parameters, &progress.gradient_seen)?,
+        reloaded_same_logits: reload(inputs, &output, &task, &parameters, options)?,
+    };
+    for (name, detail) in proofs.details() {
+        observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
+    }
+    seconds.save = lap(&mut timer);
+    seconds.total = circumstances.started.elapsed().as_secs_f64();
+    let results = PretrainResults {
+        held_out: held_out.iter().map(HeldOutProfile::from).collect(),
+        seconds,
+        peak_rss_mb: peak_rss_mb(),
+        steps: progress.step,
+        tokens: progress.tokens,
+        epochs: epoch,
+        tokens_per_second: progress.tokens as f64 / progress.seconds,
+        parameters: parameters.iter().map(|(_, parameter)| parameter.values.len()).sum(),
+        seed: plan.seed.value,
+        proofs,
+        topwork_version: VERSION,
+    };
+    output.write("README.md", &model_card::model_card(inputs, &results))?;
+    output.write_json(RESULTS, &results)?;
+    checkpoint::remove(&output)?;
+    observer.event(&RunEvent::Finished { output_dir: path.to_path_buf(), seconds: results.seconds.total });
+    log.finish()?;
+    Ok(Outcome::Finished { output_dir: path.to_path_buf(), results: Box::new(results) })
+}
+
+/// A model bound to its parameters.
+struct Model {
+    parameters: Parameters,
+    model: BertPretraining,
+    policy: Policy,
+    report: LoadReport,
+}
+
+fn load_model(inputs: &PretrainInputs) -> Result<Model, Error> {
+    let plan = &inputs.plan;
+    let specs = inputs.config.parameters(inputs.head);
+    let FamilyConfig::Bert(bert) = &inputs.config.family else {
+        return Err(Error::run("pre-training: expected a text model, found another", "choose a text encoder"));
+    };
+    let (tensors, report) = match &inputs.source {
+        Some(source) => {
+            let options = LoadOptions {
+                seed: plan.seed.value,
+                initializer_range: bert.initializer_range,
+                head: inputs.head,
+                head_rule: HeadRule::LoadIfShapeFits,
+            };
+            let loaded = load_parameters(&source.checkpoint, inputs.config.description(), &specs, &options)?;
+            (loaded.tensors, loaded.report)
+        }
+        None => (initial_parameters(&specs, plan.seed.value, bert.initializer_range), LoadReport::default()),
+    };
+    let policy = policy(&specs, plan);
+    let mut parameters = Parameters::new();
+    for ((spec, values), policy) in specs.iter().zip(tensors).zip(&policy.parameters) {
+        let id = parameters.add(spec.name.clone(), &spec.shape, &values);
+        parameters.get_mut(id).trainable = policy.trainable;
+    }
+    let dropout =
+        EncoderDropout { hidden: plan.hidden_dropout_prob.value, attention: plan.attention_probs_dropout_prob.value };
+    let model = BertPretraining::new(bert, &parameters, dropout)?;
+    Ok(Model { parameters, model, policy, report })
+}
+
+/// Everything that an objective asks for is trained at one rate; what none asks for stays as it is.
+fn policy(specs: &[ParameterSpec], plan: &PretrainPlan) -> Policy {
+    let objective = &plan.objective.value;
+    let of = |spec: &ParameterSpec| {
+        let is_asked = match spec.block {
+            Block::Embeddings | Block::Layer(_) => true,
+            Block::Final => objective.has_pairs(),
+            Block::Head if spec.name.starts_with("cls.seq_relationship.") => objective.has_pairs(),
+            Block::Head => objective.mlm.is_some(),
+        };
+        let is_decayed = is_asked && matches!(spec.kind, ParameterKind::Weight | ParameterKind::Embedding);
+        ParameterPolicy {
+            name: spec.name.clone(),
+            block: spec.block,
+            values: spec.len(),
+            trainable: is_asked,
+            lr_scale: if is_asked { 1.0 } else { 0.0 },
+            weight_decay: if is_decayed { plan.weight_decay.value } else { 0.0 },
+            why: if is_asked { "pre-trained" } else { "no objective asks for it" }.to_string(),
+        }
+    };
+    Policy { parameters: specs.iter().map(of).collect() }
+}
+
+fn task_options<'a>(inputs: &'a PretrainInputs, mlm: &'a Mlm) -> PretrainingOptions<'a> {
+    let plan = &inputs.plan;
+    let objective = &plan.objective.value;
+    let pair: Option<(&dyn PairObjective, f32)> = match (objective.nsp, objective.sop) {
+        (Some(weight), _) => Some((&NextSentence, weight as f32)),
+        (None, Some(weight)) => Some((&SentenceOrder, weight as f32)),
+        (None, None) => None,
+    };
+    PretrainingOptions {
+        vocabulary: &inputs.vocabulary,
+        mlm: objective.mlm.map(|weight| (mlm, weight as f32)),
+        pair,
+        max_length: plan.max_seq_length.value,
+        batch_size: plan.per_device_train_batch_size.value,
+        gradient_accumulation_steps: plan.gradient_accumulation_steps.value,
+        eval_batch_size: plan.per_device_train_batch_size.value.max(32),
+        shuffle_buffer: plan.shuffle_buffer.value,
+        eval_passages: plan.max_eval_samples.value,
+        seed: plan.seed.value,
+    }
+}
+
+fn fit_options(inputs: &PretrainInputs) -> FitOptions {
+    let plan = &inputs.plan;
+    let epochs =
+        plan.num_train_epochs.value.map(|epochs| Budget::Tokens((epochs * inputs.train.tokens() as f64) as u64));
+    let steps = plan.max_steps.value.map(Budget::Steps);
+    let tokens = plan.max_tokens.value.map(Budget::Tokens);
+    let time = plan.max_time.value.map(|span| Budget::Seconds(span.seconds));
+    FitOptions {
+        // The plan has exactly one.
+        budget: steps.or(tokens).or(time).or(epochs).unwrap_or(Budget::Steps(0)),
+        learning_rate: plan.learning_rate.value,
+        schedule: plan.lr_scheduler_type.value,
+        warmup_ratio: plan.warmup_ratio.value,
+        adamw: AdamWOptions {
+            beta1: plan.adam_beta1.value,
+            beta2: plan.adam_beta2.value,
+            epsilon: plan.adam_epsilon.value,
+        },
+        max_grad_norm: plan.max_grad_norm.value,
+        early_stopping_patience: None,
+    }
+}
+
+/// The seconds of a step, measured on the first ones, whose gradients are thrown away.
+fn time_steps(task: &mut Pretraining<'_>, parameters: &Parameters) -> Result<f64, Error> {
+    let pool = Pool::new();
+    let mut gradients = Gradients::new(parameters, &task.sparse_tables());
+    // The first step fetches memory from the system.
+    task.accumulate(parameters, 0, &pool, &mut gradients)?;
+    let started = Instant::now();
+    for step in 1..=TIMED_STEPS {
+        gradients.clear();
+        task.accumulate(parameters, step, &pool, &mut gradients)?;
+    }
+    Ok(started.elapsed().as_secs_f64() / TIMED_STEPS as f64)
+}
+
+/// How long a run will be.
+struct Estimate {
+    steps: usize,
+    epochs: f64,
+    step_seconds: f64,
+}
+
+impl Estimate {
+    fn new(
+        budget: Budget,
+        inputs: &PretrainInputs,
+        options: &PretrainingOptions<'_>,
+        step_seconds: f64,
+    ) -> Result<Self, Error> {
+        let max_passage = Questions::max_passage(options.max_length, options.pair.is_some());
+        let mut passages = 0u64;
+        for passage in inputs.train.passages(max_passage, PassageOrder::AsStored)? {
+            passage?;
+            passages += 1;
+        }
+        let per_step = options.batch_size * options.gradient_accumulation_steps;
+        let steps_per_epoch = passages as f64 / per_step as f64;
+        let tokens_per_step = inputs.train.tokens() as f64 / steps_per_epoch;
+        let steps = match budget {
+            Budget::Steps(steps) => steps as f64,
+            Budget::Tokens(tokens) => tokens as f64 / tokens_per_step,
+            Budget::Seconds(seconds) => seconds / step_seconds,
+        };
+        Ok(Self { steps: steps.ceil() as usize, epochs: steps / steps_per_epoch, step_seconds })
+    }
+}
+
+impl std::fmt::Display for Estimate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let minutes = self.steps as f64 * self.step_seconds / 60.0;
+        write!(
+            f,
+            "{TIMED_STEPS} steps took {:.2} s each: about {minutes:.0} min for {} steps, {:.1} times the corpus",
+            self.step_seconds, self.steps, self.epochs
+        )
+    }
+}
+
+fn diverged(plan: &PretrainPlan, output: &OutputDirectory, step: usize) -> Error {
+    let kept = match output.file(checkpoint::FOLDER).is_dir() {
+        true => format!("{} holds an earlier state", output.file(checkpoint::FOLDER).display()),
+        false => "nothing was saved before".to_string(),
+    };
+    let message = format!("step {step}: the loss or the gradient is not a finite number; {kept}");
+    Error::run(message, format!("--learning-rate {:e}", plan.learning_rate.value / 10.0))
+}
+
+fn write_model(inputs: &PretrainInputs, output: &OutputDirectory, parameters: &Parameters) -> Result<(), Error> {
+    let length = inputs.plan.max_seq_length.value;
+    output.write_weights(parameters)?;
+    save_config(output.path(), &inputs.config.for_pretraining(inputs.plan.objective.value.has_pairs()))?;
+    match &inputs.source {
+        Some(source) => save_tokenizer(&source.directory, output.path(), &inputs.tokenizer, length)?,
+        None => write_trained_tokenizer(output.path(), &inputs.tokenizer, &tokenizer_options(&inputs.plan), length)?,
+    }
+    Ok(())
+}
+
+/// Reads the saved directory afresh and asks both models the same questions.
+fn reload(
+    inputs: &PretrainInputs,
+    output: &OutputDirectory,
+    task: &Pretraining<'_>,
+    parameters: &Parameters,
+    options: PretrainingOptions<'_>,
+) -> Result<ReloadProof, Error> {
+    let config = topwork_models::ModelConfig::load(output.path())?;
+    let FamilyConfig::Bert(bert) = &config.family else {
+        return Err(Error::proof("the saved model is of another family"));
+    };
+    let specs = config.parameters(inputs.head);
+    let load = LoadOptions {
+        seed: 0,
+        initializer_range: bert.initializer_range,
+        head: inputs.head,
+        head_rule: HeadRule::Required,
+    };
+    let loaded = load_parameters(&Checkpoint::open(output.path())?, config.description(), &specs, &load)?;
+    let mut fresh = Parameters::new();
+    for (spec, values) in specs.iter().zip(&loaded.tensors) {
+        fresh.add(spec.name.clone(), &spec.shape, values);
+    }
+    let dropout = EncoderDropout { hidden: 0.0, attention: 0.0 };
+    let model = BertPretraining::new(bert, &fresh, dropout)?;
+    let policy = policy(&specs, &inputs.plan);
+    let again = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
+    let (in_memory, rows) = task.sample_logits(parameters);
+    let (reloaded, _) = again.sample_logits(&fresh);
+    prove_reload(&in_memory, &reloaded, rows, if inputs.held_out.is_some() { "held-out" } else { "train" })
+}

@@ -1,0 +1,45 @@
+//! `README.md` of a pre-trained model.
+
+use std::fmt::Write;
+
+use super::inputs::PretrainInputs;
+use super::results::PretrainResults;
+
+/// The model card.
+pub(super) fn model_card(inputs: &PretrainInputs, results: &PretrainResults) -> String {
+    let plan = &inputs.plan;
+    let folder = plan.output_dir.value.as_deref().and_then(|path| path.file_name());
+    let title = folder.map_or_else(|| "encoder".to_string(), |name| name.to_string_lossy().into_owned());
+    let mut card = String::from(
+        "---\nlibrary_name: transformers\npipeline_tag: fill-mask\ntags:\n- topwork\n- fill-mask\n---\n\n",
+    );
+    let _ = writeln!(card, "# {title}\n");
+    let _ = writeln!(
+        card,
+        "A BERT encoder with {} layers of width {} and {} tokens, pre-trained with topwork {} on {} tokens of text, {:.1} \
+         times through the corpus.\n",
+        plan.num_hidden_layers.value,
+        plan.hidden_size.value,
+        plan.vocab_size.value,
+        results.topwork_version,
+        results.tokens,
+        results.epochs,
+    );
+    card.push_str("| held-out objective | loss, nats | accuracy | questions |\n|---|---|---|---|\n");
+    for scores in &results.held_out {
+        let (objective, loss, accuracy) = (scores.objective, scores.loss, scores.accuracy);
+        let _ = writeln!(card, "| {objective} | {loss:.4} | {accuracy:.4} | {} |", scores.questions);
+    }
+    card.push_str("\n## Corpus\n\n| file | documents | bytes |\n|---|---|---|\n");
+    for source in inputs.corpus.sources() {
+        let name = source.path.file_name().unwrap_or_default().to_string_lossy().replace('|', "\\|");
+        let _ = writeln!(card, "| {name} | {} | {} |", source.documents, source.bytes);
+    }
+    let _ = write!(
+        card,
+        "\nHashes, word counts and lengths are in `pretraining_profile.json`; every setting, with its origin and its reason, \
+         is in `plan.toml`.\n\n## Use\n\n```\ntopwork tune train.csv --model {title} --output out\n```\n\n```python\n\
+         from transformers import pipeline\nguess = pipeline(\"fill-mask\", model=\"{title}\")\n```\n"
+    );
+    card
+}

@@ -1,0 +1,223 @@
+//! From recipe to plan, as [`crate::resolve`] for fine-tuning: the only place that decides values.
+
+use topwork_models::TokenizerKind;
+
+use super::facts::PretrainFacts;
+use super::options::{ObjectiveWeights, Preset, PretrainPlan, PretrainRecipe, Span};
+use crate::defaults::{because, fixed, from_config};
+use crate::objectives::mlm::Mlm;
+use crate::plan::{Entry, Origin, Resolved, write_toml};
+use crate::plan_error::PlanError;
+use crate::recipe::{Options, Said};
+use crate::resolve::{check_pins, count, dropout, moment, said};
+use crate::schedule::Schedule;
+
+/// What a run with this recipe will do.
+///
+/// # Errors
+/// When something without a default was not said, a value is out of range, two things contradict each other, or a fact
+/// that the recipe pins has changed.
+pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<PretrainPlan, PlanError> {
+    check_contradictions(recipe)?;
+    let warning = check_pins(&recipe.pins, &facts.pins(), PretrainRecipe::PINNED)?;
+    let source = facts.model.as_ref();
+    let preset = said(&recipe.preset, "preset").or(|| fixed(Preset::Mini, "an hour or more on a laptop"));
+    let shape = preset.value.shape();
+    let of_preset = |size| because(size, format!("preset {}", preset.value.name()));
+    // The sizes of a model to go on from are its own.
+    let size = |said: &Option<Said<usize>>, key, own: Option<usize>, preset: usize| match own {
+        Some(own) => Ok(Resolved { value: own, origin: Origin::ModelConfig, reason: key_of(key) }),
+        None => Ok::<_, PlanError>(count(said, key)?.or(|| of_preset(preset))),
+    };
+    let hidden = size(&recipe.hidden_size, "hidden_size", source.map(|s| s.hidden_size), shape.hidden)?;
+    let heads =
+        size(&recipe.num_attention_heads, "num_attention_heads", source.map(|s| s.num_attention_heads), shape.heads)?;
+    if !hidden.value.is_multiple_of(heads.value) {
+        return Err(PlanError::Policy {
+            message: format!(
+                "num_attention_heads: expected a divisor of hidden_size {}, found {}",
+                hidden.value, heads.value
+            ),
+        });
+    }
+    let longest = source.map_or(1 << 15, |source| source.max_position_embeddings);
+    let objective = said(&recipe.objective, "objective").within("weights above 0", weights_fit)?.or(|| {
+        fixed(ObjectiveWeights { mlm: Some(1.0), ..ObjectiveWeights::default() }, "hidden words teach the most")
+    });
+    let is_new = source.is_none();
+    let budget_is_said = recipe.max_steps.is_some() || recipe.max_tokens.is_some() || recipe.max_time.is_some();
+    let above_zero = "a number above 0 and below 1";
+    Ok(PretrainPlan {
+        model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path").or_absent("a new model"),
+        num_hidden_layers: size(
+            &recipe.num_hidden_layers,
+            "num_hidden_layers",
+            source.map(|s| s.num_hidden_layers),
+            shape.layers,
+        )?,
+        intermediate_size: size(
+            &recipe.intermediate_size,
+            "intermediate_size",
+            source.map(|s| s.intermediate_size),
+            4 * hidden.value,
+        )?,
+        hidden_size: hidden,
+        num_attention_heads: heads,
+        max_seq_length: said(&recipe.max_seq_length, "max_seq_length")
+            .within(&format!("8 to {longest} tokens"), |length| (8..=longest).contains(length))?
+            .or(|| fixed(128.min(longest), "long enough for most texts to classify")),
+        tokenizer_type: said(&recipe.tokenizer_type, "tokenizer_type")
+            .or(|| fixed(TokenizerKind::WordPiece, "as BERT's")),
+        vocab_size: match source {
+            Some(source) => {
+                Resolved { value: source.vocab_size, origin: Origin::ModelConfig, reason: key_of("vocab_size") }
+            }
+            None => count(&recipe.vocab_size, "vocab_size")?.or(|| of_preset(shape.vocabulary)),
+        },
+        do_lower_case: said(&recipe.do_lower_case, "do_lower_case").or(|| fixed(true, "few texts: forms are shared")),
+        preset,
+        hidden_dropout_prob: dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?
+            .or(|| pretraining_dropout(source.map(|s| s.hidden_dropout_prob), "hidden_dropout_prob")),
+        attention_probs_dropout_prob: dropout(&recipe.attention_probs_dropout_prob, "attention_probs_dropout_prob")?
+            .or(|| pretraining_dropout(source.map(|s| s.attention_probs_dropout_prob), "attention_probs_dropout_prob")),
+
+        corpus_files: said(&recipe.corpus_files, "corpus_files").required()?,
+        text_column: said(&recipe.text_column, "text_column").or_absent("found by its usual name"),
+        line_by_line: said(&recipe.line_by_line, "line_by_line").or(|| fixed(false, "a blank line ends a document")),
+        validation_fraction: said(&recipe.validation_fraction, "validation_fraction")
+            .within("a number from 0 to below 1", |fraction| (0.0..1.0).contains(fraction))?
+            .or(|| fixed(0.02, "enough to measure on")),
+        max_eval_samples: count(&recipe.max_eval_samples, "max_eval_samples")?
+            .or(|| fixed(1_024, "about 20,000 hidden words")),
+        shuffle_buffer: count(&recipe.shuffle_buffer, "shuffle_buffer")?.or(|| fixed(16_384, "bounds memory")),
+        output_dir: said(&recipe.output_dir, "output_dir").or_absent(""),
+
+        objective,
+        mlm_probability: said(&recipe.mlm_probability, "mlm_probability")
+            .within(above_zero, |part| *part > 0.0 && *part < 1.0)?
+            .or(|| fixed(Mlm::default().probability, "as BERT was pre-trained")),
+        mask_unit: said(&recipe.mask_unit, "mask_unit")
+            .or(|| fixed(Mlm::default().unit, "the rest of a word gives it away")),
+        mask_replacement: said(&recipe.mask_replacement, "mask_replacement")
+            .or(|| fixed(Mlm::default().replacement, "as BERT was pre-trained")),
+
+        num_train_epochs: match &recipe.num_train_epochs {
+            None if budget_is_said => fixed(None, "another budget is given"),
+            None if is_new => fixed(Some(10.0), "a small corpus is worth going through often"),
+            None => fixed(Some(3.0), "a pretrained model needs less"),
+            epochs @ Some(_) => said(epochs, "num_train_epochs")
+                .within("a number above 0", |epochs| *epochs > 0.0 && epochs.is_finite())?
+                .or_absent(""),
+        },
+        max_steps: count(&recipe.max_steps, "max_steps")?.or_absent(""),
+        max_tokens: said(&recipe.max_tokens, "max_tokens")
+            .within("at least 1 token", |tokens| *tokens > 0)?
+            .or_absent(""),
+        max_time: said(&recipe.max_time, "max_time").or_absent(""),
+        per_device_train_batch_size: count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?
+            .or(|| fixed(if is_new { 64 } else { 32 }, "steps enough, and none too noisy")),
+        gradient_accumulation_steps: count(&recipe.gradient_accumulation_steps, "gradient_accumulation_steps")?
+            .or(|| fixed(1, "one pass makes one step")),
+        learning_rate: said(&recipe.learning_rate, "learning_rate")
+            .within(above_zero, |rate| *rate > 0.0 && *rate < 1.0)?
+            .or(|| match is_new {
+                true => fixed(1e-3, "a new, small model"),
+                false => fixed(1e-4, "a pretrained model is not to forget"),
+            }),
+        lr_scheduler_type: said(&recipe.lr_scheduler_type, "lr_scheduler_type")
+            .or(|| fixed(Schedule::Linear, "as BERT was pre-trained")),
+        warmup_ratio: said(&recipe.warmup_ratio, "warmup_ratio")
+            .within("a number from 0 to 1", |ratio| (0.0..=1.0).contains(ratio))?
+            .or(|| fixed(0.05, "AdamW's moments are noisy in the first steps")),
+        weight_decay: said(&recipe.weight_decay, "weight_decay")
+            .within("a number from 0 to 10", |decay| (0.0..=10.0).contains(decay))?
+            .or(|| fixed(0.01, "as BERT was pre-trained")),
+        adam_beta1: moment(&recipe.adam_beta1, "adam_beta1")?.or(|| fixed(0.9, "AdamW's own")),
+        adam_beta2: moment(&recipe.adam_beta2, "adam_beta2")?.or(|| fixed(0.98, "as RoBERTa was pre-trained")),
+        adam_epsilon: said(&recipe.adam_epsilon, "adam_epsilon")
+            .within(above_zero, |epsilon| *epsilon > 0.0 && *epsilon < 1.0)?
+            .or(|| fixed(1e-6, "as RoBERTa was pre-trained")),
+        max_grad_norm: said(&recipe.max_grad_norm, "max_grad_norm")
+            .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
+            .or(|| fixed(1.0, "as BERT was pre-trained")),
+        save_every: said(&recipe.save_every, "save_every")
+            .or(|| fixed(Span { seconds: 300.0 }, "no more than that is lost")),
+        seed: said(&recipe.seed, "seed").or(|| fixed(42, "any number names a run")),
+        threads: said(&recipe.threads, "threads")
+            .within("1 to 1024", |threads| (1..=1024).contains(threads))?
+            .or(|| fixed(facts.cores.max(1), "every core; the result is the same for any number")),
+        facts: facts.clone(),
+        warnings: warning.into_iter().collect(),
+    })
+}
+
+impl PretrainPlan {
+    /// The plan as a recipe: each value with a comment that gives its origin and its reason, and the facts that pin the
+    /// run.
+    pub fn to_toml(&self) -> String {
+        let entries: Vec<Entry> = self.entries();
+        write_toml("pretrain", &entries, &self.facts.pins())
+    }
+}
+
+fn key_of(key: &str) -> String {
+    format!("{key} in config.json")
+}
+
+/// A new, small model sees too much text to learn it by heart.
+fn pretraining_dropout(own: Option<f32>, key: &'static str) -> Resolved<f32> {
+    match own {
+        Some(own) => from_config(own, key),
+        None => fixed(0.0, "a small model does not learn a corpus by heart"),
+    }
+}
+
+fn weights_fit(weights: &ObjectiveWeights) -> bool {
+    [weights.mlm, weights.nsp, weights.sop].into_iter().flatten().all(|weight| weight > 0.0 && weight.is_finite())
+}
+
+fn check_contradictions(recipe: &PretrainRecipe) -> Result<(), PlanError> {
+    let contradiction = |first: String, second: String, reason: &str, hint: &str| {
+        Err(PlanError::Contradiction { first, second, reason: reason.into(), hint: hint.into() })
+    };
+    let budgets: Vec<String> = [
+        recipe.num_train_epochs.as_ref().map(|said| said.place.of("num_train_epochs")),
+        recipe.max_steps.as_ref().map(|said| said.place.of("max_steps")),
+        recipe.max_tokens.as_ref().map(|said| said.place.of("max_tokens")),
+        recipe.max_time.as_ref().map(|said| said.place.of("max_time")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if let [first, second, ..] = &budgets[..] {
+        return contradiction(first.clone(), second.clone(), "expected one budget, found two", "leave one of them out");
+    }
+    if let Some(said) = recipe.objective.as_ref().filter(|said| said.value.nsp.is_some() && said.value.sop.is_some()) {
+        let place = said.place.of("objective");
+        return contradiction(
+            format!("{place}: nsp"),
+            "sop".into(),
+            "BERT has one head for pairs",
+            "--objective mlm,nsp or --objective mlm,sop",
+        );
+    }
+    // A recipe may be the plan of an earlier run, where these were the model's own.
+    let Some(from) = recipe.model_name_or_path.as_ref() else { return Ok(()) };
+    let of_new_models = [
+        (recipe.preset.as_ref().map(|said| &said.place), "preset"),
+        (recipe.num_hidden_layers.as_ref().map(|said| &said.place), "num_hidden_layers"),
+        (recipe.hidden_size.as_ref().map(|said| &said.place), "hidden_size"),
+        (recipe.num_attention_heads.as_ref().map(|said| &said.place), "num_attention_heads"),
+        (recipe.intermediate_size.as_ref().map(|said| &said.place), "intermediate_size"),
+        (recipe.vocab_size.as_ref().map(|said| &said.place), "vocab_size"),
+        (recipe.tokenizer_type.as_ref().map(|said| &said.place), "tokenizer_type"),
+        (recipe.do_lower_case.as_ref().map(|said| &said.place), "do_lower_case"),
+    ];
+    for (place, key) in of_new_models {
+        if let Some(place @ crate::recipe::Place::Flag { .. }) = place {
+            let reason = "a model to go on from keeps its sizes and its tokenizer";
+            return contradiction(from.place.of("model_name_or_path"), place.of(key), reason, "leave one of them out");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! What runs of every kind have in common: how they begin, how they end, and what they say of the model they load.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use topwork_models::LoadReport;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub enum Outcome<R> {
+    /// It is over, and the result is saved.
+    Finished {
+        /// Where.
+        output_dir: PathBuf,
+        /// What was measured.
+        results: Box<R>,
+    },
+    /// The user interrupted it; its state is saved.
+    Interrupted {
+        /// Where.
+        output_dir: PathBuf,
+        /// Optimizer steps taken.
+        step: usize,
+        /// Optimizer steps of the whole run, as far as is known.
+        total_steps: usize,
+    },
+}
+
+/// What surrounds a run without changing its result.
+pub struct Circumstances<'a> {
+    /// When the process began.
+    pub started: Instant,
+    /// Set when the run is to stop after the step that it is at.
+    pub interrupt: &'a AtomicBool,
+    /// Go on from the state in the output directory.
+    pub resume: bool,
+}
+
+/// Seconds since the last lap.
+pub(crate) fn lap(timer: &mut Instant) -> f64 {
+    std::mem::replace(timer, Instant::now()).elapsed().as_secs_f64()
+}
+
+/// What is new in the model, and what was left out of the checkpoint, one line for each reason.
+pub(crate) fn notes(report: &LoadReport) -> Vec<String> {
+    let grouped = |entries: &[(String, String)]| {
+        let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+        for (name, reason) in entries {
+            match reasons.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, names)) => names.push(name.clone()),
+                None => reasons.push((reason.clone(), vec![name.clone()])),
+            }
+        }
+        reasons
+    };
+    let new = grouped(&report.new).into_iter().map(|(reason, names)| format!("new: {} ({reason})", names.join(", ")));
+    let left_out = grouped(&report.ignored).into_iter().map(|(reason, names)| match names.as_slice() {
+        [name] => format!("left out of the checkpoint: {name} ({reason})"),
+        names => format!("left out of the checkpoint: {} tensors ({reason})", names.len()),
+    });
+    new.chain(left_out).collect()
+}
