@@ -2,6 +2,8 @@
 
     python fixtures.py --tiny fixtures/tiny-bert         the committed fixture: a random BERT of 30 kB
     python fixtures.py --model DIR target/parity/minilm  a real model
+    python fixtures.py --pretraining --model fixtures/tiny-bert fixtures/tiny-bert-pretraining
+                                                         the same encoder with the heads of pre-training
 
 A fixture is a directory with `expected.json` (versions, the batch, losses) and `expected.safetensors` (hidden states,
 logits, every gradient, the classifier), of a model directory: the fixture itself, or the one that `expected.json` names.
@@ -46,6 +48,46 @@ def batch(tokenizer, longest):
     return [row["input_ids"] for row in encoded], [row["token_type_ids"] for row in encoded]
 
 
+def pretraining(source, directory):
+    """`BertForPreTraining`: the model, hidden words and pairs, both losses and every gradient of their sum."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    model = transformers.BertForPreTraining.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
+    # New heads start with zero biases and near-zero weights, in which a mistake could hide.
+    for name, parameter in model.named_parameters():
+        if name.startswith("cls."):
+            torch.nn.init.normal_(parameter, std=0.2)
+    model.eval()
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    ids, types = batch(tokenizer, min(32, model.config.max_position_embeddings))
+    chance, words = random.Random(11), []
+    for row in ids:
+        hidden = [i for i, token in enumerate(row) if token not in tokenizer.all_special_ids and chance.random() < 0.3]
+        words.append([row[i] if i in hidden else -100 for i in range(len(row))])
+        for i in hidden:
+            row[i] = chance.choice([tokenizer.mask_token_id, tokenizer.mask_token_id, row[i], 40])
+    relations = torch.tensor([0, 1, 1, 0])
+    longest = max(map(len, ids))
+    output = model(
+        input_ids=padded(ids), token_type_ids=padded(types), attention_mask=padded([[1] * len(row) for row in ids]),
+        labels=torch.tensor([row + [-100] * (longest - len(row)) for row in words]), next_sentence_label=relations)
+    output.loss.backward()
+    at = [(i, j) for i, row in enumerate(words) for j, word in enumerate(row) if word != -100]
+    logits = torch.stack([output.prediction_logits[i, j] for i, j in at])
+    hidden_words = [words[i][j] for i, j in at]
+    cross_entropy = torch.nn.functional.cross_entropy
+    tensors = {"words": logits.detach(), "pairs": output.seq_relationship_logits.detach().contiguous()}
+    for name, parameter in model.named_parameters():
+        tensors[f"gradient.{name}"] = parameter.grad.detach().clone()
+    safetensors.torch.save_file(tensors, directory / "expected.safetensors")
+    expected = dict(
+        versions=dict(torch=torch.__version__, transformers=transformers.__version__), input_ids=ids, token_type_ids=types,
+        hidden=at, hidden_words=hidden_words, relations=relations.tolist(), loss=output.loss.item(),
+        mlm_loss=cross_entropy(logits, torch.tensor(hidden_words)).item(),
+        nsp_loss=cross_entropy(output.seq_relationship_logits, relations).item())
+    (directory / "expected.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
+
+
 def padded(rows):
     longest = max(map(len, rows))
     return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
@@ -54,11 +96,14 @@ def padded(rows):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--pretraining", action="store_true")
     parser.add_argument("--model")
     parser.add_argument("directory", type=pathlib.Path)
     options = parser.parse_args()
     torch.manual_seed(20)
     options.directory.mkdir(parents=True, exist_ok=True)
+    if options.pretraining:
+        return pretraining(options.model, options.directory)
     if options.tiny:
         tiny(options.directory)
     source = options.directory if options.tiny else pathlib.Path(options.model)

@@ -20,12 +20,9 @@ const REPEATS: usize = 9;
 /// Runs everything and prints a table.
 #[expect(clippy::print_stdout, reason = "the table is what the chore is for")]
 pub(crate) fn run(scripts: &Path, data: Option<&Path>) -> Result<()> {
-    let mut lines = step(scripts)?;
+    step(scripts)?.iter().for_each(|line| println!("{line}"));
     if let Some(data) = data {
-        lines.extend(whole_runs(scripts, data)?);
-    }
-    for line in &lines {
-        println!("{line}");
+        whole_runs(scripts, data)?.iter().for_each(|line| println!("{line}"));
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The command line. The options of `tune` and `plan` come from the one list in `topwork::fields`.
+//! The command line. The options of `tune` and `plan` come from the one list in `topwork::fields`, those of `pretrain`
+//! from `topwork::pretrain::options`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use topwork::error::Error;
 use topwork::fields::{FIELDS, Field, Table};
 use topwork::plan_error::PlanError;
+use topwork::pretrain::options::{PRETRAIN_FIELDS, PretrainRecipe, path_list};
 use topwork::recipe::{Options, Recipe};
 use topwork_data::ColumnNames;
 
@@ -19,27 +21,46 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .max_term_width(110)
         .subcommand(tune())
+        .subcommand(pretrain())
         .subcommand(plan())
         .subcommand(predict())
         .subcommand(evaluate())
 }
 
 fn tune() -> Command {
-    let resume = Arg::new("resume")
+    options(Command::new("tune"))
+        .about("Fine-tune a pretrained encoder on a labelled file")
+        .after_help(
+            "Example:\n  topwork tune train.csv --test test.csv --model sentence-transformers/all-MiniLM-L6-v2 --output out",
+        )
+        .arg(resume())
+        .arg(json("Print the results as JSON on standard output"))
+}
+
+fn pretrain() -> Command {
+    let corpus = file("CORPUS")
+        .required(false)
+        .num_args(0..)
+        .help("Text files, plain or .gz or .zst, CSV, TSV, JSON lines or Parquet");
+    listed(Command::new("pretrain").arg(corpus), PRETRAIN_FIELDS)
+        .about("Learn a language from raw text: from scratch, or on from a pretrained encoder")
+        .after_help(
+            "Examples:\n  topwork pretrain corpus/*.txt --time 2h --output seedling\n  \
+             topwork pretrain reviews.txt --from sentence-transformers/all-MiniLM-L6-v2 --output adapted",
+        )
+        .arg(resume())
+        .arg(json("Print the results as JSON on standard output"))
+}
+
+fn resume() -> Arg {
+    Arg::new("resume")
         .long("resume")
         .alias("resume-from-checkpoint")
         .value_name("DIR")
         .value_parser(value_parser!(PathBuf))
         .value_hint(ValueHint::DirPath)
         .conflicts_with("recipe")
-        .help("Go on with the interrupted run whose output directory this is");
-    options(Command::new("tune"))
-        .about("Fine-tune a pretrained encoder on a labelled file")
-        .after_help(
-            "Example:\n  topwork tune train.csv --test test.csv --model sentence-transformers/all-MiniLM-L6-v2 --output out",
-        )
-        .arg(resume)
-        .arg(json("Print the results as JSON on standard output"))
+        .help("Go on with the interrupted run whose output directory this is")
 }
 
 fn plan() -> Command {
@@ -77,13 +98,18 @@ fn evaluate() -> Command {
 /// The positional training file, `--recipe`, and every option of the list.
 fn options(command: Command) -> Command {
     let train = file("TRAIN").required(false).help("The labelled file to learn from: CSV, TSV or JSON lines");
+    listed(command.arg(train), FIELDS)
+}
+
+/// `--recipe`, and every option of a list.
+fn listed(command: Command, fields: &'static [Field]) -> Command {
     let recipe = Arg::new("recipe")
         .long("recipe")
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .value_hint(ValueHint::FilePath)
         .help("A TOML file with options, such as the plan.toml of an earlier run; what flags say counts more");
-    FIELDS.iter().fold(command.arg(train).arg(recipe), |command, field| command.arg(option(field)))
+    fields.iter().fold(command.arg(recipe), |command, field| command.arg(option(field)))
 }
 
 fn option(field: &'static Field) -> Arg {
@@ -166,28 +192,46 @@ pub(crate) fn recipe(matches: &ArgMatches) -> Result<Recipe, Error> {
     if let Some(train) = matches.get_one::<PathBuf>("TRAIN") {
         flags.say("train_file", utf8(train, "TRAIN")?, "TRAIN")?;
     }
-    for field in FIELDS {
+    said(matches, flags, "tune", "TRAIN")
+}
+
+/// What flags and recipe file say together about pre-training; flags win.
+///
+/// # Errors
+/// As [`recipe`].
+pub(crate) fn pretrain_recipe(matches: &ArgMatches) -> Result<PretrainRecipe, Error> {
+    let mut flags = PretrainRecipe::default();
+    if let Some(paths) = matches.get_many::<PathBuf>("CORPUS") {
+        let paths: Vec<&str> = paths.map(|path| utf8(path, "CORPUS")).collect::<Result<_, _>>()?;
+        flags.say("corpus_files", &path_list(paths), "CORPUS")?;
+    }
+    said(matches, flags, "pretrain", "CORPUS")
+}
+
+/// Adds to the positional arguments what the flags of `command` and its recipe file say.
+fn said<R: Options>(matches: &ArgMatches, mut flags: R, command: &str, positional: &str) -> Result<R, Error> {
+    for field in R::FIELDS {
         if let Some(text) = matches.get_one::<String>(field.key) {
             flags.say(field.key, text, &typed(field))?;
         }
     }
     if let Some(directory) = matches.try_get_one::<PathBuf>("resume").ok().flatten() {
-        let said = FIELDS.iter().find(|field| field.key != "threads" && matches.contains_id(field.key));
-        let train = matches.contains_id("TRAIN").then(|| "TRAIN".to_string());
-        if let Some(other) = said.map(typed).or(train) {
+        let said = R::FIELDS.iter().find(|field| field.key != "threads" && matches.contains_id(field.key));
+        let positional = matches.contains_id(positional).then(|| positional.to_string());
+        if let Some(other) = said.map(typed).or(positional) {
             return Err(Error::from(PlanError::Contradiction {
                 first: "--resume".into(),
                 second: other,
                 reason: "an interrupted run goes on as it was planned".into(),
-                hint: format!("topwork tune --resume '{}'", directory.display()),
+                hint: format!("topwork {command} --resume '{}'", directory.display()),
             }));
         }
-        let recipe = Recipe::read(&directory.join(topwork::output::PLAN))?;
+        let recipe = R::read(&directory.join(topwork::output::PLAN))?;
         flags.say("output_dir", utf8(directory, "--resume")?, "--resume")?;
         return Ok(recipe.overridden_by(flags));
     }
     match matches.get_one::<PathBuf>("recipe") {
-        Some(path) => Ok(Recipe::read(path)?.overridden_by(flags)),
+        Some(path) => Ok(R::read(path)?.overridden_by(flags)),
         None => Ok(flags),
     }
 }

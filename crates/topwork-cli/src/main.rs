@@ -39,6 +39,7 @@ enum Ended {
 fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ended> {
     match matches.subcommand() {
         Some(("tune", matches)) => commands::tune::run(matches, started),
+        Some(("pretrain", matches)) => commands::pretrain::run(matches, started),
         Some(("plan", matches)) => commands::plan::run(matches),
         Some(("predict", matches)) => commands::predict::run(matches),
         Some(("evaluate", matches)) => commands::evaluate::run(matches),

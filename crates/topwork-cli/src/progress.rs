@@ -113,6 +113,7 @@ impl Observer for Progress {
             RunEvent::Stopped { step, reason } => self.line(&format!("stopped after step {step}: {reason}")),
             RunEvent::Evaluated { .. }
             | RunEvent::Predicted { .. }
+            | RunEvent::Checkpoint { .. }
             | RunEvent::NewBest { .. }
             | RunEvent::ProofPassed { .. }
             | RunEvent::Finished { .. } => {}

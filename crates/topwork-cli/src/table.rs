@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use topwork::inputs::Inputs;
+use topwork::pretrain::results::PretrainResults;
+use topwork::proofs::Proofs;
 use topwork::results::{Results, SplitScores};
 
 /// What a run measured.
@@ -23,10 +25,46 @@ pub(crate) fn results(output_dir: &Path, results: &Results) -> String {
     if let Some(best) = &results.best {
         let _ = writeln!(text, "kept: the weights of step {}, with the best validation {}", best.step, best.metric);
     }
-    let proofs: Vec<String> = results.proofs.details().into_iter().map(|(_, detail)| detail).collect();
+    proved_and_saved(&mut text, &results.proofs, output_dir);
+    text
+}
+
+/// What pre-training measured.
+pub(crate) fn pretraining(output_dir: &Path, results: &PretrainResults) -> String {
+    let mut text =
+        format!("{:<12}{:>11}{:>9}{:>12}{:>10}\n", "held out", "questions", "loss", "perplexity", "accuracy");
+    for scores in results.held_out.iter().chain(&results.baselines) {
+        let (loss, accuracy) = (scores.loss, format!("{:.1} %", 100.0 * scores.accuracy));
+        let _ = writeln!(
+            text,
+            "{:<12}{:>11}{loss:>9.4}{:>12.1}{accuracy:>10}",
+            scores.objective,
+            scores.questions,
+            loss.exp()
+        );
+    }
+    let _ = write!(
+        text,
+        "\n{} steps and {} tokens ({:.1} times the corpus) in {:.0} s, {:.0} s in all ({:.0} tokens/s",
+        results.steps,
+        results.tokens,
+        results.epochs,
+        results.seconds.train,
+        results.seconds.total,
+        results.tokens_per_second,
+    );
+    if let Some(megabytes) = results.peak_rss_mb {
+        let _ = write!(text, ", {megabytes:.0} MB at most");
+    }
+    text.push_str(")\n");
+    proved_and_saved(&mut text, &results.proofs, output_dir);
+    text
+}
+
+fn proved_and_saved(text: &mut String, proofs: &Proofs, output_dir: &Path) {
+    let proofs: Vec<String> = proofs.details().into_iter().map(|(_, detail)| detail).collect();
     let _ = writeln!(text, "proved: {}", proofs.join("; "));
     let _ = writeln!(text, "saved: {}", output_dir.display());
-    text
 }
 
 /// Scores of splits, one a line.

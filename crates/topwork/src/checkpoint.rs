@@ -175,3 +175,52 @@ pub fn remove(output: &OutputDirectory) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(value: f32) -> Parameters {
+        let mut parameters = Parameters::new();
+        parameters.add("weight", &[2], &[value, -value]);
+        parameters
+    }
+
+    fn progress(step: usize) -> Progress {
+        let moments = Some(MomentsState { first: vec![step as f32; 2], second: vec![1.0; 2], table: None });
+        let optimizer = Some(AdamWState { steps: step as i32, moments: vec![moments] });
+        Progress { step, optimizer, gradient_seen: vec![true], ..Progress::default() }
+    }
+
+    fn loaded(directory: &Path) -> (usize, f32, f32) {
+        let mut parameters = parameters(0.0);
+        let progress = load(directory, &mut parameters).unwrap();
+        let moments = progress.optimizer.unwrap().moments[0].clone().unwrap();
+        let (_, weight) = parameters.iter().next().unwrap();
+        (progress.step, weight.values[0], moments.first[0])
+    }
+
+    #[test]
+    fn a_checkpoint_takes_the_place_of_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = OutputDirectory::existing(folder.path());
+        for step in 1..4 {
+            save(&output, &parameters(step as f32 / 2.0), &progress(step)).unwrap();
+            assert_eq!(loaded(folder.path()), (step, step as f32 / 2.0, step as f32));
+        }
+        assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 2, "earlier tensors are gone");
+    }
+
+    /// As when the disk is full: a checkpoint that cannot be written does not harm the one before.
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = OutputDirectory::existing(folder.path());
+        save(&output, &parameters(0.5), &progress(1)).unwrap();
+        // A folder in the way of the tensors.
+        let tensors = folder.path().join(FOLDER).join("step-2.safetensors");
+        fs::create_dir_all(tensors.join("in the way")).unwrap();
+        assert!(save(&output, &parameters(1.0), &progress(2)).is_err());
+        assert_eq!(loaded(folder.path()), (1, 0.5, 1.0));
+    }
+}

@@ -118,6 +118,11 @@ pub enum RunEvent {
         /// One line.
         message: String,
     },
+    /// The state of the run is about to be saved; what the log holds of the steps so far is on disk.
+    Checkpoint {
+        /// Steps taken.
+        step: usize,
+    },
     /// Training ended before its last step.
     Stopped {
         /// Steps taken.

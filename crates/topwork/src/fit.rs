@@ -219,6 +219,8 @@ pub fn fit(
             && stop.is_none()
         {
             progress.optimizer = Some(adamw.state());
+            // First the log, so that it has every step of the state.
+            observer.event(&RunEvent::Checkpoint { step: progress.step });
             save(parameters, progress)?;
             progress.optimizer = None;
             saved = Instant::now();

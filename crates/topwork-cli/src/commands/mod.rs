@@ -3,4 +3,6 @@
 pub(crate) mod evaluate;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod pretrain;
+pub(crate) mod run;
 pub(crate) mod tune;

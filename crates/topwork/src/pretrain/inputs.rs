@@ -77,10 +77,10 @@ impl PretrainInputs {
         observer.event(&RunEvent::phase("load"));
         let started = Instant::now();
         let files = required(&recipe.corpus_files, "corpus_files")?;
-        let source = recipe.model_name_or_path.as_ref().map(|said| Source::find(&said.value, hub)).transpose()?;
         // What the corpus is read with has no default that depends on facts; and what contradicts itself is said before
         // hours of reading.
         let early = resolve(&PretrainRecipe { pins: Pins::default(), ..recipe.clone() }, &PretrainFacts::default())?;
+        let source = recipe.model_name_or_path.as_ref().map(|said| Source::find(&said.value, hub)).transpose()?;
         let options = CorpusOptions {
             text_column: early.text_column.value.clone(),
             held_out_fraction: early.validation_fraction.value,

@@ -1,5 +1,6 @@
 //! Pre-training from plan to proven result: one function that reads top to bottom, and its paragraphs.
 
+pub mod baselines;
 pub mod facts;
 pub mod inputs;
 mod model_card;
@@ -146,6 +147,14 @@ fn run(
 
     observer.event(&RunEvent::phase("evaluate"));
     let held_out = task.score(&parameters);
+    let baselines = match plan.objective.value.mlm {
+        Some(_) if !task.held_out().is_empty() => {
+            let max_passage = Questions::max_passage(options.max_length, options.pair.is_some());
+            let (start, size) = (inputs.vocabulary.special.cls, inputs.vocabulary.is_text.len());
+            baselines::measure(&inputs.train, max_passage, start, size, task.held_out())?.to_vec()
+        }
+        _ => Vec::new(),
+    };
     seconds.evaluate = progress.elapsed - progress.seconds + lap(&mut timer);
 
     observer.event(&RunEvent::phase("save"));
@@ -163,6 +172,7 @@ fn run(
     seconds.total = circumstances.started.elapsed().as_secs_f64();
     let results = PretrainResults {
         held_out: held_out.iter().map(HeldOutProfile::from).collect(),
+        baselines: baselines.iter().map(HeldOutProfile::from).collect(),
         seconds,
         peak_rss_mb: peak_rss_mb(),
         steps: progress.step,

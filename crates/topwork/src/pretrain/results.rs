@@ -10,6 +10,10 @@ use crate::proofs::Proofs;
 pub struct PretrainResults {
     /// Scores on held-out passages by objective, without dropout.
     pub held_out: Vec<HeldOutProfile>,
+    /// What counting alone makes of the same hidden words: `unigram` knows how frequent tokens are, `bigram` the token
+    /// before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<HeldOutProfile>,
     /// Wall time by part of the run.
     pub seconds: PretrainSeconds,
     /// The most memory that the process held, in MB (10⁶ bytes); none where the system does not say.

@@ -135,6 +135,11 @@ impl<'a> Pretraining<'a> {
         Ok(Self { model, policy, options, train, train_tokens, held_out, sample })
     }
 
+    /// The questions about held-out passages.
+    pub fn held_out(&self) -> &[Question] {
+        &self.held_out
+    }
+
     fn passages(store: &TokenStore, options: &PretrainingOptions<'_>, order: PassageOrder) -> Result<Passages, Error> {
         Ok(store.passages(options.max_passage(), order)?)
     }

@@ -1,0 +1,29 @@
+//! `topwork pretrain`
+
+use std::time::Instant;
+
+use clap::ArgMatches;
+use topwork::pretrain::inputs::PretrainInputs;
+use topwork::pretrain::pretrain;
+use topwork_models::HubSettings;
+
+use super::run::{carry_out, check_output};
+use crate::Ended;
+use crate::arguments::pretrain_recipe;
+use crate::progress::Progress;
+use crate::table;
+
+pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ended> {
+    let recipe = pretrain_recipe(matches)?;
+    check_output(recipe.output_dir.as_ref(), matches)?;
+    let mut progress = Progress::new();
+    let inputs = PretrainInputs::read(&recipe, &HubSettings::from_env(), &mut progress)?;
+    carry_out(
+        "pretrain",
+        matches,
+        started,
+        progress,
+        |circumstances, progress| pretrain(&inputs, circumstances, progress),
+        |out, output_dir, results| write!(out, "{}", table::pretraining(output_dir, results)),
+    )
+}
