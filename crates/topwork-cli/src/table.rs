@@ -7,6 +7,7 @@ use topwork::inputs::Inputs;
 use topwork::pretrain::results::PretrainResults;
 use topwork::proofs::Proofs;
 use topwork::results::{Results, SplitScores};
+use topwork::transfer::Transfer;
 
 /// What a run measured.
 pub(crate) fn results(output_dir: &Path, results: &Results) -> String {
@@ -26,6 +27,25 @@ pub(crate) fn results(output_dir: &Path, results: &Results) -> String {
         let _ = writeln!(text, "kept: the weights of step {}, with the best validation {}", best.step, best.metric);
     }
     proved_and_saved(&mut text, &results.proofs, output_dir);
+    if let Some(transfer) = &results.transfer {
+        text.push_str(&bought(transfer));
+    }
+    text
+}
+
+/// What transfer bought.
+fn bought(transfer: &Transfer) -> String {
+    let mut text =
+        format!("\n{:<22}{:>20}{:>20}  seeds\n", format!("on the {} rows", transfer.split), "accuracy", "macro-F1");
+    for contender in &transfer.contenders {
+        let with_spread = |mean: f64, spread: Option<f64>| match spread {
+            Some(spread) => format!("{:.1} ± {:.1} %", 100.0 * mean, 100.0 * spread),
+            None => format!("{:.1} %", 100.0 * mean),
+        };
+        let accuracy = with_spread(contender.accuracy, contender.accuracy_std);
+        let macro_f1 = with_spread(contender.macro_f1, contender.macro_f1_std);
+        let _ = writeln!(text, "{:<22}{accuracy:>20}{macro_f1:>20}{:>7}", contender.name, contender.scores.len());
+    }
     text
 }
 

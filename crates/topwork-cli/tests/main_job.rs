@@ -274,3 +274,30 @@ fn the_saved_model_is_proved_whatever_the_batches() {
             .tune(&format!("out{size}"), &["--max-steps", "2", "--validation", "many.csv", "--eval-batch-size", size]);
     }
 }
+
+#[test]
+fn a_run_is_compared_with_what_no_transfer_would_give_and_stays_as_it_is() {
+    let folder = Folder::new();
+    let run = with(FAST, &["--test", "test.csv"]);
+    let alone = folder.tune("alone", &run);
+    assert!(alone["transfer"].is_null());
+    let results = folder.tune("out", &with(&run, &["--compare-seeds", "2"]));
+    assert!(folder.bytes("out/model.safetensors") == folder.bytes("alone/model.safetensors"));
+    let contenders = results["transfer"]["contenders"].as_array().unwrap();
+    let names: Vec<&str> = contenders.iter().map(|contender| contender["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["majority class", "bag of words", "random weights", "frozen + linear head", "fine-tuned"]);
+    let seeds: Vec<usize> = contenders.iter().map(|contender| contender["scores"].as_array().unwrap().len()).collect();
+    assert_eq!(seeds, [1, 1, 2, 1, 2]);
+    // The first word tells the label; three classes of eight rows each.
+    assert_eq!(contenders[0]["accuracy"], 8.0 / 24.0);
+    assert_eq!(contenders[1]["accuracy"], 1.0);
+    assert_eq!(contenders[4]["scores"][0]["accuracy"], results["test"]["accuracy"]);
+    assert!(contenders[4]["accuracy_std"].is_f64() && contenders[0]["accuracy_std"].is_null());
+
+    let model = model();
+    let table = folder.ok(&with(
+        &["tune", "train.csv", "--model", model.to_str().unwrap(), "--output", "table", "--compare-seeds", "1"],
+        &["--epochs", "1"],
+    ));
+    assert!(table.contains("on the validation rows") && table.contains("frozen + linear head"), "{table}");
+}

@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::plan_error::PlanError;
 use crate::recipe::{Place, Said, Written};
 use crate::schedule::Schedule;
-use crate::value::{ClassWeights, HeadInit, RecipeValue};
+use crate::value::{ClassWeights, HeadInit, Init, RecipeValue};
 
 /// Every fact that a plan pins, and the option whose value it describes.
 const PINNED: &[(&str, &str)] = &[
@@ -212,6 +212,8 @@ options! {
     Model {
         /// The pretrained model: a directory, or a hub id.
         model_name_or_path: String => String, ["model"];
+        /// Whether the weights are the pretrained ones, or random as a control: the difference is what transfer buys.
+        init: Init => Init, [];
         /// How many of the lowest layers, with the embeddings below them, stay as they are; 0 trains everything.
         freeze_layers: usize => usize, ["num_frozen_layers"];
         /// Where the classifier starts.
@@ -284,6 +286,8 @@ options! {
         metric_for_best_model: Metric => Metric, ["metric"];
         /// Whether the best evaluation's weights are the result, instead of the last.
         load_best_model_at_end: bool => bool, [];
+        /// Seeds with which the result is compared with what would be had without transfer; 0 compares nothing.
+        compare_seeds: usize => usize, [];
         /// Names all random draws.
         seed: u64 => u64, [];
         /// Threads to compute with.

@@ -30,5 +30,7 @@ pub mod results;
 pub mod run;
 pub mod schedule;
 pub mod tasks;
+mod training;
+pub mod transfer;
 pub mod tune;
 pub mod value;

@@ -30,6 +30,63 @@ pub struct LinearProbe {
 /// Fits multinomial logistic regression on `features` `[rows, columns]`, and scales it down for fine-tuning to start
 /// from: it predicts the same classes, and is sure of none.
 pub fn fit(features: &[f32], targets: &[u32], classes: usize, class_weights: Option<&[f32]>) -> LinearProbe {
+    let LinearProbe { weight, bias } = regression(features, targets, classes, class_weights);
+    let scaled = |values: Vec<f32>| values.into_iter().map(|value| SCALE * value).collect();
+    LinearProbe { weight: scaled(weight), bias: scaled(bias) }
+}
+
+/// The logits `[rows of others, classes]` of logistic regression on `features` for `others`, which is fitted on
+/// standardised columns: features of a frozen encoder differ much in size.
+pub fn logits(features: &[f32], targets: &[u32], classes: usize, others: &[f32]) -> Vec<f32> {
+    let columns = features.len() / targets.len().max(1);
+    let scale = Standardisation::of(features, columns);
+    let LinearProbe { weight, bias } = regression(&scale.apply(features), targets, classes, None);
+    let class = |row: &[f32], class: usize| {
+        let weights = &weight[class * columns..(class + 1) * columns];
+        bias[class] + row.iter().zip(weights).map(|(value, weight)| value * weight).sum::<f32>()
+    };
+    let others = scale.apply(others);
+    others.chunks_exact(columns).flat_map(|row| (0..classes).map(|c| class(row, c)).collect::<Vec<_>>()).collect()
+}
+
+/// Columns of mean 0 and deviation 1.
+struct Standardisation {
+    mean: Vec<f32>,
+    inverse: Vec<f32>,
+}
+
+impl Standardisation {
+    fn of(features: &[f32], columns: usize) -> Self {
+        let rows = (features.len() / columns.max(1)).max(1) as f64;
+        let mut sums = vec![(0.0f64, 0.0f64); columns];
+        for row in features.chunks_exact(columns) {
+            for ((sum, squares), &value) in sums.iter_mut().zip(row) {
+                *sum += f64::from(value);
+                *squares += f64::from(value).powi(2);
+            }
+        }
+        let deviation = |(sum, squares): &(f64, f64)| (squares / rows - (sum / rows).powi(2)).max(0.0).sqrt();
+        Self {
+            mean: sums.iter().map(|(sum, _)| (sum / rows) as f32).collect(),
+            // A column that never changes tells nothing.
+            inverse: sums.iter().map(deviation).map(|d| if d > 1e-6 { (1.0 / d) as f32 } else { 0.0 }).collect(),
+        }
+    }
+
+    fn apply(&self, features: &[f32]) -> Vec<f32> {
+        let columns = self.mean.len();
+        let row = |row: &[f32]| -> Vec<f32> {
+            row.iter()
+                .zip(&self.mean)
+                .zip(&self.inverse)
+                .map(|((value, mean), inverse)| (value - mean) * inverse)
+                .collect()
+        };
+        features.chunks_exact(columns).flat_map(row).collect()
+    }
+}
+
+fn regression(features: &[f32], targets: &[u32], classes: usize, class_weights: Option<&[f32]>) -> LinearProbe {
     let rows = targets.len();
     let columns = features.len() / rows.max(1);
     let mut parameters = Parameters::new();
@@ -54,8 +111,8 @@ pub fn fit(features: &[f32], targets: &[u32], classes: usize, class_weights: Opt
             weight_decay: if id == weight { WEIGHT_DECAY } else { 0.0 },
         });
     }
-    let scaled = |id| parameters.get(id).values.iter().map(|value| SCALE * value).collect();
-    LinearProbe { weight: scaled(weight), bias: scaled(bias) }
+    let values = |id| parameters.get(id).values.to_vec();
+    LinearProbe { weight: values(weight), bias: values(bias) }
 }
 
 #[cfg(test)]
@@ -78,6 +135,19 @@ mod tests {
         let (targets, logits) = fit_separable();
         for (row, &target) in logits.chunks(3).zip(&targets) {
             assert!((0..3).all(|c| c == target as usize || row[c] < row[target as usize]));
+        }
+    }
+
+    #[test]
+    fn logits_for_other_rows_follow_the_features_whatever_their_size() {
+        // The telling column is a thousand times smaller than the noise.
+        let row = |i: usize| [(i % 2) as f32 * 1e-3, (i * 7919 % 13) as f32];
+        let features: Vec<f32> = (0..80).flat_map(row).collect();
+        let targets: Vec<u32> = (0..80).map(|i| i % 2).collect();
+        let others: Vec<f32> = (80..100).flat_map(row).collect();
+        let logits = logits(&features, &targets, 2, &others);
+        for (i, logits) in logits.chunks_exact(2).enumerate() {
+            assert_eq!(logits[1] > logits[0], i % 2 == 1, "{logits:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::facts::{Facts, VERSION};
 use crate::plan::{Origin, Plan, Resolved};
 use crate::plan_error::PlanError;
 use crate::recipe::{Options, Pins, Place, Recipe, Said};
-use crate::value::{ClassWeights, RecipeValue};
+use crate::value::{ClassWeights, Init, RecipeValue};
 
 /// The longest patience, step count and so on: beyond any use, and safe to multiply.
 const MOST: usize = 1_000_000_000;
@@ -41,6 +41,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
 
     Ok(Plan {
         model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path").required()?,
+        init: said(&recipe.init, "init").or(|| fixed(Init::Pretrained, "that is what transfer is")),
         freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
             .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?
             .or(|| fixed(0, "everything is trained")),
@@ -104,6 +105,9 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         load_best_model_at_end: said(&recipe.load_best_model_at_end, "load_best_model_at_end")
             .or(|| defaults::load_best_model_at_end(validation_rows, patience.value)),
         early_stopping_patience: patience,
+        compare_seeds: said(&recipe.compare_seeds, "compare_seeds")
+            .within("0 to 100", |seeds| *seeds <= 100)?
+            .or(|| fixed(0, "each seed costs two more trainings")),
         seed: said(&recipe.seed, "seed").or(|| fixed(42, "any number names a run")),
         threads: said(&recipe.threads, "threads")
             .within("1 to 1024", |threads| (1..=1024).contains(threads))?

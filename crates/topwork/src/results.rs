@@ -4,6 +4,7 @@ use serde::Serialize;
 use topwork_metrics::Scores;
 
 use crate::proofs::Proofs;
+use crate::transfer::Transfer;
 
 /// The content of `all_results.json`.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +35,9 @@ pub struct Results {
     /// Why training ended before its last step, when it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
+    /// The result beside what would be had without transfer, when that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
     /// What was proved.
     pub proofs: Proofs,
     /// The version of topwork.
@@ -87,6 +91,8 @@ pub struct Seconds {
     pub evaluate: f64,
     /// Writing the result and proving it.
     pub save: f64,
+    /// Training what the result is compared with.
+    pub compare: f64,
     /// From the start of the process to the end of the run; of a resumed run, the last process.
     pub total: f64,
 }

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use rayon::ThreadPoolBuilder;
-use topwork_engine::{AdamWOptions, Parameters};
+use topwork_engine::Parameters;
 use topwork_metrics::Scores;
-use topwork_models::bert::{BertClassifier, ClassifierDropout, EncoderDropout};
-use topwork_models::{FamilyConfig, Head, LoadOptions, LoadReport, load_parameters};
+use topwork_models::bert::BertClassifier;
 
 use crate::batch::{Output, infer};
 use crate::checkpoint;
@@ -15,17 +14,15 @@ use crate::classifier::Classifier;
 use crate::error::Error;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
 use crate::facts::VERSION;
-use crate::fit::{Best, Budget, FitOptions, Progress, Stop, Surroundings, fit, restore_best};
+use crate::fit::{Best, Progress, Stop, Surroundings, fit, restore_best};
 use crate::inputs::{Inputs, Split};
 use crate::output::{EVENTS, OutputDirectory, PLAN};
-use crate::plan::Plan;
 use crate::plan_error::PlanError;
-use crate::probe;
 use crate::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
 use crate::results::{BestResult, Results, Seconds, SplitScores, peak_rss_mb};
 use crate::run::{Circumstances, Outcome, lap, notes};
-use crate::tasks::classification::{Classification, ClassificationOptions};
-use crate::value::HeadInit;
+use crate::training::{Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps};
+use crate::transfer;
 
 /// The training split is scored on at most so many rows: enough to see a gap to the validation rows.
 pub const TRAIN_ROWS_SCORED: usize = 1000;
@@ -55,7 +52,8 @@ fn run(
 ) -> Result<Outcome<Results>, Error> {
     let mut seconds = Seconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..Seconds::default() };
     let mut timer = Instant::now();
-    let (mut parameters, model, report) = load_model(inputs)?;
+    let Subject { mut parameters, model, report } =
+        Subject::load(inputs, inputs.plan.init.value, inputs.plan.seed.value)?;
     let mut progress = match circumstances.resume {
         true => checkpoint::load(path, &mut parameters)?,
         false => Progress::default(),
@@ -79,17 +77,9 @@ fn run(
     seconds.load += lap(&mut timer);
 
     observer.event(&RunEvent::phase("train"));
-    let mut task = Classification {
-        model: &model,
-        policy: &inputs.policy,
-        classes: inputs.labels.len(),
-        train: inputs.train.rows(),
-        validation: inputs.validation.as_ref().map(Split::rows),
-        options: classification_options(&inputs.plan, &inputs.train.labels),
-        order: None,
-    };
+    let mut task = classification(inputs, &model, inputs.plan.seed.value);
     let steps_per_epoch = task.steps_per_epoch();
-    let total_steps = inputs.plan.max_steps.value.unwrap_or(steps_per_epoch * inputs.plan.num_train_epochs.value);
+    let total_steps = total_steps(&inputs.plan, &task);
     let frozen = hash_frozen(&parameters);
     observer.event(&started(inputs, total_steps, total_steps.div_ceil(steps_per_epoch), &parameters));
     if !circumstances.resume && starts_from_probe(&inputs.plan, &report) {
@@ -186,6 +176,15 @@ fn run(
         observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
     }
     seconds.save = lap(&mut timer);
+    let judged = test.as_ref().or(validation.as_ref()).map(|(scores, _)| *scores);
+    let transfer = match judged.filter(|_| inputs.plan.compare_seeds.value > 0) {
+        Some(scores) => {
+            observer.event(&RunEvent::phase("compare"));
+            transfer::compare(inputs, scores, inputs.plan.compare_seeds.value, observer, circumstances.interrupt)?
+        }
+        None => None,
+    };
+    seconds.compare = lap(&mut timer);
     seconds.total = circumstances.started.elapsed().as_secs_f64();
     let results = Results {
         train,
@@ -199,6 +198,7 @@ fn run(
         seed: inputs.plan.seed.value,
         best: best.map(|best| BestResult { step: best.step, metric: task.options.metric.name(), value: best.value }),
         stopped: (stop == Some(Stop::Early)).then(|| "early_stopping".to_string()),
+        transfer,
         proofs,
         topwork_version: VERSION,
     };
@@ -207,68 +207,6 @@ fn run(
     observer.event(&RunEvent::Finished { output_dir: path.to_path_buf(), seconds: seconds.total });
     log.finish()?;
     Ok(Outcome::Finished { output_dir: path.to_path_buf(), results: Box::new(results) })
-}
-
-/// The pretrained parameters, trainable or frozen as the policy says, and the model on them.
-fn load_model(inputs: &Inputs) -> Result<(Parameters, BertClassifier, LoadReport), Error> {
-    let FamilyConfig::Bert(bert) = &inputs.config.family else {
-        return Err(Error::run(format!("{}: not a text model", inputs.source.display()), "choose a text encoder"));
-    };
-    let plan = &inputs.plan;
-    let labels = inputs.labels.names();
-    let head = Head::Classification { classes: labels.len() };
-    let specs = inputs.config.parameters(head);
-    let options = LoadOptions {
-        seed: plan.seed.value,
-        initializer_range: bert.initializer_range,
-        head,
-        head_rule: inputs.config.head_rule(labels),
-    };
-    let loaded = load_parameters(&inputs.checkpoint, inputs.config.description(), &specs, &options)?;
-    let mut parameters = Parameters::new();
-    for ((spec, values), policy) in specs.iter().zip(loaded.tensors).zip(&inputs.policy.parameters) {
-        let id = parameters.add(spec.name.clone(), &spec.shape, &values);
-        parameters.get_mut(id).trainable = policy.trainable;
-    }
-    let dropout = ClassifierDropout {
-        encoder: EncoderDropout {
-            hidden: plan.hidden_dropout_prob.value,
-            attention: plan.attention_probs_dropout_prob.value,
-        },
-        classifier: plan.classifier_dropout.value,
-    };
-    let model = BertClassifier::new(bert, &parameters, dropout)?;
-    Ok((parameters, model, loaded.report))
-}
-
-fn classification_options(plan: &Plan, labels: &[u32]) -> ClassificationOptions {
-    let mut counts = vec![0; plan.facts.labels.len()];
-    labels.iter().for_each(|&label| counts[label as usize] += 1);
-    ClassificationOptions {
-        batch_size: plan.per_device_train_batch_size.value,
-        gradient_accumulation_steps: plan.gradient_accumulation_steps.value,
-        eval_batch_size: plan.per_device_eval_batch_size.value,
-        label_smoothing: plan.label_smoothing_factor.value,
-        class_weights: plan.class_weight_values(&counts),
-        seed: plan.seed.value,
-        metric: plan.metric_for_best_model.value,
-    }
-}
-
-fn fit_options(plan: &Plan, total_steps: usize) -> FitOptions {
-    FitOptions {
-        budget: Budget::Steps(total_steps),
-        learning_rate: plan.learning_rate.value,
-        schedule: plan.lr_scheduler_type.value,
-        warmup_ratio: plan.warmup_ratio.value,
-        adamw: AdamWOptions {
-            beta1: plan.adam_beta1.value,
-            beta2: plan.adam_beta2.value,
-            epsilon: plan.adam_epsilon.value,
-        },
-        max_grad_norm: plan.max_grad_norm.value,
-        early_stopping_patience: plan.early_stopping_patience.value,
-    }
 }
 
 fn started(inputs: &Inputs, total_steps: usize, epochs: usize, parameters: &Parameters) -> RunEvent {
@@ -280,20 +218,6 @@ fn started(inputs: &Inputs, total_steps: usize, epochs: usize, parameters: &Para
         parameters: parameters.iter().map(|(_, parameter)| parameter.values.len()).sum(),
         trainable_parameters: inputs.policy.trainable_values(),
     }
-}
-
-/// A head that was trained on these labels before is better than a probe.
-fn starts_from_probe(plan: &Plan, report: &LoadReport) -> bool {
-    plan.head_init.value == HeadInit::LinearProbe && report.new.iter().any(|(name, _)| name == "classifier.weight")
-}
-
-fn fit_probe(inputs: &Inputs, model: &BertClassifier, parameters: &mut Parameters, options: &ClassificationOptions) {
-    let features = infer(model, parameters, &inputs.train.texts, options.eval_batch_size, Output::Features);
-    let class_weights = options.class_weights.as_deref();
-    let probe = probe::fit(&features, &inputs.train.labels, inputs.labels.len(), class_weights);
-    let (weight, bias) = model.classifier();
-    parameters.get_mut(weight).values.copy_from_slice(&probe.weight);
-    parameters.get_mut(bias).values.copy_from_slice(&probe.bias);
 }
 
 /// Saves the best evaluation's weights, if there was one, and says what happened.

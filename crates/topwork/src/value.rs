@@ -29,6 +29,15 @@ pub enum HeadInit {
     Random,
 }
 
+/// Where all weights start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Init {
+    /// As they are in the checkpoint.
+    Pretrained,
+    /// Random, in the checkpoint's shapes.
+    Random,
+}
+
 /// A type that a recipe's value can have.
 pub trait RecipeValue: Sized {
     /// What a value must be, for errors and help.
@@ -214,6 +223,30 @@ impl RecipeValue for HeadInit {
     }
 }
 
+impl RecipeValue for Init {
+    const EXPECTED: &'static str = "pretrained or random";
+    const CHOICES: &'static [&'static str] = &["pretrained", "random"];
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        Self::from_text(value.as_str()?)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "pretrained" => Some(Self::Pretrained),
+            "random" => Some(Self::Random),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        on_one_line(match self {
+            Self::Pretrained => "pretrained",
+            Self::Random => "random",
+        })
+    }
+}
+
 impl RecipeValue for ClassWeights {
     const EXPECTED: &'static str = "none, balanced, or a weight for each label";
 
@@ -314,6 +347,7 @@ mod tests {
         Metric::ALL.into_iter().for_each(reads_back);
         Schedule::ALL.into_iter().for_each(reads_back);
         reads_back(HeadInit::LinearProbe);
+        reads_back(Init::Random);
         reads_back(ClassWeights::Balanced);
         reads_back(ClassWeights::PerLabel([("it's, \"so\"".to_string(), 0.5), ("b=c".to_string(), 2.0)].into()));
     }

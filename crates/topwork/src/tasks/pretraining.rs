@@ -20,6 +20,8 @@ const DROPOUT_STREAM: u64 = 0x7072_6574_7261_696E;
 const HELD_OUT_SEED: u64 = 0;
 /// Questions on which two models are compared.
 const SAMPLE: usize = 32;
+/// Held-out passages of the curve; those of the final scores are all.
+const CURVE_PASSAGES: usize = 256;
 /// Evaluations of a run, at even distances of its budget.
 const EVALUATIONS: f64 = 20.0;
 
@@ -146,10 +148,14 @@ impl<'a> Pretraining<'a> {
 
     /// How well the model answers the questions about held-out passages, by objective; the same ones at each call.
     pub fn score(&self, parameters: &Parameters) -> Vec<ObjectiveScores> {
+        self.score_on(parameters, &self.held_out)
+    }
+
+    fn score_on(&self, parameters: &Parameters, questions: &[Question]) -> Vec<ObjectiveScores> {
         let pool = Pool::new();
         let mut words = Tally::new("mlm");
         let mut pairs = Tally::new(self.options.pair.map_or("", |(pair, _)| pair.name()));
-        for questions in self.held_out.chunks(self.options.eval_batch_size.max(1)) {
+        for questions in questions.chunks(self.options.eval_batch_size.max(1)) {
             let batch = QuestionBatch::gather(questions, |_| 0);
             let mut tape = Tape::new(parameters, &pool, Mode::Inference);
             let PretrainingLogits { words: word_logits, pairs: pair_logits } =
@@ -253,7 +259,7 @@ impl Task for Pretraining<'_> {
             return Ok(None);
         }
         let mut loss = 0.0;
-        for scores in self.score(parameters) {
+        for scores in self.score_on(parameters, &self.held_out[..self.held_out.len().min(CURVE_PASSAGES)]) {
             loss += self.weight(scores.objective) * scores.loss;
             observer.event(&RunEvent::Predicted {
                 step: progress.step,

@@ -1,0 +1,133 @@
+//! One training of a classifier, from weights to weights: what fine-tuning does once, and a comparison several times.
+
+use topwork_engine::{AdamWOptions, Parameters};
+use topwork_models::bert::{BertClassifier, ClassifierDropout, EncoderDropout};
+use topwork_models::{FamilyConfig, Head, LoadOptions, LoadReport, initial_parameters, load_parameters};
+
+use crate::batch::{Output, infer};
+use crate::error::Error;
+use crate::fit::{Budget, FitOptions};
+use crate::inputs::{Inputs, Split};
+use crate::plan::Plan;
+use crate::probe;
+use crate::tasks::classification::{Classification, ClassificationOptions};
+use crate::value::{HeadInit, Init};
+
+/// A model bound to its parameters.
+pub(crate) struct Subject {
+    pub(crate) parameters: Parameters,
+    pub(crate) model: BertClassifier,
+    pub(crate) report: LoadReport,
+}
+
+impl Subject {
+    /// The pretrained weights or random ones, trainable or frozen as the policy says. `seed` names what is random.
+    pub(crate) fn load(inputs: &Inputs, init: Init, seed: u64) -> Result<Self, Error> {
+        let FamilyConfig::Bert(bert) = &inputs.config.family else {
+            return Err(Error::run(format!("{}: not a text model", inputs.source.display()), "choose a text encoder"));
+        };
+        let plan = &inputs.plan;
+        let labels = inputs.labels.names();
+        let head = Head::Classification { classes: labels.len() };
+        let specs = inputs.config.parameters(head);
+        let (tensors, report) = match init {
+            Init::Pretrained => {
+                let options = LoadOptions {
+                    seed,
+                    initializer_range: bert.initializer_range,
+                    head,
+                    head_rule: inputs.config.head_rule(labels),
+                };
+                let loaded = load_parameters(&inputs.checkpoint, inputs.config.description(), &specs, &options)?;
+                (loaded.tensors, loaded.report)
+            }
+            Init::Random => {
+                let new =
+                    ["classifier.weight", "classifier.bias"].map(|name| (name.into(), "init random, as all".into()));
+                let report = LoadReport { new: new.to_vec(), ..LoadReport::default() };
+                (initial_parameters(&specs, seed, bert.initializer_range), report)
+            }
+        };
+        let mut parameters = Parameters::new();
+        for ((spec, values), policy) in specs.iter().zip(tensors).zip(&inputs.policy.parameters) {
+            let id = parameters.add(spec.name.clone(), &spec.shape, &values);
+            parameters.get_mut(id).trainable = policy.trainable;
+        }
+        let dropout = ClassifierDropout {
+            encoder: EncoderDropout {
+                hidden: plan.hidden_dropout_prob.value,
+                attention: plan.attention_probs_dropout_prob.value,
+            },
+            classifier: plan.classifier_dropout.value,
+        };
+        let model = BertClassifier::new(bert, &parameters, dropout)?;
+        Ok(Self { parameters, model, report })
+    }
+}
+
+/// The task of a plan, on a model.
+pub(crate) fn classification<'a>(inputs: &'a Inputs, model: &'a BertClassifier, seed: u64) -> Classification<'a> {
+    Classification {
+        model,
+        policy: &inputs.policy,
+        classes: inputs.labels.len(),
+        train: inputs.train.rows(),
+        validation: inputs.validation.as_ref().map(Split::rows),
+        options: ClassificationOptions { seed, ..classification_options(&inputs.plan, &inputs.train.labels) },
+        order: None,
+    }
+}
+
+/// Optimizer steps of the whole run.
+pub(crate) fn total_steps(plan: &Plan, task: &Classification<'_>) -> usize {
+    plan.max_steps.value.unwrap_or(task.steps_per_epoch() * plan.num_train_epochs.value)
+}
+
+fn classification_options(plan: &Plan, labels: &[u32]) -> ClassificationOptions {
+    let mut counts = vec![0; plan.facts.labels.len()];
+    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    ClassificationOptions {
+        batch_size: plan.per_device_train_batch_size.value,
+        gradient_accumulation_steps: plan.gradient_accumulation_steps.value,
+        eval_batch_size: plan.per_device_eval_batch_size.value,
+        label_smoothing: plan.label_smoothing_factor.value,
+        class_weights: plan.class_weight_values(&counts),
+        seed: plan.seed.value,
+        metric: plan.metric_for_best_model.value,
+    }
+}
+
+pub(crate) fn fit_options(plan: &Plan, total_steps: usize) -> FitOptions {
+    FitOptions {
+        budget: Budget::Steps(total_steps),
+        learning_rate: plan.learning_rate.value,
+        schedule: plan.lr_scheduler_type.value,
+        warmup_ratio: plan.warmup_ratio.value,
+        adamw: AdamWOptions {
+            beta1: plan.adam_beta1.value,
+            beta2: plan.adam_beta2.value,
+            epsilon: plan.adam_epsilon.value,
+        },
+        max_grad_norm: plan.max_grad_norm.value,
+        early_stopping_patience: plan.early_stopping_patience.value,
+    }
+}
+
+/// A head that was trained on these labels before is better than a probe.
+pub(crate) fn starts_from_probe(plan: &Plan, report: &LoadReport) -> bool {
+    plan.head_init.value == HeadInit::LinearProbe && report.new.iter().any(|(name, _)| name == "classifier.weight")
+}
+
+pub(crate) fn fit_probe(
+    inputs: &Inputs,
+    model: &BertClassifier,
+    parameters: &mut Parameters,
+    options: &ClassificationOptions,
+) {
+    let features = infer(model, parameters, &inputs.train.texts, options.eval_batch_size, Output::Features);
+    let class_weights = options.class_weights.as_deref();
+    let probe = probe::fit(&features, &inputs.train.labels, inputs.labels.len(), class_weights);
+    let (weight, bias) = model.classifier();
+    parameters.get_mut(weight).values.copy_from_slice(&probe.weight);
+    parameters.get_mut(bias).values.copy_from_slice(&probe.bias);
+}
