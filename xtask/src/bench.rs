@@ -7,9 +7,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::model;
+use crate::pretrain_step::{PretrainProducts, PretrainStep, SHAPE};
 use crate::python::{topwork, venv};
 use crate::step::{LAYERS, Products, Step, median};
 
@@ -17,11 +19,28 @@ const BATCH: usize = 32;
 const TOKENS: usize = 128;
 const REPEATS: usize = 9;
 
-/// Runs everything and prints a table.
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// A step of fine-tuning.
+    Step,
+    /// A step of pre-training.
+    Pretrain,
+    /// Whole runs of fine-tuning.
+    Whole,
+}
+
+/// Runs everything, or a part, and prints a table.
 #[expect(clippy::print_stdout, reason = "the table is what the chore is for")]
-pub(crate) fn run(scripts: &Path, data: Option<&Path>) -> Result<()> {
-    step(scripts)?.iter().for_each(|line| println!("{line}"));
-    if let Some(data) = data {
+pub(crate) fn run(scripts: &Path, data: Option<&Path>, only: Option<Part>) -> Result<()> {
+    let is_wanted = |part: Part| only.is_none_or(|only| only == part);
+    if is_wanted(Part::Step) {
+        step(scripts)?.iter().for_each(|line| println!("{line}"));
+    }
+    if is_wanted(Part::Pretrain) {
+        pretrain_step()?.iter().for_each(|line| println!("{line}"));
+    }
+    if let Some(data) = data.filter(|_| is_wanted(Part::Whole)) {
         whole_runs(scripts, data)?.iter().for_each(|line| println!("{line}"));
     }
     Ok(())
@@ -63,6 +82,36 @@ fn step(scripts: &Path) -> Result<Vec<String>> {
             "the same, PyTorch                   {torch_frozen:8.1} ms   topwork {:.2} × faster",
             torch_frozen / frozen
         ),
+    ])
+}
+
+/// The masked-word step of the carried model's shape.
+fn pretrain_step() -> Result<Vec<String>> {
+    let (mut products, mut step) = (PretrainProducts::new(SHAPE), PretrainStep::new(SHAPE)?);
+    let (mut product_times, mut step_times) = (Vec::new(), Vec::new());
+    for round in 0..=REPEATS {
+        let (product, step) = (products.run(), step.run());
+        if round > 0 {
+            product_times.push(product);
+            step_times.push(step);
+        }
+    }
+    let (products, step) = (median(product_times)?, median(step_times)?);
+    let output = Command::new(venv()?).arg("benches/torch_mlm_step.py").output()?;
+    ensure!(output.status.success(), "torch_mlm_step.py failed: {}", String::from_utf8_lossy(&output.stderr));
+    let torch: Value = serde_json::from_slice(&output.stdout)?;
+    let of = |what: &str| torch[what].as_f64().with_context(|| format!("torch_mlm_step.py printed no `{what}`"));
+    let (every, hidden) = (of("every token")?, of("hidden tokens")?);
+    record(json!({
+        "bench": "pre-training step", "layers": SHAPE.layers, "hidden": SHAPE.hidden, "vocabulary": SHAPE.vocabulary,
+        "batch": SHAPE.batch, "tokens": SHAPE.tokens, "masked": SHAPE.masked, "products_ms": products, "step_ms": step,
+        "torch": torch,
+    }))?;
+    Ok(vec![
+        format!("masked-word step, 32×128            {step:8.1} ms"),
+        format!("its products                        {products:8.1} ms   the step takes {:.2} × that", step / products),
+        format!("BertForMaskedLM, PyTorch            {every:8.1} ms   topwork {:.2} × faster", every / step),
+        format!("the same, hidden tokens only        {hidden:8.1} ms   topwork {:.2} × faster", hidden / step),
     ])
 }
 

@@ -3,7 +3,9 @@
 mod bench;
 mod licences;
 mod model;
+mod pretrain_step;
 mod python;
+mod seedling;
 mod step;
 
 use std::path::PathBuf;
@@ -41,6 +43,9 @@ enum Chore {
         /// A folder with `train.csv` and `test.csv` for whole runs; without it only the step is timed.
         #[arg(long)]
         data: Option<PathBuf>,
+        /// Only this part.
+        #[arg(long)]
+        only: Option<bench::Part>,
     },
     /// Quality with few labels, against the peers, on rows drawn from labelled sets.
     Quality {
@@ -57,6 +62,23 @@ enum Chore {
         #[arg(long, default_value = "topwork,hf_trainer,frozen_probe")]
         contestants: String,
     },
+    /// What pre-training is worth: the carried model against random weights, with few labels.
+    Transfer {
+        /// The folder with the labelled sets.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// Where results are kept; finished runs in it are not repeated.
+        #[arg(long, default_value = "benches/runs/transfer.jsonl")]
+        results: PathBuf,
+        /// The model.
+        #[arg(long, default_value = "seedling")]
+        model: String,
+    },
+    /// Turn a pre-trained directory into the model that the binary carries, in `assets/seedling`.
+    Seedling {
+        /// The output directory of `topwork pretrain`.
+        directory: PathBuf,
+    },
     /// Check that every dependency has a permissive licence.
     Licences,
 }
@@ -66,10 +88,12 @@ fn main() -> Result<()> {
         Chore::Models => model::fetch().map(|_| ()),
         Chore::Venv => python::venv().map(|_| ()),
         Chore::Parity { train, test } => python::parity(&train, &test),
-        Chore::Bench { scripts, data } => bench::run(&scripts, data.as_deref()),
+        Chore::Bench { scripts, data, only } => bench::run(&scripts, data.as_deref(), only),
         Chore::Quality { data, scripts, results, contestants } => {
             python::quality(&data, &scripts, &results, &contestants)
         }
+        Chore::Transfer { data, results, model } => python::transfer(&data, &results, &model),
+        Chore::Seedling { directory } => seedling::store(&directory),
         Chore::Licences => licences::check(),
     }
 }

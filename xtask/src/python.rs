@@ -79,3 +79,19 @@ pub(crate) fn quality(data: &Path, scripts: &Path, results: &Path, contestants: 
         .arg(results)
         .args(["--contestants", contestants]))
 }
+
+/// Runs the carried model and random weights on few labels and prints the table.
+pub(crate) fn transfer(data: &Path, results: &Path, model: &str) -> Result<()> {
+    let topwork = topwork()?;
+    // Nothing but the standard library is needed.
+    run(Command::new("python3")
+        .arg("xtask/python/transfer.py")
+        .arg("--topwork")
+        .arg(topwork)
+        .arg("--data")
+        .arg(data)
+        .arg("--results")
+        .arg(results)
+        .arg("--model")
+        .arg(model))
+}

@@ -194,7 +194,13 @@ impl Products {
 }
 
 /// `target[m, n] = left · right` over `k`; a factor marked `true` is stored transposed.
-fn product([m, n, k]: [usize; 3], target: &mut [f32], left: (&[f32], bool), right: (&[f32], bool), p: Parallelism) {
+pub(crate) fn product(
+    [m, n, k]: [usize; 3],
+    target: &mut [f32],
+    left: (&[f32], bool),
+    right: (&[f32], bool),
+    p: Parallelism,
+) {
     let strides = |transposed: bool, rows: usize, columns: usize| if transposed { (1, rows) } else { (columns, 1) };
     let ((lr, lc), (rr, rc)) = (strides(left.1, m, k), strides(right.1, k, n));
     assert!(target.len() >= m * n && left.0.len() >= m * k && right.0.len() >= k * n, "sizes of a product");

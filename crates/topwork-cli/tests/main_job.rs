@@ -301,3 +301,15 @@ fn a_run_is_compared_with_what_no_transfer_would_give_and_stays_as_it_is() {
     ));
     assert!(table.contains("on the validation rows") && table.contains("frozen + linear head"), "{table}");
 }
+
+/// With nothing downloaded and nowhere to download from.
+#[test]
+fn without_a_model_the_carried_one_is_tuned() {
+    let folder = Folder::new();
+    folder.ok(&["tune", "train.csv", "--output", "out", "--max-steps", "2"]);
+    let plan = std::fs::read_to_string(folder.path("out/plan.toml")).unwrap();
+    assert!(plan.contains("model_name_or_path = \"seedling\" # default: the model that topwork carries"), "{plan}");
+    folder.ok(&["predict", "out", "test.csv"]);
+    folder.ok(&["tune", "--recipe", "out/plan.toml", "--output", "again"]);
+    assert!(folder.bytes("out/model.safetensors") == folder.bytes("again/model.safetensors"));
+}

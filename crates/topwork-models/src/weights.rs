@@ -181,6 +181,38 @@ impl Stored {
     }
 }
 
+/// In how many bits weights are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits, as they are trained.
+    F32,
+    /// 16 bits (IEEE 754 binary16), rounded to the nearest; half the size.
+    F16,
+}
+
+impl Precision {
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    fn extend(self, bytes: &mut Vec<u8>, values: &[f32]) {
+        match self {
+            Self::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+            Self::F16 => bytes.extend(values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes())),
+        }
+    }
+}
+
 /// Writes tensors as f32, sorted by name, with the metadata `{"format": "pt"}` that `transformers` asks for. The same
 /// tensors give the same bytes.
 ///
@@ -188,23 +220,31 @@ impl Stored {
 /// When a tensor has not the values of its shape, a name is given twice, or the file cannot be written. Nothing
 /// half-written is left behind.
 pub fn write_safetensors(path: &Path, tensors: &[TensorView<'_>]) -> Result<(), ModelError> {
+    write_safetensors_as(path, tensors, Precision::F32)
+}
+
+/// As [`write_safetensors`], with that precision.
+///
+/// # Errors
+/// As [`write_safetensors`].
+pub fn write_safetensors_as(path: &Path, tensors: &[TensorView<'_>], precision: Precision) -> Result<(), ModelError> {
     let mut sorted: Vec<&TensorView<'_>> = tensors.iter().collect();
     sorted.sort_by_key(|tensor| tensor.name);
-    let header = header(path, &sorted)?;
+    let header = header(path, &sorted, precision)?;
     write_atomically(path, |writer| {
         writer.write_all(&(header.len() as u64).to_le_bytes())?;
         writer.write_all(&header)?;
         let mut bytes = Vec::with_capacity(CHUNK);
         for values in sorted.iter().flat_map(|tensor| tensor.data.chunks(CHUNK / 4)) {
             bytes.clear();
-            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            precision.extend(&mut bytes, values);
             writer.write_all(&bytes)?;
         }
         Ok(())
     })
 }
 
-fn header(path: &Path, tensors: &[&TensorView<'_>]) -> Result<Vec<u8>, ModelError> {
+fn header(path: &Path, tensors: &[&TensorView<'_>], precision: Precision) -> Result<Vec<u8>, ModelError> {
     let corrupt = |message: String| ModelError::CorruptWeights { path: path.to_path_buf(), message };
     if let Some(twice) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(corrupt(format!("expected each tensor once, found {} twice", twice[0].name)));
@@ -221,8 +261,8 @@ fn header(path: &Path, tensors: &[&TensorView<'_>]) -> Result<Vec<u8>, ModelErro
                 found: tensor.data.len(),
             });
         }
-        let end = offset + 4 * expected;
-        let info = TensorInfo { dtype: Dtype::F32, shape: tensor.shape.to_vec(), data_offsets: (offset, end) };
+        let end = offset + precision.bytes() * expected;
+        let info = TensorInfo { dtype: precision.dtype(), shape: tensor.shape.to_vec(), data_offsets: (offset, end) };
         infos.push((tensor.name.to_string(), info));
         offset = end;
     }

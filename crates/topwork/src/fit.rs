@@ -210,7 +210,7 @@ pub fn fit(
             }
             progress.elapsed = before + began.elapsed().as_secs_f64();
         }
-        if interrupt.load(Ordering::Relaxed) && !is_over && !matches!(stop, Some(Stop::Diverged(_))) {
+        if interrupt.load(Ordering::Relaxed) && !is_over && stop.is_none() {
             stop = Some(Stop::Interrupted);
         }
         if let Some(Checkpoints { every, save }) = &mut checkpoints

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{
     ColumnNames, DataError, Dataset, Example, LabelSet, Labels, TokenizedTexts, hold_out, label_variants,
 };
 use topwork_models::{
-    Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, check_tokenizer, load_tokenizer, locate, max_length,
-    tokenizer_files,
+    Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, SEEDLING, check_tokenizer, load_tokenizer, locate,
+    max_length, tokenizer_files, unpack_seedling,
 };
 
 use crate::batch::{Rows, check_tokens};
@@ -58,6 +59,8 @@ pub struct Inputs {
     pub policy: Policy,
     /// The pretrained model's directory.
     pub source: PathBuf,
+    /// The same, where the model is the carried one: it goes with this value.
+    _unpacked: Option<TempDir>,
     /// Its configuration.
     pub config: ModelConfig,
     /// Its weights.
@@ -99,8 +102,8 @@ impl Inputs {
         let started = Instant::now();
         let files = Files::read(recipe)?;
         files.warn(observer);
-        let spec = required(&recipe.model_name_or_path, "model_name_or_path")?;
-        let source = locate(spec, hub)?;
+        let spec = recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str());
+        let (source, unpacked) = find_model(spec, hub)?;
         let config = ModelConfig::load(&source)?;
         let checkpoint = Checkpoint::open(&source)?;
         let tokenizer = load_tokenizer(&source)?;
@@ -160,6 +163,7 @@ impl Inputs {
             plan,
             policy,
             source,
+            _unpacked: unpacked,
             config,
             checkpoint,
             tokenizer,
@@ -287,6 +291,16 @@ fn no_validation_rows(plan: &Plan, observer: &mut dyn Observer) -> Result<(), Er
     }
     observer.event(&RunEvent::warning(message));
     Ok(())
+}
+
+/// The directory of a model: the carried one by its name (a folder of that name is `./seedling`), a directory or a hub id.
+pub(crate) fn find_model(spec: &str, hub: &HubSettings) -> Result<(PathBuf, Option<TempDir>), Error> {
+    if spec != SEEDLING {
+        return Ok((locate(spec, hub)?, None));
+    }
+    let folder = tempfile::tempdir().map_err(|source| Error::write(&std::env::temp_dir(), source))?;
+    unpack_seedling(folder.path())?;
+    Ok((folder.path().to_path_buf(), Some(folder)))
 }
 
 fn not_a_text_model(source: &Path) -> Error {

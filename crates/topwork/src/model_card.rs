@@ -19,7 +19,8 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
         results.test.map(|scores| ("test", scores)).or(results.validation.map(|scores| ("validation", scores)));
     let mut card = String::from("---\nlibrary_name: transformers\npipeline_tag: text-classification\n");
     // A path on somebody's disk means nothing on the hub.
-    let is_on_hub = topwork_models::is_hub_id(base) && !std::path::Path::new(base).exists();
+    let is_carried = base == topwork_models::SEEDLING;
+    let is_on_hub = !is_carried && topwork_models::is_hub_id(base) && !std::path::Path::new(base).exists();
     if is_on_hub {
         let _ = writeln!(card, "base_model: {}", quoted(base));
     }

@@ -11,6 +11,7 @@ use crate::plan::{Origin, Plan, Resolved};
 use crate::plan_error::PlanError;
 use crate::recipe::{Options, Pins, Place, Recipe, Said};
 use crate::value::{ClassWeights, Init, RecipeValue};
+use topwork_models::SEEDLING;
 
 /// The longest patience, step count and so on: beyond any use, and safe to multiply.
 const MOST: usize = 1_000_000_000;
@@ -40,7 +41,8 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?.or(|| defaults::batch_size(facts));
 
     Ok(Plan {
-        model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path").required()?,
+        model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path")
+            .or(|| fixed(SEEDLING.to_string(), "the model that topwork carries")),
         init: said(&recipe.init, "init").or(|| fixed(Init::Pretrained, "that is what transfer is")),
         freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
             .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?

@@ -84,15 +84,15 @@ fn run(
     observer.event(&started(inputs, total_steps, total_steps.div_ceil(steps_per_epoch), &parameters));
     if !circumstances.resume && starts_from_probe(&inputs.plan, &report) {
         fit_probe(inputs, &model, &mut parameters, &task.options);
-        progress.seconds += lap(&mut timer);
     }
+    let probe_seconds = lap(&mut timer);
     let before = progress.seconds;
     let options = fit_options(&inputs.plan, total_steps);
     let surroundings = Surroundings { observer, interrupt: circumstances.interrupt, checkpoints: None };
     let stop = fit(&mut task, &mut parameters, &options, &mut progress, surroundings)?;
     // What the loop did besides steps is scoring.
     seconds.evaluate = lap(&mut timer) - (progress.seconds - before);
-    seconds.train = progress.seconds;
+    seconds.train = probe_seconds + progress.seconds;
 
     match stop {
         Some(Stop::Interrupted) => {

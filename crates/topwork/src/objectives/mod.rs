@@ -67,7 +67,7 @@ pub struct Question {
     pub type_ids: Vec<u32>,
     /// For each hidden token, in ascending order: its position and what it was.
     pub hidden: Vec<(u32, u32)>,
-    /// How the passages belong together; none without an objective for pairs.
+    /// How the passages belong together; none without an objective for pairs, and where no other document is at hand.
     pub relation: Option<u32>,
 }
 
@@ -122,17 +122,21 @@ impl Questions<'_> {
         random: &mut Stream,
     ) -> Question {
         let (head, tail) = passages[own].ids.split_at(parts[own]);
-        let partner = match pair.needs_partner() {
-            true => partner(passages, own, random).map_or(tail, |other| &passages[other].ids[parts[other]..]),
-            false => tail,
+        let other = if pair.needs_partner() { partner(passages, own, random) } else { Some(own) };
+        let (first, second, relation) = match other {
+            Some(other) => {
+                let (first, second, relation) = pair.pair((head, tail), &passages[other].ids[parts[other]..], random);
+                (first, second, Some(relation))
+            }
+            // All passages at hand are of one document: there is nothing to ask.
+            None => (head, tail, None),
         };
-        let (first, second, relation) = pair.pair((head, tail), partner, random);
         let SpecialIds { cls, sep, .. } = self.vocabulary.special;
         let ids: Vec<u32> = [&[cls], first, &[sep], second, &[sep]].concat();
         let mut type_ids = vec![0; first.len() + 2];
         type_ids.resize(ids.len(), 1);
         debug_assert!(ids.len() <= self.max_length, "{} tokens of {}", ids.len(), self.max_length);
-        Question { ids, type_ids, hidden: Vec::new(), relation: Some(relation) }
+        Question { ids, type_ids, hidden: Vec::new(), relation }
     }
 }
 
@@ -210,6 +214,59 @@ pub(crate) mod tests {
             }
         }
         assert!(relations.iter().all(|&count| count > 15), "{relations:?}");
+    }
+
+    /// Passages as those of long documents: sentences that end with token 5, as many as 125 tokens hold.
+    fn full_passages(count: usize) -> Vec<Passage> {
+        let mut random = Stream::named("full passages", 3);
+        let mut passage = |i: usize| {
+            let (mut ids, mut sentence_ends) = (Vec::new(), Vec::new());
+            loop {
+                let words = 4 + random.below(25) as usize;
+                if ids.len() + words >= 125 {
+                    break;
+                }
+                ids.extend((0..words).map(|_| 6 + random.below(14) as u32));
+                ids.push(5);
+                sentence_ends.push(ids.len() as u32);
+            }
+            Passage { document: i as u64 % 50, ids, sentence_ends }
+        };
+        (0..count).map(&mut passage).collect()
+    }
+
+    /// What can be seen without reading: how long the sequence is, how long its second part, whether it ends with a
+    /// sentence. No rule that is learnt on one half of the questions answers the other half better than chance.
+    #[test]
+    fn nothing_but_the_words_gives_the_answer_away() {
+        let vocabulary = vocabulary();
+        let pair = Some(&nsp::NextSentence as &dyn PairObjective);
+        let questions = Questions { vocabulary: &vocabulary, mlm: None, pair, max_length: 128 };
+        let asked = questions.ask(&full_passages(16_000), &Stream::named("test", 5));
+        let seen = |question: &Question| {
+            let second = question.type_ids.iter().filter(|kind| **kind == 1).count();
+            (question.ids.len() / 4, second / 4, question.ids[question.ids.len() - 2] == 5)
+        };
+        let (learnt, checked) = asked.split_at(8_000);
+        let mut votes: std::collections::HashMap<_, i64> = std::collections::HashMap::new();
+        for question in learnt {
+            *votes.entry(seen(question)).or_default() += if question.relation == Some(1) { 1 } else { -1 };
+        }
+        let guess = |question: &Question| Some(u32::from(votes.get(&seen(question)).is_some_and(|votes| *votes > 0)));
+        let right = checked.iter().filter(|question| guess(question) == question.relation).count();
+        // Four standard deviations of a fair coin.
+        assert!((right as f64 - 4_000.0).abs() < 180.0, "{right} of 8000 without reading");
+    }
+
+    #[test]
+    fn where_there_is_no_other_document_nothing_is_asked_of_pairs() {
+        let vocabulary = vocabulary();
+        let mut alone = passages(8);
+        alone.iter_mut().for_each(|passage| passage.document = 7);
+        let pair = Some(&nsp::NextSentence as &dyn PairObjective);
+        let questions = Questions { vocabulary: &vocabulary, mlm: None, pair, max_length: 64 };
+        let asked = questions.ask(&alone, &Stream::named("test", 1));
+        assert!(asked.iter().all(|question| question.relation.is_none()));
     }
 
     /// Were the lengths of right and wrong pairs told apart, the model could answer without reading.

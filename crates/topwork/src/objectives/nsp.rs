@@ -18,17 +18,20 @@ impl PairObjective for NextSentence {
         true
     }
 
-    /// Both second passages are cut to the shorter one's length, whichever is taken: otherwise the length would give the
-    /// answer away, because a passage fills its sequence and a random pair does not.
+    /// Whichever second passage is taken, it is cut to a length below both: to between half and all of the shorter one,
+    /// and never all of it. Otherwise its length and its end would give the answer away: a passage that goes on fills its
+    /// sequence and ends with a sentence, a random one does neither.
     fn pair<'a>(
         &self,
         (head, tail): (&'a [u32], &'a [u32]),
         partner: &'a [u32],
         random: &mut Stream,
     ) -> (&'a [u32], &'a [u32], u32) {
-        let length = tail.len().min(partner.len());
+        let shorter = tail.len().min(partner.len());
+        let least = shorter.div_ceil(2);
+        let length = least + random.below((shorter - least).max(1) as u64) as usize;
         let relation = random.below(2) as u32;
         let second = if relation == 0 { tail } else { partner };
-        (head, &second[..length], relation)
+        (head, &second[..length.min(shorter)], relation)
     }
 }

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, TokenStore};
 use topwork_models::{
     Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, SpecialIds, TokenizerOptions, check_tokenizer,
-    continuations, load_tokenizer, locate, train_tokenizer,
+    continuations, load_tokenizer, train_tokenizer,
 };
 
 use super::facts::{PretrainFacts, SourceFacts};
@@ -17,7 +18,7 @@ use super::options::{PretrainPlan, PretrainRecipe};
 use super::resolve::resolve;
 use crate::error::Error;
 use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
-use crate::inputs::{hash_files, required};
+use crate::inputs::{find_model, hash_files, required};
 use crate::objectives::Vocabulary;
 use crate::recipe::Pins;
 
@@ -30,6 +31,8 @@ pub struct Source {
     pub directory: PathBuf,
     /// Its weights.
     pub checkpoint: Checkpoint,
+    /// The directory, where the model is the carried one: it goes with this value.
+    _unpacked: Option<TempDir>,
 }
 
 /// What pre-training works on, and what it will do.
@@ -119,6 +122,11 @@ impl PretrainInputs {
             check_tokenizer(&source.directory, &tokenizer, bert.vocab_size)?;
         }
         let pairs = plan.objective.value.has_pairs();
+        if pairs && bert.type_vocab_size < 2 {
+            let message =
+                "objective: expected a model with 2 token types for pairs of passages, found type_vocab_size 1";
+            return Err(Error::run(message, "--objective mlm"));
+        }
         let pooler = pairs || source.as_ref().is_some_and(Source::has_pooler);
         let train = corpus.tokenize(CorpusPart::Train, &tokenizer)?;
         let held_out = match corpus.counts().held_out_documents {
@@ -154,8 +162,8 @@ impl PretrainInputs {
 
 impl Source {
     fn find(spec: &str, hub: &HubSettings) -> Result<Self, Error> {
-        let directory = locate(spec, hub)?;
-        Ok(Self { checkpoint: Checkpoint::open(&directory)?, directory })
+        let (directory, unpacked) = find_model(spec, hub)?;
+        Ok(Self { checkpoint: Checkpoint::open(&directory)?, directory, _unpacked: unpacked })
     }
 
     fn has_pooler(&self) -> bool {

@@ -219,6 +219,9 @@ impl RecipeValue for ObjectiveWeights {
     }
 }
 
+/// The longest span, in seconds: ten years.
+const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
+
 /// A span of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
@@ -241,7 +244,7 @@ impl RecipeValue for Span {
             _ => return None,
         };
         let seconds = text[..text.len() - 1].trim().parse::<f64>().ok()? * unit;
-        (seconds > 0.0 && seconds.is_finite()).then_some(Self { seconds })
+        (seconds > 0.0 && seconds <= LONGEST).then_some(Self { seconds })
     }
 
     fn to_toml(&self) -> String {
@@ -339,7 +342,7 @@ mod tests {
             assert_eq!(ObjectiveWeights::from_text(wrong), None, "{wrong}");
         }
         assert_eq!(Span::from_text("1.5h"), Some(Span { seconds: 5400.0 }));
-        for wrong in ["", "30", "0s", "-1m", "infs", "m"] {
+        for wrong in ["", "30", "0s", "-1m", "infs", "m", "1e30h"] {
             assert_eq!(Span::from_text(wrong), None, "{wrong}");
         }
         assert_eq!(<Vec<PathBuf>>::from_text(&path_list(["a", "b, c"])), Some(vec!["a".into(), "b, c".into()]));

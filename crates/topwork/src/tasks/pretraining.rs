@@ -164,6 +164,7 @@ impl<'a> Pretraining<'a> {
                 words.add(&mut tape, word_logits, &batch.hidden_words);
             }
             if let (Some(logits), Some(_)) = (pair_logits, self.options.pair) {
+                let logits = tape.rows(&logits, &batch.related);
                 pairs.add(&mut tape, logits, &batch.relations);
             }
         }
@@ -213,6 +214,7 @@ impl Task for Pretraining<'_> {
         let random = Stream::named("questions", options.seed).nth(step as u64);
         let questions = options.questions().ask(&passages, &random);
         let words: usize = questions.iter().map(|question| question.hidden.len()).sum();
+        let relations = questions.iter().filter(|question| question.relation.is_some()).count();
         let streams = mix(options.seed ^ DROPOUT_STREAM) ^ mix(step as u64);
         let (mut total, mut tokens, mut first) = (0.0, 0, 0);
         for part in questions.chunks(options.batch_size) {
@@ -226,8 +228,9 @@ impl Task for Pretraining<'_> {
                 let loss = loss(&mut tape, logits.words, &batch.hidden_words, words);
                 terms.push((loss, weight));
             }
-            if let (Some((_, weight)), Some(pairs)) = (options.pair, logits.pairs) {
-                let loss = loss(&mut tape, pairs, &batch.relations, questions.len());
+            if let (Some((_, weight)), Some(pairs), true) = (options.pair, logits.pairs, relations > 0) {
+                let pairs = tape.rows(&pairs, &batch.related);
+                let loss = loss(&mut tape, pairs, &batch.relations, relations);
                 terms.push((loss, weight));
             }
             if terms.is_empty() {
@@ -344,6 +347,8 @@ struct QuestionBatch {
     /// The rows of the hidden tokens on the token axis, ascending, and what they were.
     hidden_rows: Vec<u32>,
     hidden_words: Vec<u32>,
+    /// The sequences that are asked how their passages belong together, and the answers.
+    related: Vec<u32>,
     relations: Vec<u32>,
 }
 
@@ -366,6 +371,7 @@ impl QuestionBatch {
             sequences: Sequences::new(offsets, (0..questions.len()).map(stream).collect()),
             hidden_rows,
             hidden_words,
+            related: (0..).zip(questions).filter(|(_, q)| q.relation.is_some()).map(|(i, _)| i).collect(),
             relations: questions.iter().filter_map(|question| question.relation).collect(),
         }
     }

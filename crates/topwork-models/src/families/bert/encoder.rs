@@ -36,10 +36,10 @@ impl Asked {
         Self { rows, sequences: sequences.first_tokens() }
     }
 
-    /// These rows of the token axis; in ascending order, none of them twice.
+    /// These rows of the token axis; in ascending order, none of them twice, and at least one of each sequence.
     ///
     /// # Panics
-    /// When a row is no token of the sequences, or the order is another.
+    /// When a row is no token of the sequences, the order is another, or a sequence has none.
     pub fn rows(rows: Vec<u32>, sequences: &Sequences) -> Self {
         assert!(rows.is_sorted_by(|a, b| a < b), "rows in ascending order");
         assert!(rows.last().is_none_or(|&row| (row as usize) < sequences.tokens()), "rows of the token axis");
@@ -49,6 +49,7 @@ impl Asked {
             s => below(sequences.range(s - 1).end),
         });
         let sequences = sequences.with_offsets(offsets.collect());
+        assert!((0..sequences.len()).all(|s| !sequences.range(s).is_empty()), "every sequence is asked");
         Self { rows, sequences }
     }
 }

@@ -69,12 +69,10 @@ impl BertPretraining {
     pub fn logits(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>, masked: &[u32]) -> PretrainingLogits {
         let sequences = tokens.sequences;
         let firsts = (0..sequences.len()).map(|sequence| sequences.range(sequence).start as u32);
-        let mut asked: Vec<u32> = masked.to_vec();
-        if self.pair.is_some() {
-            asked.extend(firsts.clone());
-            asked.sort_unstable();
-            asked.dedup();
-        }
+        // The first tokens are asked for in any case: a sequence without a hidden word has something to say, too.
+        let mut asked: Vec<u32> = masked.iter().copied().chain(firsts.clone()).collect();
+        asked.sort_unstable();
+        asked.dedup();
         let within = |row: u32| asked.partition_point(|&other| other < row) as u32;
         let masked: Vec<u32> = masked.iter().map(|&row| within(row)).collect();
         let firsts: Vec<u32> = firsts.map(within).collect();
