@@ -41,7 +41,7 @@ def run(contestant, options, train, test, seed, work):
     here = pathlib.Path(__file__).parent
     if contestant == "topwork":
         command = [options.topwork, "tune", train, "--test", test, "--model", options.model, "--seed", str(seed),
-                   "--output", work / "out", "--json"]
+                   "--output", work / "out", "--compare-seeds", "0", "--json"]
     elif contestant == "hf_trainer":
         command = [sys.executable, here / "peers.py", f"{options.bench}/hf_trainer.py", "--model", options.model,
                    "--train", train, "--test", test, "--seed", str(seed), "--batch", "8"]

@@ -53,7 +53,7 @@ def draw(rows, count, seed):
 
 def run(options, train, test, init, seed, work):
     command = [options.topwork, "tune", train, "--test", test, "--model", options.model, "--init", init, "--seed", str(seed),
-               "--output", work / init, "--json"]
+               "--output", work / init, "--compare-seeds", "0", "--json"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"failed: {' '.join(map(str, command))}\n{done.stderr}")

@@ -132,7 +132,7 @@ fn whole_runs(scripts: &Path, data: &Path) -> Result<Vec<String>> {
     }
     let mut ours = Command::new(topwork);
     ours.arg("tune").arg(&train).arg("--test").arg(&test).arg("--model").arg(&model).arg("--output").arg(output);
-    ours.args(["--epochs", "3", "--batch-size", "32", "--lr", "5e-5", "--json"]);
+    ours.args(["--epochs", "3", "--batch-size", "32", "--lr", "5e-5", "--compare-seeds", "0", "--json"]);
     let (our_seconds, ours) = timed(&mut ours)?;
     let mut peer = Command::new(python);
     peer.arg(scripts.join("hf_trainer.py"))

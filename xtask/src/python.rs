@@ -51,14 +51,12 @@ pub(crate) fn parity(train: &Path, test: &Path) -> Result<()> {
     if output.exists() {
         std::fs::remove_dir_all(output)?;
     }
-    run(Command::new(&topwork)
-        .arg("tune")
-        .arg(train)
-        .arg("--model")
-        .arg(&model)
-        .arg("--output")
-        .arg(output)
-        .args(["--max-steps", "20"]))?;
+    run(Command::new(&topwork).arg("tune").arg(train).arg("--model").arg(&model).arg("--output").arg(output).args([
+        "--max-steps",
+        "20",
+        "--compare-seeds",
+        "0",
+    ]))?;
     run(Command::new(&python).arg("xtask/python/check_output.py").arg(output).arg(test).arg(&topwork))
 }
 

@@ -120,8 +120,6 @@ fn an_output_directory_that_is_not_empty_is_left_alone() {
     assert!(hint.contains("mine-2"), "{hint}");
     assert_eq!(folder.bytes("mine/notes.txt"), b"precious");
     assert_eq!(std::fs::read_dir(folder.path("mine")).unwrap().count(), 1);
-    let hint = folder.fails(&["tune", "train.csv", "--model", "x/y"], &["--output-dir"]);
-    assert!(hint.contains("--output out"), "{hint}");
 }
 
 #[test]

@@ -148,7 +148,18 @@ fn dropout_is_live_in_training_only() {
 fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     let folder = Folder::new();
     let model = model();
-    let steps = ["--max-steps", "1500", "--batch-size", "8", "--validation-fraction", "0.2", "--seed", "5"];
+    let steps = [
+        "--max-steps",
+        "1500",
+        "--batch-size",
+        "8",
+        "--validation-fraction",
+        "0.2",
+        "--seed",
+        "5",
+        "--compare-seeds",
+        "0",
+    ];
     let arguments = with(&["tune", "train.csv", "--model", model.to_str().unwrap(), "--output"], &["part"]);
     let mut child = folder.command(&with(&arguments, &steps)).stderr(Stdio::piped()).spawn().unwrap();
     // The log exists once training begins.
@@ -302,11 +313,35 @@ fn a_run_is_compared_with_what_no_transfer_would_give_and_stays_as_it_is() {
     assert!(table.contains("on the validation rows") && table.contains("frozen + linear head"), "{table}");
 }
 
+/// Nobody is asked for a name, and nobody's result is overwritten.
+#[test]
+fn without_an_output_directory_one_that_is_free_is_taken() {
+    let folder = Folder::new();
+    let model = model();
+    let tune = ["tune", "train.csv", "--model", model.to_str().unwrap(), "--max-steps", "2", "--compare-seeds", "0"];
+    assert!(folder.ok(&tune).contains("saved: runs/train\n"));
+    assert!(folder.ok(&tune).contains("saved: runs/train-2\n"));
+    assert!(folder.bytes("runs/train/model.safetensors") == folder.bytes("runs/train-2/model.safetensors"));
+    let hint = folder.fails(&["tune", "--recipe", "runs/train/plan.toml"], &["runs/train", "empty directory"]);
+    assert_eq!(hint, "--output 'runs/train-3'");
+}
+
+#[test]
+fn a_control_run_is_not_called_fine_tuned() {
+    let folder = Folder::new();
+    let results = folder.tune("out", &with(FAST, &["--init", "random", "--compare-seeds", "2"]));
+    let contenders = results["transfer"]["contenders"].as_array().unwrap();
+    let names: Vec<&str> = contenders.iter().map(|contender| contender["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["majority class", "bag of words", "frozen + linear head", "random weights"]);
+    assert_eq!(contenders[3]["scores"].as_array().unwrap().len(), 2);
+    assert_eq!(contenders[3]["scores"][0]["accuracy"], results["validation"]["accuracy"]);
+}
+
 /// With nothing downloaded and nowhere to download from.
 #[test]
 fn without_a_model_the_carried_one_is_tuned() {
     let folder = Folder::new();
-    folder.ok(&["tune", "train.csv", "--output", "out", "--max-steps", "2"]);
+    folder.ok(&["tune", "train.csv", "--output", "out", "--max-steps", "2", "--compare-seeds", "0"]);
     let plan = std::fs::read_to_string(folder.path("out/plan.toml")).unwrap();
     assert!(plan.contains("model_name_or_path = \"seedling\" # default: the model that topwork carries"), "{plan}");
     folder.ok(&["predict", "out", "test.csv"]);

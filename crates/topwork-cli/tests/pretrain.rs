@@ -102,7 +102,7 @@ fn a_language_is_learnt_and_the_result_can_be_fine_tuned() {
     assert_eq!(words.len(), 20);
     assert!(words[0] > words[19] + 0.3, "{words:?}");
 
-    folder.ok(&["tune", "train.csv", "--model", "out", "--output", "tuned", "--epochs", "1", "--batch-size", "8"]);
+    folder.ok(&["tune", "train.csv", "--model", "out", "--output", "tuned", "--epochs", "1", "--compare-seeds", "0"]);
     let again = ["pretrain", "corpus.txt", "--from", "out", "--output", "more", "--steps", "3"];
     folder.ok(&again);
     assert_eq!(folder.json("more/config.json")["architectures"][0], "BertForMaskedLM");
@@ -120,7 +120,7 @@ fn a_model_without_the_heads_goes_on_and_says_that_they_are_new() {
         "--output",
         "out",
         "--max-length",
-        "32",
+        "24",
         "--objective",
         "mlm,sop",
         "--steps",
@@ -135,6 +135,10 @@ fn a_model_without_the_heads_goes_on_and_says_that_they_are_new() {
         "{said}"
     );
     assert_eq!(folder.bytes("out/tokenizer.json"), std::fs::read(model.join("tokenizer.json")).unwrap());
+    // Short texts to learn from take nothing from the positions that the model knows.
+    let positions = folder.json("out/config.json")["max_position_embeddings"].as_u64().unwrap();
+    let longest = folder.json("out/tokenizer_config.json")["model_max_length"].as_u64().unwrap();
+    assert!(longest > 24 && longest <= positions, "{longest} of {positions}");
 }
 
 #[test]
@@ -169,7 +173,7 @@ fn accumulated_passes_are_the_full_batch() {
 #[test]
 fn a_killed_run_goes_on_to_the_same_weights() {
     let folder = folder();
-    let steps = ["--steps", "400", "--save-every", "0.05s", "--objective", "mlm,nsp"];
+    let steps = ["--steps", "400", "--save-every", "0.05s", "--objective", "mlm,nsp", "--hidden-dropout", "0.1"];
     let mut child = folder.command(&pretrain("part", &steps)).stderr(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
     let state = folder.path("part/checkpoint/trainer_state.json");
@@ -186,6 +190,56 @@ fn a_killed_run_goes_on_to_the_same_weights() {
     assert!(folder.bytes("part/model.safetensors") == folder.bytes("whole/model.safetensors"), "not the same bits");
     assert_eq!(folder.events("part", "step").len(), 400, "every step is in the log once");
     assert!(!folder.path("part/checkpoint").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_killed_before_it_had_saved_anything_starts_again() {
+    let folder = folder();
+    let steps = ["--steps", "150", "--save-every", "1h"];
+    let mut child = folder.command(&pretrain("part", &steps)).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    while !folder.path("part/plan.toml").exists() {
+        assert!(started.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(), "never began");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let output = folder.run(&["pretrain", "--resume", "part"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("from the start"), "{said}");
+    folder.ok(&pretrain("whole", &steps));
+    assert!(folder.bytes("part/model.safetensors") == folder.bytes("whole/model.safetensors"), "not the same bits");
+    assert_eq!(folder.events("part", "step").len(), 150, "every step is in the log once");
+    folder.fails(&["pretrain", "--resume", "part"], &["part", "interrupted run"]);
+}
+
+/// What is left of the time, not all of it anew.
+#[cfg(unix)]
+#[test]
+fn a_budget_of_time_goes_on_where_it_was() {
+    let folder = folder();
+    let time = ["--time", "4s", "--save-every", "0.05s"];
+    let mut child = folder.command(&pretrain("out", &time)).stderr(Stdio::null()).spawn().unwrap();
+    let state = folder.path("out/checkpoint/trainer_state.json");
+    let spent = || -> f64 {
+        let state = std::fs::read_to_string(&state).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        state.map_or(0.0, |state| state["elapsed"].as_f64().unwrap())
+    };
+    while spent() < 2.0 {
+        assert!(child.try_wait().unwrap().is_none(), "never got so far");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (before, resumed) = (spent(), Instant::now());
+    let results: Value = serde_json::from_str(&folder.ok(&["pretrain", "--resume", "out", "--json"])).unwrap();
+    assert!(results["seconds"]["train"].as_f64().unwrap() <= 4.5, "{results:#}");
+    assert!(resumed.elapsed().as_secs_f64() > 4.0 - before - 0.5, "the rest of the time was not used");
+    let rates: Vec<f64> =
+        folder.events("out", "step").iter().map(|step| step["learning_rate"].as_f64().unwrap()).collect();
+    let highest = (0..rates.len()).max_by(|&a, &b| rates[a].total_cmp(&rates[b])).unwrap();
+    assert!(rates[highest..].is_sorted_by(|a, b| a >= b), "the schedule began anew");
 }
 
 #[test]

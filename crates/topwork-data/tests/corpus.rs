@@ -321,6 +321,25 @@ fn tokens_are_those_of_the_sentences() {
     }
 }
 
+/// A tokenizer that keeps the space before a word sees it within a line, also where a sentence begins.
+#[test]
+fn a_sentence_after_another_begins_with_a_space() {
+    let vocabulary = ["[UNK]", "Go", "ĠGo", ".", "Ġon"];
+    let vocabulary: BTreeMap<&str, usize> = vocabulary.into_iter().zip(0..).collect();
+    let json = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+        "post_processor": null, "decoder": null,
+        "model": { "type": "WordLevel", "unk_token": "[UNK]", "vocab": vocabulary },
+    });
+    let files = Files::new();
+    let path = files.add("a.txt", "Go on. Go on.\nGo.");
+    let tokenizer: Tokenizer = json.to_string().parse().unwrap();
+    let store = read(&[path], &options()).unwrap().tokenize(CorpusPart::Train, &tokenizer).unwrap();
+    let passages = collect(store.passages(100, PassageOrder::AsStored).unwrap());
+    assert_eq!(passages[0].ids, [1, 4, 3, 2, 4, 3, 1, 3]);
+}
+
 #[test]
 fn passages_in_order_are_the_store_and_shuffled_ones_a_permutation_of_it() {
     let texts = texts();

@@ -106,12 +106,16 @@ impl ModelConfig {
         })
     }
 
-    /// `config.json` of this model with the heads of pre-training, in f32; the labels of a classifier are taken out.
+    /// `config.json` of this model with the heads of pre-training, in f32, whose decoder is the table of
+    /// words; the labels of a classifier are taken out.
     pub fn for_pretraining(&self, pairs: bool) -> Value {
         let architecture = if pairs { "BertForPreTraining" } else { "BertForMaskedLM" };
         self.with_head(architecture, |object| {
             for key in ["id2label", "label2id", "problem_type"] {
                 object.shift_remove(key);
+            }
+            if let Some(value) = object.get_mut("tie_word_embeddings") {
+                *value = json!(true);
             }
         })
     }

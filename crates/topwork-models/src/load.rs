@@ -159,7 +159,14 @@ fn translate_keys<'a>(
     }
     for (parameter, key) in repeated {
         match found.entry(parameter) {
-            Entry::Occupied(own) => report.ignored.push((key.to_string(), format!("the same as {}", own.key()))),
+            Entry::Occupied(own) => {
+                let is_same = checkpoint.read_f32(key)? == checkpoint.read_f32(own.get())?;
+                let reason = match is_same {
+                    true => format!("the same as {}", own.key()),
+                    false => format!("not the same as {}, with which it is tied here", own.key()),
+                };
+                report.ignored.push((key.to_string(), reason));
+            }
             Entry::Vacant(place) => _ = place.insert(key),
         }
     }

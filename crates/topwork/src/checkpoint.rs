@@ -13,7 +13,7 @@ use topwork_models::{Checkpoint, ModelError, TensorView, write_safetensors};
 
 use crate::error::Error;
 use crate::fit::{Best, Progress};
-use crate::output::OutputDirectory;
+use crate::output::{OutputDirectory, PLAN, RESULTS};
 
 /// The folder of a run's state within its output directory.
 pub const FOLDER: &str = "checkpoint";
@@ -105,13 +105,17 @@ fn remove_others(folder: &Path, file: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads the state that [`save`] wrote into `directory`, and puts the weights back into `parameters`.
+/// Reads the state that [`save`] wrote into `directory`, and puts the weights back into `parameters`; none when the run
+/// was killed before it had saved one.
 ///
 /// # Errors
-/// When there is none, it is damaged, or it is of another model.
-pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Progress, Error> {
+/// When the run is over or there never was one, the state is damaged, or it is of another model.
+pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Option<Progress>, Error> {
     let folder = directory.join(FOLDER);
-    if !folder.is_dir() {
+    if !folder.join(STATE).exists() {
+        if directory.join(PLAN).exists() && !directory.join(RESULTS).exists() {
+            return Ok(None);
+        }
         let message = format!("{}: expected the state of an interrupted run, found none", folder.display());
         return Err(Error::run(message, "a run that is over is repeated with --recipe DIR/plan.toml --output NEW"));
     }
@@ -139,7 +143,7 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Progress, E
             weights.push(read(&tensors, &key("best", parameter), parameter)?);
         }
     }
-    Ok(Progress {
+    Ok(Some(Progress {
         step: state.step,
         tokens: state.tokens,
         seconds: state.seconds,
@@ -148,7 +152,7 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Progress, E
         gradient_seen: state.gradient_seen,
         best: state.best.map(|best| Best { step: best.step, value: best.value, weights }),
         evaluations_without_gain: state.evaluations_without_gain,
-    })
+    }))
 }
 
 fn read(tensors: &Checkpoint, key: &str, parameter: &Parameter) -> Result<Vec<f32>, ModelError> {
@@ -194,7 +198,7 @@ mod tests {
 
     fn loaded(directory: &Path) -> (usize, f32, f32) {
         let mut parameters = parameters(0.0);
-        let progress = load(directory, &mut parameters).unwrap();
+        let progress = load(directory, &mut parameters).unwrap().unwrap();
         let moments = progress.optimizer.unwrap().moments[0].clone().unwrap();
         let (_, weight) = parameters.iter().next().unwrap();
         (progress.step, weight.values[0], moments.first[0])

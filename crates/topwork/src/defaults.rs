@@ -15,6 +15,9 @@ const ENOUGH_TO_CHOOSE: usize = 200;
 /// Longer texts are cut unless most rows are longer.
 const USUAL_LENGTH: usize = 256;
 
+/// A training with fewer floating-point operations than this takes seconds, and is worth repeating for comparison.
+const SHORT_TRAINING: f64 = 3e12;
+
 /// A default that no fact changes.
 pub(crate) fn fixed<T>(value: T, reason: &str) -> Resolved<T> {
     Resolved { value, origin: Origin::Default, reason: reason.to_string() }
@@ -145,6 +148,20 @@ pub(crate) fn load_best_model_at_end(validation_rows: usize, patience: Option<us
         return because(false, reason);
     }
     because(true, format!("{validation_rows} validation rows can tell epochs apart"))
+}
+
+/// Whether transfer bought anything is worth knowing where it costs less than a minute.
+pub(crate) fn compare_seeds(facts: &Facts, rows_seen: f64, has_held_out: bool) -> Resolved<usize> {
+    if !has_held_out {
+        return fixed(0, "no rows to compare on");
+    }
+    let tokens = rows_seen * facts.tokens.p50 as f64;
+    // Forward, and backward to activations and weights: three products of two operations each.
+    let operations = 6.0 * facts.model.layer_values() as f64 * tokens;
+    if operations < SHORT_TRAINING {
+        return because(3, format!("{tokens} tokens, a training of seconds: comparing costs little"));
+    }
+    because(0, format!("{tokens} tokens: each seed costs two more trainings"))
 }
 
 pub(crate) fn threads(facts: &Facts) -> Resolved<usize> {

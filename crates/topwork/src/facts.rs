@@ -1,5 +1,7 @@
 //! What is known of the data and the model before a run: the only thing, besides the recipe, that a plan depends on.
 
+use std::path::PathBuf;
+
 use crate::value::on_one_line;
 
 /// The version that makes and repeats plans.
@@ -26,6 +28,8 @@ pub struct Facts {
     pub validation_sha256: Option<String>,
     /// SHA-256 of the test file.
     pub test_sha256: Option<String>,
+    /// A directory for the result that is not taken.
+    pub unused_output_dir: PathBuf,
     /// Cores that may be used.
     pub cores: usize,
 }
@@ -63,6 +67,8 @@ pub struct ModelFacts {
     pub num_hidden_layers: usize,
     /// Width.
     pub hidden_size: usize,
+    /// Width of a layer's middle.
+    pub intermediate_size: usize,
     /// The longest sequence that the weights know, in tokens.
     pub max_position_embeddings: usize,
     /// The longest sequence that the tokenizer names, in tokens.
@@ -82,6 +88,11 @@ pub struct ModelFacts {
 }
 
 impl ModelFacts {
+    /// Values of the layers' weight matrices: what a token is multiplied with.
+    pub fn layer_values(&self) -> usize {
+        self.num_hidden_layers * self.hidden_size * (4 * self.hidden_size + 2 * self.intermediate_size)
+    }
+
     /// The longest sequence, in tokens, that the model was made for.
     pub fn longest(&self) -> usize {
         self.model_max_length.map_or(self.max_position_embeddings, |length| length.min(self.max_position_embeddings))

@@ -243,7 +243,7 @@ options! {
         /// The part of the training rows to hold out for validation; 0 holds out none.
         validation_fraction: f64 => f64, ["val_size"];
         /// The directory for the result.
-        output_dir: PathBuf => Option<PathBuf>, ["output"];
+        output_dir: PathBuf => PathBuf, ["output"];
     }
     Training {
         /// How often the training rows are gone through.

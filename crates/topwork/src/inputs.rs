@@ -18,6 +18,7 @@ use crate::batch::{Rows, check_tokens};
 use crate::error::Error;
 use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
 use crate::facts::{Facts, ModelFacts, TokenLengths};
+use crate::output::unused_directory;
 use crate::plan::Plan;
 use crate::plan_error::PlanError;
 use crate::policy::{Policy, policy};
@@ -240,6 +241,7 @@ impl Files {
             train_sha256: self.train.sha256.clone(),
             validation_sha256: sha256(&self.validation),
             test_sha256: sha256(&self.test),
+            unused_output_dir: unused_directory(&self.train.path),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
@@ -323,6 +325,7 @@ fn model_facts(
         family: config.description().name.to_string(),
         num_hidden_layers: bert.num_hidden_layers,
         hidden_size: bert.hidden_size,
+        intermediate_size: bert.intermediate_size,
         max_position_embeddings: bert.max_position_embeddings,
         model_max_length: Some(max_length(source, bert.max_position_embeddings)?),
         hidden_dropout_prob: bert.hidden_dropout_prob,
@@ -330,8 +333,13 @@ fn model_facts(
         classifier_dropout: bert.classifier_dropout,
         sha256: hash_files(&checkpoint.files())?,
         config_sha256: hash_files(&[&source.join("config.json")])?,
-        tokenizer_sha256: hash_files(&tokenizer_files(source).iter().map(PathBuf::as_path).collect::<Vec<_>>())?,
+        tokenizer_sha256: hash_tokenizer(source)?,
     })
+}
+
+/// SHA-256 of the files of a tokenizer.
+pub(crate) fn hash_tokenizer(source: &Path) -> Result<String, Error> {
+    hash_files(&tokenizer_files(source).iter().map(PathBuf::as_path).collect::<Vec<_>>())
 }
 
 /// SHA-256 over the contents of files, in order.

@@ -9,12 +9,8 @@ use crate::results::{Results, SplitScores};
 pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
     let plan = &inputs.plan;
     let base = &plan.model_name_or_path.value;
-    let title = plan
-        .output_dir
-        .value
-        .as_deref()
-        .and_then(|path| path.file_name())
-        .map_or_else(|| "classifier".to_string(), |name| name.to_string_lossy().into_owned());
+    let folder = plan.output_dir.value.file_name();
+    let title = folder.map_or_else(|| "classifier".to_string(), |name| name.to_string_lossy().into_owned());
     let judged =
         results.test.map(|scores| ("test", scores)).or(results.validation.map(|scores| ("validation", scores)));
     let mut card = String::from("---\nlibrary_name: transformers\npipeline_tag: text-classification\n");

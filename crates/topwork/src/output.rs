@@ -20,6 +20,9 @@ pub const EVENTS: &str = "events.jsonl";
 /// What was measured.
 pub const RESULTS: &str = "all_results.json";
 
+/// Where results go that nobody gave a directory.
+const RUNS: &str = "runs";
+
 /// The directory that a run writes into.
 #[derive(Debug)]
 pub struct OutputDirectory {
@@ -147,6 +150,15 @@ impl OutputDirectory {
         }
         Ok(())
     }
+}
+
+/// A directory for the result of a run on `file` where nobody named one: `runs/` and the file's name, with a number if
+/// that is taken.
+pub fn unused_directory(file: &Path) -> PathBuf {
+    let name = file.file_name().map_or_else(|| "out".into(), |name| name.to_string_lossy().into_owned());
+    let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or("out");
+    let path = Path::new(RUNS).join(stem);
+    if OutputDirectory::check(&path).is_ok() { path } else { unused(&path) }
 }
 
 /// A name like `path` that is not taken.

@@ -202,7 +202,6 @@ fn missing_hint(key: &str) -> String {
     match key {
         "train_file" => "topwork tune train.csv".into(),
         "model_name_or_path" => "--model DIRECTORY, or a hub id: --model sentence-transformers/all-MiniLM-L6-v2".into(),
-        "output_dir" => "--output out".into(),
         other => format!("{} VALUE", flag(other)),
     }
 }

@@ -40,6 +40,19 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let batch_size =
         count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?.or(|| defaults::batch_size(facts));
 
+    let epochs = count(&recipe.num_train_epochs, "num_train_epochs")?.or(|| defaults::num_train_epochs(facts));
+    let max_steps = count(&recipe.max_steps, "max_steps")?.or_absent("num_train_epochs decides");
+    let accumulation = count(&recipe.gradient_accumulation_steps, "gradient_accumulation_steps")?
+        .or(|| fixed(1, "one pass makes one step"));
+    let has_held_out = validation_rows > 0 || recipe.test_file.is_some();
+    let compare_seeds =
+        said(&recipe.compare_seeds, "compare_seeds").within("0 to 100", |seeds| *seeds <= 100)?.or(|| {
+            let rows_seen = match max_steps.value {
+                Some(steps) => steps as f64 * (batch_size.value as f64 * accumulation.value as f64),
+                None => epochs.value as f64 * facts.rows as f64,
+            };
+            defaults::compare_seeds(facts, rows_seen, has_held_out)
+        });
     Ok(Plan {
         model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path")
             .or(|| fixed(SEEDLING.to_string(), "the model that topwork carries")),
@@ -64,15 +77,15 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .within(&positions, |length| (2..=longest).contains(length))?
             .or(|| defaults::max_seq_length(facts)),
         validation_fraction,
-        output_dir: said(&recipe.output_dir, "output_dir").or_absent(""),
+        output_dir: said(&recipe.output_dir, "output_dir")
+            .or(|| fixed(facts.unused_output_dir.clone(), "a name that is not taken")),
 
-        num_train_epochs: count(&recipe.num_train_epochs, "num_train_epochs")?.or(|| defaults::num_train_epochs(facts)),
-        max_steps: count(&recipe.max_steps, "max_steps")?.or_absent("num_train_epochs decides"),
+        num_train_epochs: epochs,
+        max_steps,
         per_device_eval_batch_size: count(&recipe.per_device_eval_batch_size, "per_device_eval_batch_size")?
             .or(|| fixed(batch_size.value.max(32), "scores do not depend on it")),
         per_device_train_batch_size: batch_size,
-        gradient_accumulation_steps: count(&recipe.gradient_accumulation_steps, "gradient_accumulation_steps")?
-            .or(|| fixed(1, "one pass makes one step")),
+        gradient_accumulation_steps: accumulation,
         learning_rate: said(&recipe.learning_rate, "learning_rate")
             .within("a number above 0 and below 1", |rate| *rate > 0.0 && *rate < 1.0)?
             .or(|| defaults::learning_rate(facts)),
@@ -107,9 +120,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         load_best_model_at_end: said(&recipe.load_best_model_at_end, "load_best_model_at_end")
             .or(|| defaults::load_best_model_at_end(validation_rows, patience.value)),
         early_stopping_patience: patience,
-        compare_seeds: said(&recipe.compare_seeds, "compare_seeds")
-            .within("0 to 100", |seeds| *seeds <= 100)?
-            .or(|| fixed(0, "each seed costs two more trainings")),
+        compare_seeds,
         seed: said(&recipe.seed, "seed").or(|| fixed(42, "any number names a run")),
         threads: said(&recipe.threads, "threads")
             .within("1 to 1024", |threads| (1..=1024).contains(threads))?

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use topwork_models::LoadReport;
+
+use crate::error::Error;
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -35,6 +38,12 @@ pub struct Circumstances<'a> {
     pub interrupt: &'a AtomicBool,
     /// Go on from the state in the output directory.
     pub resume: bool,
+}
+
+/// Threads to compute with.
+pub(crate) fn thread_pool(threads: usize) -> Result<ThreadPool, Error> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::run(format!("threads: {error}"), "--threads 1"))
 }
 
 /// Seconds since the last lap.

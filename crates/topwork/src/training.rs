@@ -9,9 +9,40 @@ use crate::error::Error;
 use crate::fit::{Budget, FitOptions};
 use crate::inputs::{Inputs, Split};
 use crate::plan::Plan;
+use crate::policy::{Policy, policy};
 use crate::probe;
 use crate::tasks::classification::{Classification, ClassificationOptions};
 use crate::value::{HeadInit, Init};
+
+/// The highest learning rate of a training from random weights, unless the plan's is higher: rates for pretrained weights
+/// are chosen to forget little.
+const FROM_SCRATCH_RATE: f64 = 5e-4;
+
+/// What a training does, and with each parameter.
+pub(crate) struct Regimen {
+    pub(crate) plan: Plan,
+    pub(crate) policy: Policy,
+}
+
+impl Regimen {
+    /// As the plan says.
+    pub(crate) fn planned(inputs: &Inputs) -> Self {
+        Self { plan: inputs.plan.clone(), policy: inputs.policy.clone() }
+    }
+
+    /// The same steps on the same rows from random weights, with what only spares pretrained weights left out: a
+    /// baseline that was held back would prove nothing.
+    pub(crate) fn from_scratch(inputs: &Inputs) -> Result<Self, Error> {
+        let mut plan = inputs.plan.clone();
+        plan.init.value = Init::Random;
+        plan.head_init.value = HeadInit::Random;
+        plan.freeze_layers.value = 0;
+        plan.layer_decay.value = 1.0;
+        plan.learning_rate.value = plan.learning_rate.value.max(FROM_SCRATCH_RATE);
+        let policy = policy(&inputs.config.parameters(Head::Classification { classes: inputs.labels.len() }), &plan)?;
+        Ok(Self { plan, policy })
+    }
+}
 
 /// A model bound to its parameters.
 pub(crate) struct Subject {
@@ -22,15 +53,15 @@ pub(crate) struct Subject {
 
 impl Subject {
     /// The pretrained weights or random ones, trainable or frozen as the policy says. `seed` names what is random.
-    pub(crate) fn load(inputs: &Inputs, init: Init, seed: u64) -> Result<Self, Error> {
+    pub(crate) fn load(inputs: &Inputs, regimen: &Regimen, seed: u64) -> Result<Self, Error> {
         let FamilyConfig::Bert(bert) = &inputs.config.family else {
             return Err(Error::run(format!("{}: not a text model", inputs.source.display()), "choose a text encoder"));
         };
-        let plan = &inputs.plan;
+        let plan = &regimen.plan;
         let labels = inputs.labels.names();
         let head = Head::Classification { classes: labels.len() };
         let specs = inputs.config.parameters(head);
-        let (tensors, report) = match init {
+        let (tensors, report) = match plan.init.value {
             Init::Pretrained => {
                 let options = LoadOptions {
                     seed,
@@ -49,7 +80,7 @@ impl Subject {
             }
         };
         let mut parameters = Parameters::new();
-        for ((spec, values), policy) in specs.iter().zip(tensors).zip(&inputs.policy.parameters) {
+        for ((spec, values), policy) in specs.iter().zip(tensors).zip(&regimen.policy.parameters) {
             let id = parameters.add(spec.name.clone(), &spec.shape, &values);
             parameters.get_mut(id).trainable = policy.trainable;
         }
@@ -65,15 +96,20 @@ impl Subject {
     }
 }
 
-/// The task of a plan, on a model.
-pub(crate) fn classification<'a>(inputs: &'a Inputs, model: &'a BertClassifier, seed: u64) -> Classification<'a> {
+/// The task of a regimen, on a model.
+pub(crate) fn classification<'a>(
+    inputs: &'a Inputs,
+    regimen: &'a Regimen,
+    model: &'a BertClassifier,
+    seed: u64,
+) -> Classification<'a> {
     Classification {
         model,
-        policy: &inputs.policy,
+        policy: &regimen.policy,
         classes: inputs.labels.len(),
         train: inputs.train.rows(),
         validation: inputs.validation.as_ref().map(Split::rows),
-        options: ClassificationOptions { seed, ..classification_options(&inputs.plan, &inputs.train.labels) },
+        options: ClassificationOptions { seed, ..classification_options(&regimen.plan, &inputs.train.labels) },
         order: None,
     }
 }

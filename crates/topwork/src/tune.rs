@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use rayon::ThreadPoolBuilder;
 use topwork_engine::Parameters;
 use topwork_metrics::Scores;
 use topwork_models::bert::BertClassifier;
@@ -17,11 +16,10 @@ use crate::facts::VERSION;
 use crate::fit::{Best, Progress, Stop, Surroundings, fit, restore_best};
 use crate::inputs::{Inputs, Split};
 use crate::output::{EVENTS, OutputDirectory, PLAN};
-use crate::plan_error::PlanError;
 use crate::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
 use crate::results::{BestResult, Results, Seconds, SplitScores, peak_rss_mb};
-use crate::run::{Circumstances, Outcome, lap, notes};
-use crate::training::{Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps};
+use crate::run::{Circumstances, Outcome, lap, notes, thread_pool};
+use crate::training::{Regimen, Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps};
 use crate::transfer;
 
 /// The training split is scored on at most so many rows: enough to see a gap to the validation rows.
@@ -38,10 +36,8 @@ pub fn tune(
     circumstances: &Circumstances<'_>,
     observer: &mut (dyn Observer + Send),
 ) -> Result<Outcome<Results>, Error> {
-    let path = inputs.plan.output_dir.value.as_deref().ok_or(PlanError::Missing { key: "output_dir" })?;
-    let pool = ThreadPoolBuilder::new().num_threads(inputs.plan.threads.value).build();
-    let pool = pool.map_err(|error| Error::run(format!("threads: {error}"), "--threads 1"))?;
-    pool.install(|| run(inputs, path, circumstances, observer))
+    let path = &inputs.plan.output_dir.value;
+    thread_pool(inputs.plan.threads.value)?.install(|| run(inputs, path, circumstances, observer))
 }
 
 fn run(
@@ -52,10 +48,10 @@ fn run(
 ) -> Result<Outcome<Results>, Error> {
     let mut seconds = Seconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..Seconds::default() };
     let mut timer = Instant::now();
-    let Subject { mut parameters, model, report } =
-        Subject::load(inputs, inputs.plan.init.value, inputs.plan.seed.value)?;
+    let regimen = Regimen::planned(inputs);
+    let Subject { mut parameters, model, report } = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
     let mut progress = match circumstances.resume {
-        true => checkpoint::load(path, &mut parameters)?,
+        true => checkpoint::load(path, &mut parameters)?.unwrap_or_default(),
         false => Progress::default(),
     };
     let output = if circumstances.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
@@ -71,18 +67,21 @@ fn run(
     let mut observers: [&mut dyn Observer; 2] = [observer, &mut log];
     let mut all = Observers(&mut observers);
     let observer: &mut dyn Observer = &mut all;
+    if circumstances.resume && progress.step == 0 {
+        observer.event(&RunEvent::Note { message: "no state was saved: from the start".to_string() });
+    }
     for note in notes(&report) {
         observer.event(&RunEvent::Note { message: note });
     }
     seconds.load += lap(&mut timer);
 
     observer.event(&RunEvent::phase("train"));
-    let mut task = classification(inputs, &model, inputs.plan.seed.value);
+    let mut task = classification(inputs, &regimen, &model, inputs.plan.seed.value);
     let steps_per_epoch = task.steps_per_epoch();
     let total_steps = total_steps(&inputs.plan, &task);
     let frozen = hash_frozen(&parameters);
     observer.event(&started(inputs, total_steps, total_steps.div_ceil(steps_per_epoch), &parameters));
-    if !circumstances.resume && starts_from_probe(&inputs.plan, &report) {
+    if progress.step == 0 && starts_from_probe(&inputs.plan, &report) {
         fit_probe(inputs, &model, &mut parameters, &task.options);
     }
     let probe_seconds = lap(&mut timer);

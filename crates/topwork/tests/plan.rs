@@ -24,6 +24,7 @@ fn facts() -> Facts {
             family: "bert".into(),
             num_hidden_layers: 6,
             hidden_size: 384,
+            intermediate_size: 1536,
             max_position_embeddings: 512,
             model_max_length: Some(512),
             hidden_dropout_prob: 0.1,
@@ -36,6 +37,7 @@ fn facts() -> Facts {
         train_sha256: "7ra1n".into(),
         validation_sha256: None,
         test_sha256: None,
+        unused_output_dir: "runs/train".into(),
         cores: 2,
     }
 }
@@ -318,6 +320,22 @@ fn contradictions_are_refused() {
         assert!(found.ends_with("expected validation rows to compare epochs by, found none"), "{found}");
     }
     assert!(plan_with(&[("validation_fraction", "0"), ("load_best_model_at_end", "false")]).is_ok());
+}
+
+#[test]
+fn a_training_of_seconds_is_compared_and_a_long_one_is_not() {
+    let seeds = |facts: &Facts, flags: &[(&str, &str)]| {
+        resolve(&minimal().overridden_by(said(flags)), facts).unwrap().compare_seeds.value
+    };
+    assert_eq!(seeds(&facts(), &[]), 3);
+    assert_eq!(seeds(&Facts { rows: 50_000, ..facts() }, &[]), 0);
+    assert_eq!(seeds(&Facts { rows: 50_000, ..facts() }, &[("max_steps", "10")]), 3);
+    assert_eq!(seeds(&facts(), &[("max_steps", "1000000000"), ("gradient_accumulation_steps", "1000000000")]), 0);
+    let long_texts = TokenLengths { p50: 200, p95: 250, longest: 256 };
+    assert_eq!(seeds(&Facts { tokens: long_texts, ..facts() }, &[]), 0);
+    assert_eq!(seeds(&facts(), &[("validation_fraction", "0")]), 0, "no rows to compare on");
+    assert_eq!(seeds(&facts(), &[("validation_fraction", "0"), ("test_file", "test.csv")]), 3);
+    assert_eq!(seeds(&facts(), &[("compare_seeds", "0")]), 0);
 }
 
 #[test]

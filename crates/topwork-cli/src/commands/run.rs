@@ -11,7 +11,6 @@ use clap::ArgMatches;
 use serde::Serialize;
 use topwork::error::Error;
 use topwork::output::OutputDirectory;
-use topwork::plan_error::PlanError;
 use topwork::recipe::Said;
 use topwork::run::{Circumstances, Outcome};
 
@@ -22,8 +21,8 @@ use crate::progress::Progress;
 pub(crate) fn check_output(output: Option<&Said<PathBuf>>, matches: &ArgMatches) -> Result<(), Error> {
     match output {
         Some(output) if !matches.contains_id("resume") => OutputDirectory::check(&output.value),
-        Some(_) => Ok(()),
-        None => Err(PlanError::Missing { key: "output_dir" }.into()),
+        // Where none is named, the run finds one that is free.
+        Some(_) | None => Ok(()),
     }
 }
 

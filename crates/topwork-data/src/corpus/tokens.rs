@@ -237,8 +237,12 @@ struct Encoded {
 impl Encoded {
     fn of(line: &str, tokenizer: &Tokenizer) -> Result<Encoded, tokenizers::Error> {
         let mut encoded = Encoded::default();
-        for sentence in line.split_sentence_bounds() {
-            let sentence = tokenizer.encode_fast(sentence.trim(), false)?;
+        for sentence in line.split_sentence_bounds().map(str::trim).filter(|sentence| !sentence.is_empty()) {
+            let sentence = match encoded.ids.is_empty() {
+                true => tokenizer.encode_fast(sentence, false)?,
+                // To byte-level tokenizers a word after a space is another than one at the start.
+                false => tokenizer.encode_fast(format!(" {sentence}"), false)?,
+            };
             if !sentence.is_empty() {
                 encoded.ids.extend_from_slice(sentence.get_ids());
                 encoded.sentence_ends.push(encoded.ids.len() as u32);

@@ -1,5 +1,7 @@
 //! What is known of the corpus and the model before pre-training.
 
+use std::path::PathBuf;
+
 use crate::facts::VERSION;
 use crate::value::on_one_line;
 
@@ -12,6 +14,8 @@ pub struct PretrainFacts {
     pub corpus_sha256: String,
     /// The model to go on from.
     pub model: Option<SourceFacts>,
+    /// A directory for the result that is not taken.
+    pub unused_output_dir: PathBuf,
     /// Cores that may be used.
     pub cores: usize,
 }
@@ -37,15 +41,26 @@ pub struct SourceFacts {
     pub attention_probs_dropout_prob: f32,
     /// SHA-256 of the weights.
     pub sha256: String,
+    /// SHA-256 of `config.json`.
+    pub config_sha256: String,
+    /// SHA-256 of the tokenizer's files.
+    pub tokenizer_sha256: String,
 }
 
 impl PretrainFacts {
+    /// The longest sequence, in tokens, that the model to go on from knows.
+    pub fn longest(&self) -> usize {
+        self.model.as_ref().map_or(usize::MAX, |model| model.max_position_embeddings)
+    }
+
     /// Each fact that a plan pins, as TOML text.
     pub(crate) fn pins(&self) -> Vec<(&'static str, String)> {
         let mut pins =
             vec![("topwork_version", on_one_line(VERSION)), ("corpus_sha256", on_one_line(&self.corpus_sha256))];
         if let Some(model) = &self.model {
             pins.push(("model_sha256", on_one_line(&model.sha256)));
+            pins.push(("config_sha256", on_one_line(&model.config_sha256)));
+            pins.push(("tokenizer_sha256", on_one_line(&model.tokenizer_sha256)));
         }
         pins
     }

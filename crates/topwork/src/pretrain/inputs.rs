@@ -18,8 +18,9 @@ use super::options::{PretrainPlan, PretrainRecipe};
 use super::resolve::resolve;
 use crate::error::Error;
 use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
-use crate::inputs::{find_model, hash_files, required};
+use crate::inputs::{find_model, hash_files, hash_tokenizer, required};
 use crate::objectives::Vocabulary;
+use crate::output::unused_directory;
 use crate::recipe::Pins;
 
 /// Rarer tokens are not worth a place in the vocabulary.
@@ -93,7 +94,7 @@ impl PretrainInputs {
             true => Corpus::read_lines(files, &options, &mut |_| {})?,
             false => Corpus::read(files, &options, &mut |_| {})?,
         };
-        let facts = facts(&corpus, source.as_ref())?;
+        let facts = facts(files, &corpus, source.as_ref())?;
         let plan = resolve(recipe, &facts)?;
         for warning in &plan.warnings {
             observer.event(&RunEvent::warning(warning));
@@ -133,6 +134,10 @@ impl PretrainInputs {
             0 => None,
             _ => Some(corpus.tokenize(CorpusPart::HeldOut, &tokenizer)?).filter(|store| store.tokens() > 0),
         };
+        if plan.objective.value.nsp.is_some() && corpus.counts().held_out_documents == 1 {
+            let message = "nsp is not scored: one document is held out, and a random second passage is of another";
+            observer.event(&RunEvent::warning(message));
+        }
         let directory = source.as_ref().map(|source| source.directory.as_path());
         let special = SpecialIds::find(&tokenizer, directory)?;
         let mut continues = continuations(&tokenizer);
@@ -204,7 +209,7 @@ fn new_config(plan: &PretrainPlan, tokenizer: &Tokenizer) -> Result<ModelConfig,
     Ok(ModelConfig::parse("config.json".as_ref(), raw)?)
 }
 
-fn facts(corpus: &Corpus, source: Option<&Source>) -> Result<PretrainFacts, Error> {
+fn facts(files: &[PathBuf], corpus: &Corpus, source: Option<&Source>) -> Result<PretrainFacts, Error> {
     let mut hasher = Sha256::new();
     corpus.sources().iter().for_each(|source| hasher.update(source.sha256.as_bytes()));
     let model = source
@@ -226,6 +231,8 @@ fn facts(corpus: &Corpus, source: Option<&Source>) -> Result<PretrainFacts, Erro
                 hidden_dropout_prob: bert.hidden_dropout_prob,
                 attention_probs_dropout_prob: bert.attention_probs_dropout_prob,
                 sha256: hash_files(&source.checkpoint.files())?,
+                config_sha256: hash_files(&[&source.directory.join("config.json")])?,
+                tokenizer_sha256: hash_tokenizer(&source.directory)?,
             })
         })
         .transpose()?;
@@ -233,6 +240,10 @@ fn facts(corpus: &Corpus, source: Option<&Source>) -> Result<PretrainFacts, Erro
         documents: corpus.counts().documents,
         corpus_sha256: hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
         model,
+        unused_output_dir: match files {
+            [file] => unused_directory(file),
+            _ => unused_directory("pretrained".as_ref()),
+        },
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     })
 }

@@ -12,13 +12,11 @@ pub mod results;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rayon::ThreadPoolBuilder;
-use topwork_data::PassageOrder;
-use topwork_engine::{AdamWOptions, Gradients, Parameters, Pool};
+use topwork_engine::{AdamW, AdamWOptions, Gradients, Parameters, Pool, Rates};
 use topwork_models::bert::{BertPretraining, EncoderDropout};
 use topwork_models::{
     Block, Checkpoint, FamilyConfig, HeadRule, LoadOptions, LoadReport, ParameterKind, ParameterSpec,
-    initial_parameters, load_parameters, save_config, save_tokenizer, write_trained_tokenizer,
+    initial_parameters, load_parameters, max_length, save_config, save_tokenizer, write_trained_tokenizer,
 };
 
 use crate::checkpoint;
@@ -31,11 +29,10 @@ use crate::objectives::nsp::NextSentence;
 use crate::objectives::sop::SentenceOrder;
 use crate::objectives::{PairObjective, Questions};
 use crate::output::{EVENTS, OutputDirectory, PLAN, RESULTS};
-use crate::plan_error::PlanError;
 use crate::policy::{ParameterPolicy, Policy};
 use crate::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
 use crate::results::peak_rss_mb;
-use crate::run::{Circumstances, Outcome, lap, notes};
+use crate::run::{Circumstances, Outcome, lap, notes, thread_pool};
 use crate::tasks::Task;
 use crate::tasks::pretraining::{Pretraining, PretrainingOptions};
 use inputs::{PretrainInputs, tokenizer_options};
@@ -57,10 +54,8 @@ pub fn pretrain(
     circumstances: &Circumstances<'_>,
     observer: &mut (dyn Observer + Send),
 ) -> Result<Outcome<PretrainResults>, Error> {
-    let path = inputs.plan.output_dir.value.as_deref().ok_or(PlanError::Missing { key: "output_dir" })?;
-    let pool = ThreadPoolBuilder::new().num_threads(inputs.plan.threads.value).build();
-    let pool = pool.map_err(|error| Error::run(format!("threads: {error}"), "--threads 1"))?;
-    pool.install(|| run(inputs, path, circumstances, observer))
+    let path = &inputs.plan.output_dir.value;
+    thread_pool(inputs.plan.threads.value)?.install(|| run(inputs, path, circumstances, observer))
 }
 
 fn run(
@@ -82,7 +77,7 @@ fn run(
     let options = task_options(inputs, &mlm);
     let mut task = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
     let mut progress = match circumstances.resume {
-        true => checkpoint::load(path, &mut parameters)?,
+        true => checkpoint::load(path, &mut parameters)?.unwrap_or_default(),
         false => Progress::default(),
     };
     let output = if circumstances.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
@@ -98,15 +93,18 @@ fn run(
     let mut observers: [&mut dyn Observer; 2] = [observer, &mut log];
     let mut all = Observers(&mut observers);
     let observer: &mut dyn Observer = &mut all;
+    if circumstances.resume && progress.step == 0 {
+        observer.event(&RunEvent::Note { message: "no state was saved: from the start".to_string() });
+    }
     for message in notes(&report) {
         observer.event(&RunEvent::Note { message });
     }
     seconds.load += lap(&mut timer);
 
     observer.event(&RunEvent::phase("train"));
-    let fit_options = fit_options(inputs);
-    let step_seconds = time_steps(&mut task, &parameters)?;
-    let estimate = Estimate::new(fit_options.budget, inputs, &options, step_seconds)?;
+    let fit_options = fit_options(inputs, &task);
+    let step_seconds = time_steps(&mut task, &mut parameters, fit_options.adamw)?;
+    let estimate = Estimate::new(fit_options.budget, inputs, &task, &progress, step_seconds);
     observer.event(&RunEvent::Started {
         total_steps: estimate.steps,
         epochs: estimate.epochs.ceil() as usize,
@@ -277,10 +275,10 @@ fn task_options<'a>(inputs: &'a PretrainInputs, mlm: &'a Mlm) -> PretrainingOpti
     }
 }
 
-fn fit_options(inputs: &PretrainInputs) -> FitOptions {
+fn fit_options(inputs: &PretrainInputs, task: &Pretraining<'_>) -> FitOptions {
     let plan = &inputs.plan;
-    let epochs =
-        plan.num_train_epochs.value.map(|epochs| Budget::Tokens((epochs * inputs.train.tokens() as f64) as u64));
+    let steps_of = |epochs: f64| (epochs * task.steps_per_epoch()).ceil() as usize;
+    let epochs = plan.num_train_epochs.value.map(|epochs| Budget::Steps(steps_of(epochs)));
     let steps = plan.max_steps.value.map(Budget::Steps);
     let tokens = plan.max_tokens.value.map(Budget::Tokens);
     let time = plan.max_time.value.map(|span| Budget::Seconds(span.seconds));
@@ -300,58 +298,63 @@ fn fit_options(inputs: &PretrainInputs) -> FitOptions {
     }
 }
 
-/// The seconds of a step, measured on the first ones, whose gradients are thrown away.
-fn time_steps(task: &mut Pretraining<'_>, parameters: &Parameters) -> Result<f64, Error> {
+/// The seconds of a step, measured on the first ones at a learning rate of zero; their gradients are thrown away.
+fn time_steps(task: &mut Pretraining<'_>, parameters: &mut Parameters, adamw: AdamWOptions) -> Result<f64, Error> {
     let pool = Pool::new();
     let mut gradients = Gradients::new(parameters, &task.sparse_tables());
-    // The first step fetches memory from the system.
-    task.accumulate(parameters, 0, &pool, &mut gradients)?;
-    let started = Instant::now();
-    for step in 1..=TIMED_STEPS {
+    let mut adamw = AdamW::new(parameters, &gradients, adamw);
+    let mut started = Instant::now();
+    for step in 0..=TIMED_STEPS {
         gradients.clear();
         task.accumulate(parameters, step, &pool, &mut gradients)?;
+        adamw.step(parameters, &gradients, 1.0, |_| Rates { learning_rate: 0.0, weight_decay: 0.0 });
+        if step == 0 {
+            // The first step fetches memory from the system.
+            started = Instant::now();
+        }
     }
     Ok(started.elapsed().as_secs_f64() / TIMED_STEPS as f64)
 }
 
 /// How long a run will be.
 struct Estimate {
+    /// Of the whole run.
     steps: usize,
     epochs: f64,
     step_seconds: f64,
+    /// What is left, in seconds.
+    seconds: f64,
 }
 
 impl Estimate {
-    fn new(
-        budget: Budget,
-        inputs: &PretrainInputs,
-        options: &PretrainingOptions<'_>,
-        step_seconds: f64,
-    ) -> Result<Self, Error> {
-        let max_passage = Questions::max_passage(options.max_length, options.pair.is_some());
-        let mut passages = 0u64;
-        for passage in inputs.train.passages(max_passage, PassageOrder::AsStored)? {
-            passage?;
-            passages += 1;
-        }
-        let per_step = options.batch_size * options.gradient_accumulation_steps;
-        let steps_per_epoch = passages as f64 / per_step as f64;
-        let tokens_per_step = inputs.train.tokens() as f64 / steps_per_epoch;
-        let steps = match budget {
-            Budget::Steps(steps) => steps as f64,
-            Budget::Tokens(tokens) => tokens as f64 / tokens_per_step,
-            Budget::Seconds(seconds) => seconds / step_seconds,
+    fn new(budget: Budget, inputs: &PretrainInputs, task: &Pretraining<'_>, progress: &Progress, step: f64) -> Self {
+        let left = 1.0 - budget.spent(progress).min(1.0);
+        let tokens_per_step = inputs.train.tokens() as f64 / task.steps_per_epoch();
+        let steps_left = match budget {
+            Budget::Steps(steps) => left * steps as f64,
+            Budget::Tokens(tokens) => left * tokens as f64 / tokens_per_step,
+            Budget::Seconds(seconds) => left * seconds / step,
         };
-        Ok(Self { steps: steps.ceil() as usize, epochs: steps / steps_per_epoch, step_seconds })
+        let steps = progress.step as f64 + steps_left;
+        Self {
+            steps: steps.ceil() as usize,
+            epochs: steps / task.steps_per_epoch(),
+            step_seconds: step,
+            seconds: steps_left * step,
+        }
     }
 }
 
 impl std::fmt::Display for Estimate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let minutes = self.steps as f64 * self.step_seconds / 60.0;
+        let time = match self.seconds {
+            seconds if seconds < 90.0 => format!("{seconds:.0} s"),
+            seconds if seconds < 5400.0 => format!("{:.0} min", seconds / 60.0),
+            seconds => format!("{:.1} h", seconds / 3600.0),
+        };
         write!(
             f,
-            "{TIMED_STEPS} steps took {:.2} s each: about {minutes:.0} min for {} steps, {:.1} times the corpus",
+            "{TIMED_STEPS} steps took {:.2} s each: about {time} to step {}, {:.1} times the corpus",
             self.step_seconds, self.steps, self.epochs
         )
     }
@@ -367,12 +370,18 @@ fn diverged(plan: &PretrainPlan, output: &OutputDirectory, step: usize) -> Error
 }
 
 fn write_model(inputs: &PretrainInputs, output: &OutputDirectory, parameters: &Parameters) -> Result<(), Error> {
-    let length = inputs.plan.max_seq_length.value;
     output.write_weights(parameters)?;
     save_config(output.path(), &inputs.config.for_pretraining(inputs.plan.objective.value.has_pairs()))?;
     match &inputs.source {
-        Some(source) => save_tokenizer(&source.directory, output.path(), &inputs.tokenizer, length)?,
-        None => write_trained_tokenizer(output.path(), &inputs.tokenizer, &tokenizer_options(&inputs.plan), length)?,
+        // Going on with shorter texts takes nothing from the positions that the model knows.
+        Some(source) => {
+            let length = max_length(&source.directory, inputs.plan.facts.longest())?;
+            save_tokenizer(&source.directory, output.path(), &inputs.tokenizer, length)?;
+        }
+        None => {
+            let length = inputs.plan.max_seq_length.value;
+            write_trained_tokenizer(output.path(), &inputs.tokenizer, &tokenizer_options(&inputs.plan), length)?;
+        }
     }
     Ok(())
 }

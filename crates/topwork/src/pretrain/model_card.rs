@@ -8,7 +8,7 @@ use super::results::PretrainResults;
 /// The model card.
 pub(super) fn model_card(inputs: &PretrainInputs, results: &PretrainResults) -> String {
     let plan = &inputs.plan;
-    let folder = plan.output_dir.value.as_deref().and_then(|path| path.file_name());
+    let folder = plan.output_dir.value.file_name();
     let title = folder.map_or_else(|| "encoder".to_string(), |name| name.to_string_lossy().into_owned());
     let mut card = String::from(
         "---\nlibrary_name: transformers\npipeline_tag: fill-mask\ntags:\n- topwork\n- fill-mask\n---\n\n",

@@ -12,8 +12,13 @@ use crate::schedule::Schedule;
 use crate::value::{RecipeValue, on_one_line};
 
 /// Every fact that a plan pins, and the option whose value it describes.
-const PINNED: &[(&str, &str)] =
-    &[("topwork_version", ""), ("corpus_sha256", "corpus_files"), ("model_sha256", "model_name_or_path")];
+const PINNED: &[(&str, &str)] = &[
+    ("topwork_version", ""),
+    ("corpus_sha256", "corpus_files"),
+    ("model_sha256", "model_name_or_path"),
+    ("config_sha256", "model_name_or_path"),
+    ("tokenizer_sha256", "model_name_or_path"),
+];
 
 options! {
     list PRETRAIN_FIELDS; recipe PretrainRecipe; plan PretrainPlan; facts PretrainFacts; pins PINNED;
@@ -57,7 +62,7 @@ options! {
         /// Passages among which the next one is drawn.
         shuffle_buffer: usize => usize, ["buffer_size"];
         /// The directory for the result.
-        output_dir: PathBuf => Option<PathBuf>, ["output"];
+        output_dir: PathBuf => PathBuf, ["output"];
     }
     Objective {
         /// What is learnt: mlm, nsp, sop, or several with weights, such as mlm=1,nsp=0.5.

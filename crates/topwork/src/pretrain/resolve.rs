@@ -90,7 +90,8 @@ pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<Pretrai
         max_eval_samples: count(&recipe.max_eval_samples, "max_eval_samples")?
             .or(|| fixed(1_024, "about 20,000 hidden words")),
         shuffle_buffer: count(&recipe.shuffle_buffer, "shuffle_buffer")?.or(|| fixed(16_384, "bounds memory")),
-        output_dir: said(&recipe.output_dir, "output_dir").or_absent(""),
+        output_dir: said(&recipe.output_dir, "output_dir")
+            .or(|| fixed(facts.unused_output_dir.clone(), "a name that is not taken")),
 
         objective,
         mlm_probability: said(&recipe.mlm_probability, "mlm_probability")

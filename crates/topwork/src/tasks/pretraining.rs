@@ -31,7 +31,8 @@ pub struct Pretraining<'a> {
     policy: &'a Policy,
     options: PretrainingOptions<'a>,
     train: PassageStream<'a>,
-    train_tokens: u64,
+    /// Passages of the corpus.
+    passages_per_epoch: usize,
     held_out: Vec<Question>,
     /// What two models are compared on.
     sample: Vec<Question>,
@@ -107,7 +108,11 @@ impl<'a> Pretraining<'a> {
         held_out: Option<&TokenStore>,
     ) -> Result<Self, Error> {
         let needed = options.passages_per_step();
-        let there = Self::passages(train, &options, PassageOrder::AsStored)?.take(needed).count();
+        let mut there = 0;
+        for passage in Self::passages(train, &options, PassageOrder::AsStored)? {
+            passage?;
+            there += 1;
+        }
         if there < needed {
             let message = format!(
                 "corpus: expected at least {needed} passages of up to {} tokens for a step, found {there}",
@@ -132,9 +137,14 @@ impl<'a> Pretraining<'a> {
             }
             false => held_out[..held_out.len().min(SAMPLE)].to_vec(),
         };
-        let train_tokens = train.tokens();
         let train = PassageStream { store: train, options, at: None };
-        Ok(Self { model, policy, options, train, train_tokens, held_out, sample })
+        Ok(Self { model, policy, options, train, passages_per_epoch: there, held_out, sample })
+    }
+
+    /// Optimizer steps in which the corpus is gone through once; not a whole number, because a step may take passages of
+    /// two epochs.
+    pub fn steps_per_epoch(&self) -> f64 {
+        self.passages_per_epoch as f64 / self.options.passages_per_step() as f64
     }
 
     /// The questions about held-out passages.
@@ -245,7 +255,7 @@ impl Task for Pretraining<'_> {
     }
 
     fn epoch(&self, progress: &Progress) -> f64 {
-        progress.tokens as f64 / self.train_tokens.max(1) as f64
+        progress.step as f64 / self.steps_per_epoch()
     }
 
     fn is_evaluation_due(&self, _: usize, before: f64, after: f64) -> bool {

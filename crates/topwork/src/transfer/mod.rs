@@ -6,7 +6,8 @@
 
 pub mod bag_of_words;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use serde::Serialize;
 use topwork_metrics::Scores;
@@ -18,8 +19,15 @@ use crate::fit::{Progress, Stop, Surroundings, fit, restore_best};
 use crate::inputs::{Inputs, Split};
 use crate::probe;
 use crate::results::SplitScores;
-use crate::training::{Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps};
+use crate::run::thread_pool;
+use crate::training::{Regimen, Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps};
 use crate::value::Init;
+
+const RANDOM: &str = "random weights";
+const FROZEN: &str = "frozen + linear head";
+const TUNED: &str = "fine-tuned";
+/// So many values are trained at once: with their gradients and moments they take 1.6 GB.
+const VALUES_AT_ONCE: usize = 100_000_000;
 
 /// The comparison of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -78,14 +86,14 @@ fn deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Compares a run that scored `fine_tuned` on its held-out rows with what would have been had without it, with so many
-/// `seeds` where the contender draws random numbers. None when the user interrupts it, or there are no held-out rows.
+/// Compares a run that scored `own` on its held-out rows with what would have been had without it, with so many `seeds`
+/// where the contender draws random numbers. None when the user interrupts it, or there are no held-out rows.
 ///
 /// # Errors
 /// When a model cannot be loaded.
 pub(crate) fn compare(
     inputs: &Inputs,
-    fine_tuned: SplitScores,
+    own: SplitScores,
     seeds: usize,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
@@ -95,30 +103,37 @@ pub(crate) fn compare(
         (None, Some(validation)) => ("validation", validation),
         (None, None) => return Ok(None),
     };
-    let mut note = |what: &str| observer.event(&RunEvent::Note { message: format!("for comparison: {what}") });
     let score = |logits: &[f32]| -> SplitScores {
         let scores: Scores = topwork_metrics::evaluate(logits, inputs.labels.len(), &rows.labels);
         SplitScores::new(rows.labels.len(), &scores)
     };
+    let (from_scratch, planned) = (Regimen::from_scratch(inputs)?, Regimen::planned(inputs));
+    // The run itself is the first of its kind.
+    let of_seeds = |name, regimen, first| (first..seeds as u64).map(move |nth| Training { name, regimen, nth });
+    let trainings: Vec<Training<'_>> = match inputs.plan.init.value {
+        Init::Pretrained => of_seeds(RANDOM, &from_scratch, 0).chain(of_seeds(TUNED, &planned, 1)).collect(),
+        Init::Random => of_seeds(RANDOM, &planned, 1).collect(),
+    };
+    let frozen = score(&frozen(inputs, rows)?);
+    let Some(trained) = train_all(inputs, &trainings, &|logits| score(logits), rows, observer, interrupt)? else {
+        return Ok(None);
+    };
+    let of = |name| trainings.iter().zip(&trained).filter(move |(training, _)| training.name == name).map(|(_, s)| *s);
     let mut contenders = vec![
         Contender::new("majority class", vec![score(&majority(inputs, rows))]),
         Contender::new("bag of words", vec![score(&bag_of_words::logits(inputs, rows))]),
     ];
-    let mut trained = |name, init, mut scores: Vec<SplitScores>| -> Result<Option<Contender>, Error> {
-        note(name);
-        for seed in scores.len()..seeds.max(1) {
-            match train(inputs, init, inputs.plan.seed.value + seed as u64, interrupt)? {
-                Some(subject) => scores.push(score(&logits(&subject, inputs, rows))),
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(Contender::new(name, scores)))
-    };
-    let Some(random) = trained("random weights", Init::Random, Vec::new())? else { return Ok(None) };
-    contenders.push(random);
-    contenders.push(Contender::new("frozen + linear head", vec![score(&frozen(inputs, rows)?)]));
-    let Some(tuned) = trained("fine-tuned", inputs.plan.init.value, vec![fine_tuned])? else { return Ok(None) };
-    contenders.push(tuned);
+    match inputs.plan.init.value {
+        Init::Pretrained => contenders.extend([
+            Contender::new(RANDOM, of(RANDOM).collect()),
+            Contender::new(FROZEN, vec![frozen]),
+            Contender::new(TUNED, [own].into_iter().chain(of(TUNED)).collect()),
+        ]),
+        Init::Random => contenders.extend([
+            Contender::new(FROZEN, vec![frozen]),
+            Contender::new(RANDOM, [own].into_iter().chain(of(RANDOM)).collect()),
+        ]),
+    }
     Ok(Some(Transfer { split, contenders }))
 }
 
@@ -132,7 +147,9 @@ fn majority(inputs: &Inputs, rows: &Split) -> Vec<f32> {
 
 /// A linear head on the features of the untouched pretrained encoder.
 fn frozen(inputs: &Inputs, rows: &Split) -> Result<Vec<f32>, Error> {
-    let subject = Subject::load(inputs, Init::Pretrained, inputs.plan.seed.value)?;
+    let mut regimen = Regimen::planned(inputs);
+    regimen.plan.init.value = Init::Pretrained;
+    let subject = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
     let features =
         |split: &Split| infer(&subject.model, &subject.parameters, &split.texts, batch_size, Output::Features);
@@ -140,18 +157,101 @@ fn frozen(inputs: &Inputs, rows: &Split) -> Result<Vec<f32>, Error> {
     Ok(probe::logits(&train, &inputs.train.labels, inputs.labels.len(), &held_out))
 }
 
-fn logits(subject: &Subject, inputs: &Inputs, rows: &Split) -> Vec<f32> {
-    let batch_size = inputs.plan.per_device_eval_batch_size.value;
-    infer(&subject.model, &subject.parameters, &rows.texts, batch_size, Output::Logits)
+/// A training to compare with.
+struct Training<'a> {
+    name: &'static str,
+    regimen: &'a Regimen,
+    /// Which of the seeds, from the plan's on.
+    nth: u64,
 }
 
-/// Trains as the plan says, with another seed; none when interrupted. A run that diverges keeps what it had learnt.
-fn train(inputs: &Inputs, init: Init, seed: u64, interrupt: &AtomicBool) -> Result<Option<Subject>, Error> {
-    let mut subject = Subject::load(inputs, init, seed)?;
+/// How a training came out.
+struct Trained {
+    logits: Vec<f32>,
+    /// The step at which the loss was no number any more; the model keeps what it had learnt.
+    diverged: Option<usize>,
+}
+
+/// The scores of all trainings, in order; none when interrupted.
+///
+/// Small models train side by side: on few rows a step has too little work for many threads. What a training gives does
+/// not depend on it.
+fn train_all(
+    inputs: &Inputs,
+    trainings: &[Training<'_>],
+    score: &(dyn Fn(&[f32]) -> SplitScores + Sync),
+    rows: &Split,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Option<Vec<SplitScores>>, Error> {
+    let values: usize = inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
+    let threads = inputs.plan.threads.value;
+    let at_once = (VALUES_AT_ONCE / values.max(1)).clamp(1, threads.min(trainings.len()).max(1));
+    observer.event(&note(format!("{} more trainings, {at_once} at a time", trainings.len())));
+    let next = AtomicUsize::new(0);
+    let mut scores: Vec<Option<SplitScores>> = vec![None; trainings.len()];
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..at_once {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                let pool = thread_pool(threads / at_once);
+                let train = |training| -> Result<_, Error> {
+                    let pool = pool.as_ref().map_err(|error| Error::run(error.to_string(), "--threads 1"))?;
+                    pool.install(|| train(inputs, training, rows, interrupt))
+                };
+                while let Some(training) = trainings.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let trained = train(training);
+                    let is_over = !matches!(trained, Ok(Some(_)));
+                    if sender.send((training, trained)).is_err() || is_over {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (training, trained) in receiver {
+            let Some(Trained { logits, diverged }) = trained? else { continue };
+            let (name, seed) = (training.name, training.seed(inputs));
+            if let Some(step) = diverged {
+                let what = format!("for comparison: {name}, seed {seed}: diverged at step {step}");
+                observer.event(&RunEvent::warning(what));
+            }
+            let own = score(&logits);
+            observer.event(&note(format!("{name}, seed {seed}: accuracy {:.1} %", 100.0 * own.accuracy)));
+            let place = trainings.iter().position(|other| std::ptr::eq(other, training));
+            if let Some(slot) = place.and_then(|place| scores.get_mut(place)) {
+                *slot = Some(own);
+            }
+        }
+        Ok(scores.into_iter().collect())
+    })
+}
+
+fn note(what: String) -> RunEvent {
+    RunEvent::Note { message: format!("for comparison: {what}") }
+}
+
+impl Training<'_> {
+    fn seed(&self, inputs: &Inputs) -> u64 {
+        inputs.plan.seed.value.wrapping_add(self.nth)
+    }
+}
+
+/// Trains, and answers for `rows`; none when interrupted.
+fn train(
+    inputs: &Inputs,
+    training: &Training<'_>,
+    rows: &Split,
+    interrupt: &AtomicBool,
+) -> Result<Option<Trained>, Error> {
+    let (regimen, seed) = (training.regimen, training.seed(inputs));
+    let plan = &regimen.plan;
+    let mut subject = Subject::load(inputs, regimen, seed)?;
     let Subject { parameters, model, report } = &mut subject;
-    let mut task = classification(inputs, model, seed);
-    let options = fit_options(&inputs.plan, total_steps(&inputs.plan, &task));
-    if starts_from_probe(&inputs.plan, report) {
+    let mut task = classification(inputs, regimen, model, seed);
+    let options = fit_options(plan, total_steps(plan, &task));
+    if starts_from_probe(plan, report) {
         fit_probe(inputs, model, parameters, &task.options);
     }
     let mut progress = Progress::default();
@@ -160,10 +260,13 @@ fn train(inputs: &Inputs, init: Init, seed: u64, interrupt: &AtomicBool) -> Resu
     if stop == Some(Stop::Interrupted) || interrupt.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    if let Some(best) = progress.best.take().filter(|_| inputs.plan.load_best_model_at_end.value) {
+    if let Some(best) = progress.best.take().filter(|_| plan.load_best_model_at_end.value) {
         restore_best(parameters, &best);
     }
-    Ok(Some(subject))
+    let batch_size = plan.per_device_eval_batch_size.value;
+    let logits = infer(model, parameters, &rows.texts, batch_size, Output::Logits);
+    let diverged = if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None };
+    Ok(Some(Trained { logits, diverged }))
 }
 
 #[cfg(test)]
