@@ -7,7 +7,7 @@ use crate::{
     Pool, Sequences, Tape, Tensor, Value,
 };
 
-use super::{activation, attention, cross_entropy, embedding, layer_norm, linear, rows, weighted_sum};
+use super::{activation, attention, cosine, cross_entropy, embedding, layer_norm, linear, rows, weighted_sum};
 
 /// Values in (−1, 1) from a seed.
 fn values(seed: u64, len: usize) -> Vec<f32> {
@@ -158,6 +158,20 @@ fn cases() -> Vec<Case> {
                 tape.weighted_sum(&[(a.clone(), 0.5), (b, -2.0), (a, 0.25)])
             },
             reference: |all| weighted_sum::reference::weighted_sum(&[(&all[0], 0.75), (&all[1], -2.0)]),
+        },
+        Case {
+            name: "cosines",
+            inputs: vec![(5, 18), (7, 18)],
+            parameters: vec![],
+            run: |tape, inputs, _| tape.cosines(&inputs[0], &inputs[1], 20.0),
+            reference: |all| cosine::reference::cosines(&all[0], &all[1], 18, 20.0),
+        },
+        Case {
+            name: "cosines of a matrix with itself",
+            inputs: vec![(6, 9)],
+            parameters: vec![],
+            run: |tape, inputs, _| tape.cosines(&inputs[0], &inputs[0], 0.5),
+            reference: |all| cosine::reference::cosines(&all[0], &all[0], 9, 0.5),
         },
         Case {
             name: "linear and embedding on one table",

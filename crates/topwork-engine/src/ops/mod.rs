@@ -3,6 +3,7 @@
 
 mod activation;
 mod attention;
+mod cosine;
 mod cross_entropy;
 mod dropout;
 mod embedding;

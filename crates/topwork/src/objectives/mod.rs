@@ -1,8 +1,10 @@
 //! What is asked of a model while it learns from plain text. An objective is a file here.
 //!
-//! [`mlm`] hides words and asks which they were. An objective for pairs ([`nsp`], [`sop`]) makes two passages of the text
-//! and asks how they belong together; there is at most one of these, because BERT has one head for it.
+//! [`mlm`] hides words and asks which they were. An objective for pairs ([`nsp`], [`sop`], [`contrastive`]) makes two
+//! passages of the text and asks how they belong together; there is at most one of these, because a passage is cut in one
+//! way, and BERT has one head for it.
 
+pub mod contrastive;
 pub mod mlm;
 pub mod nsp;
 pub mod sop;
@@ -48,14 +50,23 @@ pub trait PairObjective: Sync {
     /// Whether the question needs a passage of another document.
     fn needs_partner(&self) -> bool;
 
-    /// Two runs of tokens and the right answer, 0 or 1. `own` is parted into `head` and `tail`; `partner` is the tail of
-    /// a passage of another document.
-    fn pair<'a>(
-        &self,
-        own: (&'a [u32], &'a [u32]),
-        partner: &'a [u32],
-        random: &mut Stream,
-    ) -> (&'a [u32], &'a [u32], u32);
+    /// Sequences that a passage makes.
+    fn sequences(&self) -> usize {
+        1
+    }
+
+    /// Two runs of tokens. `own` is parted into `head` and `tail`; `partner` is the tail of a passage of another document.
+    fn pair<'a>(&self, own: (&'a [u32], &'a [u32]), partner: &'a [u32], random: &mut Stream) -> Pair<'a>;
+}
+
+/// Two passages, and how they are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pair<'a> {
+    /// In one sequence, with the right answer, 0 or 1.
+    Joined(&'a [u32], &'a [u32], u32),
+    /// In a sequence each, one after the other: the second is the right one for the first among all that are asked about
+    /// together.
+    Apart(&'a [u32], &'a [u32]),
 }
 
 /// A sequence as the model sees it, and what is asked of it.
@@ -89,27 +100,30 @@ impl Questions<'_> {
         max_length - if has_pairs { 3 } else { 2 }
     }
 
-    /// One question a passage. What is asked of the i-th is a function of the passages and of `random`'s i-th stream.
+    /// As many questions a passage as it makes sequences; none of one that cannot be parted where two are needed. What is
+    /// asked of the i-th is a function of the passages and of `random`'s i-th stream.
     pub fn ask(&self, passages: &[Passage], random: &Stream) -> Vec<Question> {
         let parts: Vec<usize> = (0..passages.len()).map(|i| cut(&passages[i], &mut random.nth(2 * i as u64))).collect();
         (0..passages.len())
-            .map(|i| {
+            .flat_map(|i| {
                 let mut random = random.nth(2 * i as u64 + 1);
-                let mut question = match self.pair {
-                    None => self.single(&passages[i]),
+                let mut questions = match self.pair {
+                    None => vec![self.single(&passages[i].ids)],
                     Some(pair) => self.paired(pair, passages, &parts, i, &mut random),
                 };
                 if let Some(mlm) = self.mlm {
-                    question.hidden = mlm.hide(&mut question.ids, self.vocabulary, &mut random);
+                    for question in &mut questions {
+                        question.hidden = mlm.hide(&mut question.ids, self.vocabulary, &mut random);
+                    }
                 }
-                question
+                questions
             })
             .collect()
     }
 
-    fn single(&self, passage: &Passage) -> Question {
+    fn single(&self, tokens: &[u32]) -> Question {
         let SpecialIds { cls, sep, .. } = self.vocabulary.special;
-        let ids: Vec<u32> = [&[cls], &passage.ids[..], &[sep]].concat();
+        let ids: Vec<u32> = [&[cls], tokens, &[sep]].concat();
         Question { type_ids: vec![0; ids.len()], ids, hidden: Vec::new(), relation: None }
     }
 
@@ -120,14 +134,15 @@ impl Questions<'_> {
         parts: &[usize],
         own: usize,
         random: &mut Stream,
-    ) -> Question {
+    ) -> Vec<Question> {
         let (head, tail) = passages[own].ids.split_at(parts[own]);
         let other = if pair.needs_partner() { partner(passages, own, random) } else { Some(own) };
         let (first, second, relation) = match other {
-            Some(other) => {
-                let (first, second, relation) = pair.pair((head, tail), &passages[other].ids[parts[other]..], random);
-                (first, second, Some(relation))
-            }
+            Some(other) => match pair.pair((head, tail), &passages[other].ids[parts[other]..], random) {
+                Pair::Joined(first, second, relation) => (first, second, Some(relation)),
+                Pair::Apart(first, second) if first.is_empty() || second.is_empty() => return Vec::new(),
+                Pair::Apart(first, second) => return vec![self.single(first), self.single(second)],
+            },
             // All passages at hand are of one document: there is nothing to ask.
             None => (head, tail, None),
         };
@@ -136,7 +151,7 @@ impl Questions<'_> {
         let mut type_ids = vec![0; first.len() + 2];
         type_ids.resize(ids.len(), 1);
         debug_assert!(ids.len() <= self.max_length, "{} tokens of {}", ids.len(), self.max_length);
-        Question { ids, type_ids, hidden: Vec::new(), relation }
+        vec![Question { ids, type_ids, hidden: Vec::new(), relation }]
     }
 }
 
@@ -304,6 +319,24 @@ pub(crate) mod tests {
             swapped += question.relation.unwrap();
         }
         assert!((15..45).contains(&swapped), "{swapped}");
+    }
+
+    #[test]
+    fn passages_that_are_read_apart_are_the_two_parts_of_one() {
+        let (vocabulary, mut passages) = (vocabulary(), passages(60));
+        passages[3].ids.truncate(1);
+        passages[3].sentence_ends = vec![1];
+        let pair = Some(&contrastive::Contrastive as &dyn PairObjective);
+        let questions = Questions { vocabulary: &vocabulary, mlm: None, pair, max_length: 64 };
+        let asked = questions.ask(&passages, &Stream::named("test", 1));
+        passages.remove(3);
+        assert_eq!(asked.len(), 2 * passages.len(), "one token cannot be parted");
+        for (pair, own) in asked.chunks(2).zip(&passages) {
+            assert_eq!([parts(&pair[0]).0, parts(&pair[1]).0].concat(), own.ids);
+            assert!(
+                pair.iter().all(|question| question.relation.is_none() && question.type_ids.iter().all(|t| *t == 0))
+            );
+        }
     }
 
     #[test]

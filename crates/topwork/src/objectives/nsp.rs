@@ -3,7 +3,7 @@
 
 use topwork_data::Stream;
 
-use super::PairObjective;
+use super::{Pair, PairObjective};
 
 /// `nsp`: 0 when the second passage is the next, 1 when it is a random one, as in `transformers`.
 #[derive(Clone, Copy, Debug)]
@@ -21,17 +21,12 @@ impl PairObjective for NextSentence {
     /// Whichever second passage is taken, it is cut to a length below both: to between half and all of the shorter one,
     /// and never all of it. Otherwise its length and its end would give the answer away: a passage that goes on fills its
     /// sequence and ends with a sentence, a random one does neither.
-    fn pair<'a>(
-        &self,
-        (head, tail): (&'a [u32], &'a [u32]),
-        partner: &'a [u32],
-        random: &mut Stream,
-    ) -> (&'a [u32], &'a [u32], u32) {
+    fn pair<'a>(&self, (head, tail): (&'a [u32], &'a [u32]), partner: &'a [u32], random: &mut Stream) -> Pair<'a> {
         let shorter = tail.len().min(partner.len());
         let least = shorter.div_ceil(2);
         let length = least + random.below((shorter - least).max(1) as u64) as usize;
         let relation = random.below(2) as u32;
         let second = if relation == 0 { tail } else { partner };
-        (head, &second[..length.min(shorter)], relation)
+        Pair::Joined(head, &second[..length.min(shorter)], relation)
     }
 }

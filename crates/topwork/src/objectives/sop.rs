@@ -2,7 +2,7 @@
 
 use topwork_data::Stream;
 
-use super::PairObjective;
+use super::{Pair, PairObjective};
 
 /// `sop`: 0 in order, 1 swapped.
 #[derive(Clone, Copy, Debug)]
@@ -17,15 +17,10 @@ impl PairObjective for SentenceOrder {
         false
     }
 
-    fn pair<'a>(
-        &self,
-        (head, tail): (&'a [u32], &'a [u32]),
-        _: &'a [u32],
-        random: &mut Stream,
-    ) -> (&'a [u32], &'a [u32], u32) {
+    fn pair<'a>(&self, (head, tail): (&'a [u32], &'a [u32]), _: &'a [u32], random: &mut Stream) -> Pair<'a> {
         match random.below(2) {
-            0 => (head, tail, 0),
-            _ => (tail, head, 1),
+            0 => Pair::Joined(head, tail, 0),
+            _ => Pair::Joined(tail, head, 1),
         }
     }
 }

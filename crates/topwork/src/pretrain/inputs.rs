@@ -122,13 +122,13 @@ impl PretrainInputs {
         if let Some(source) = &source {
             check_tokenizer(&source.directory, &tokenizer, bert.vocab_size)?;
         }
-        let pairs = plan.objective.value.has_pairs();
+        let pairs = plan.objective.value.has_pair_head();
         if pairs && bert.type_vocab_size < 2 {
             let message =
                 "objective: expected a model with 2 token types for pairs of passages, found type_vocab_size 1";
             return Err(Error::run(message, "--objective mlm"));
         }
-        let pooler = pairs || source.as_ref().is_some_and(Source::has_pooler);
+        let pooler = plan.objective.value.has_pooler() || source.as_ref().is_some_and(Source::has_pooler);
         let train = corpus.tokenize(CorpusPart::Train, &tokenizer)?;
         let held_out = match corpus.counts().held_out_documents {
             0 => None,

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
 use crate::facts::VERSION;
 use crate::fit::{Budget, Checkpoints, FitOptions, Progress, Stop, Surroundings, fit};
+use crate::objectives::contrastive::Contrastive;
 use crate::objectives::mlm::Mlm;
 use crate::objectives::nsp::NextSentence;
 use crate::objectives::sop::SentenceOrder;
@@ -235,8 +236,8 @@ fn policy(specs: &[ParameterSpec], plan: &PretrainPlan) -> Policy {
     let of = |spec: &ParameterSpec| {
         let is_asked = match spec.block {
             Block::Embeddings | Block::Layer(_) => true,
-            Block::Final => objective.has_pairs(),
-            Block::Head if spec.name.starts_with("cls.seq_relationship.") => objective.has_pairs(),
+            Block::Final => objective.has_pooler(),
+            Block::Head if spec.name.starts_with("cls.seq_relationship.") => objective.has_pair_head(),
             Block::Head => objective.mlm.is_some(),
         };
         let is_decayed = is_asked && matches!(spec.kind, ParameterKind::Weight | ParameterKind::Embedding);
@@ -256,15 +257,18 @@ fn policy(specs: &[ParameterSpec], plan: &PretrainPlan) -> Policy {
 fn task_options<'a>(inputs: &'a PretrainInputs, mlm: &'a Mlm) -> PretrainingOptions<'a> {
     let plan = &inputs.plan;
     let objective = &plan.objective.value;
-    let pair: Option<(&dyn PairObjective, f32)> = match (objective.nsp, objective.sop) {
-        (Some(weight), _) => Some((&NextSentence, weight as f32)),
-        (None, Some(weight)) => Some((&SentenceOrder, weight as f32)),
-        (None, None) => None,
-    };
+    // The plan has at most one of them.
+    let pair = [
+        objective.nsp.map(|weight| (&NextSentence as &dyn PairObjective, weight as f32)),
+        objective.sop.map(|weight| (&SentenceOrder as &dyn PairObjective, weight as f32)),
+        objective.contrastive.map(|weight| (&Contrastive as &dyn PairObjective, weight as f32)),
+    ];
+    let pair = pair.into_iter().flatten().next();
     PretrainingOptions {
         vocabulary: &inputs.vocabulary,
         mlm: objective.mlm.map(|weight| (mlm, weight as f32)),
         pair,
+        shuffle_pair_labels: plan.shuffle_pair_labels.value,
         max_length: plan.max_seq_length.value,
         batch_size: plan.per_device_train_batch_size.value,
         gradient_accumulation_steps: plan.gradient_accumulation_steps.value,
@@ -371,7 +375,7 @@ fn diverged(plan: &PretrainPlan, output: &OutputDirectory, step: usize) -> Error
 
 fn write_model(inputs: &PretrainInputs, output: &OutputDirectory, parameters: &Parameters) -> Result<(), Error> {
     output.write_weights(parameters)?;
-    save_config(output.path(), &inputs.config.for_pretraining(inputs.plan.objective.value.has_pairs()))?;
+    save_config(output.path(), &inputs.config.for_pretraining(inputs.plan.objective.value.has_pair_head()))?;
     match &inputs.source {
         // Going on with shorter texts takes nothing from the positions that the model knows.
         Some(source) => {

@@ -65,8 +65,10 @@ options! {
         output_dir: PathBuf => PathBuf, ["output"];
     }
     Objective {
-        /// What is learnt: mlm, nsp, sop, or several with weights, such as mlm=1,nsp=0.5.
+        /// What is learnt: mlm, nsp, sop, contrastive, or several with weights, such as mlm=1,nsp=0.5.
         objective: ObjectiveWeights => ObjectiveWeights, ["objectives"];
+        /// A control: while learning, the answers about pairs are shuffled, so that held-out pairs must be at chance.
+        shuffle_pair_labels: bool => bool, [];
         /// The part of the tokens that is hidden.
         mlm_probability: f64 => f64, ["mask_rate"];
         /// What is hidden as one.
@@ -168,12 +170,19 @@ pub struct ObjectiveWeights {
     pub nsp: Option<f64>,
     /// Sentence order.
     pub sop: Option<f64>,
+    /// Which passage of the batch goes on another.
+    pub contrastive: Option<f64>,
 }
 
 impl ObjectiveWeights {
-    /// Whether passages are paired.
-    pub fn has_pairs(&self) -> bool {
+    /// Whether the head for pairs is asked.
+    pub fn has_pair_head(&self) -> bool {
         self.nsp.is_some() || self.sop.is_some()
+    }
+
+    /// Whether the pooled first token is asked for.
+    pub fn has_pooler(&self) -> bool {
+        self.has_pair_head() || self.contrastive.is_some()
     }
 
     fn of(&mut self, name: &str) -> Option<&mut Option<f64>> {
@@ -181,12 +190,14 @@ impl ObjectiveWeights {
             "mlm" => Some(&mut self.mlm),
             "nsp" => Some(&mut self.nsp),
             "sop" => Some(&mut self.sop),
+            "contrastive" => Some(&mut self.contrastive),
             _ => None,
         }
     }
 
-    fn list(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let all = [("mlm", self.mlm), ("nsp", self.nsp), ("sop", self.sop)];
+    /// The objectives that were chosen, with their weights.
+    pub fn list(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let all = [("mlm", self.mlm), ("nsp", self.nsp), ("sop", self.sop), ("contrastive", self.contrastive)];
         all.into_iter().filter_map(|(name, weight)| Some((name, weight?)))
     }
 
@@ -205,7 +216,7 @@ impl ObjectiveWeights {
 }
 
 impl RecipeValue for ObjectiveWeights {
-    const EXPECTED: &'static str = "mlm, nsp, sop, or several with weights, such as mlm=1,nsp=0.5";
+    const EXPECTED: &'static str = "mlm, nsp, sop, contrastive, or several with weights, such as mlm=1,nsp=0.5";
 
     fn from_toml(value: &Value) -> Option<Self> {
         let Some(table) = value.as_inline_table() else { return Self::from_text(value.as_str()?) };
@@ -335,13 +346,13 @@ mod tests {
         for seconds in [1.0, 90.0, 0.5, 1800.0, 28_800.0, 5_400.0] {
             reads_back(Span { seconds });
         }
-        reads_back(ObjectiveWeights { mlm: Some(1.0), nsp: Some(0.5), sop: None });
+        reads_back(ObjectiveWeights { mlm: Some(1.0), nsp: Some(0.5), ..ObjectiveWeights::default() });
         reads_back(vec![PathBuf::from("a b.txt"), PathBuf::from("it's \"so\".txt")]);
     }
 
     #[test]
     fn objectives_and_spans_read_from_flags() {
-        let both = Some(ObjectiveWeights { mlm: Some(1.0), nsp: Some(0.5), sop: None });
+        let both = Some(ObjectiveWeights { mlm: Some(1.0), nsp: Some(0.5), ..ObjectiveWeights::default() });
         assert_eq!(ObjectiveWeights::from_text("mlm, nsp=0.5"), both);
         for wrong in ["", "clm", "mlm,mlm", "mlm=much"] {
             assert_eq!(ObjectiveWeights::from_text(wrong), None, "{wrong}");

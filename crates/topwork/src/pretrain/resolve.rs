@@ -94,6 +94,8 @@ pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<Pretrai
             .or(|| fixed(facts.unused_output_dir.clone(), "a name that is not taken")),
 
         objective,
+        shuffle_pair_labels: said(&recipe.shuffle_pair_labels, "shuffle_pair_labels")
+            .or(|| fixed(false, "only a control shuffles them")),
         mlm_probability: said(&recipe.mlm_probability, "mlm_probability")
             .within(above_zero, |part| *part > 0.0 && *part < 1.0)?
             .or(|| fixed(Mlm::default().probability, "as BERT was pre-trained")),
@@ -174,7 +176,7 @@ fn pretraining_dropout(own: Option<f32>, key: &'static str) -> Resolved<f32> {
 }
 
 fn weights_fit(weights: &ObjectiveWeights) -> bool {
-    [weights.mlm, weights.nsp, weights.sop].into_iter().flatten().all(|weight| weight > 0.0 && weight.is_finite())
+    weights.list().all(|(_, weight)| weight > 0.0 && weight.is_finite())
 }
 
 fn check_contradictions(recipe: &PretrainRecipe) -> Result<(), PlanError> {
@@ -193,14 +195,16 @@ fn check_contradictions(recipe: &PretrainRecipe) -> Result<(), PlanError> {
     if let [first, second, ..] = &budgets[..] {
         return contradiction(first.clone(), second.clone(), "expected one budget, found two", "leave one of them out");
     }
-    if let Some(said) = recipe.objective.as_ref().filter(|said| said.value.nsp.is_some() && said.value.sop.is_some()) {
-        let place = said.place.of("objective");
-        return contradiction(
-            format!("{place}: nsp"),
-            "sop".into(),
-            "BERT has one head for pairs",
-            "--objective mlm,nsp or --objective mlm,sop",
-        );
+    if let Some(said) = &recipe.objective {
+        let pairs: Vec<&str> = said.value.list().map(|(name, _)| name).filter(|name| *name != "mlm").collect();
+        if let [first, second, ..] = pairs[..] {
+            return contradiction(
+                format!("{}: {first}", said.place.of("objective")),
+                second.into(),
+                "passages are paired in one way at a time, and BERT has one head for pairs",
+                &format!("--objective mlm,{first} or --objective mlm,{second}"),
+            );
+        }
     }
     // A recipe may be the plan of an earlier run, where these were the model's own.
     let Some(from) = recipe.model_name_or_path.as_ref() else { return Ok(()) };

@@ -9,6 +9,7 @@ use topwork_models::bert::{BertPretraining, PretrainingLogits, Tokens};
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::fit::Progress;
+use crate::objectives::contrastive;
 use crate::objectives::mlm::Mlm;
 use crate::objectives::{PairObjective, Question, Questions, Vocabulary};
 use crate::policy::Policy;
@@ -47,13 +48,15 @@ pub struct PretrainingOptions<'a> {
     pub mlm: Option<(&'a Mlm, f32)>,
     /// How passages are paired, and the weight of the objective; none leaves it out.
     pub pair: Option<(&'a dyn PairObjective, f32)>,
+    /// As a control, the answers about pairs are shuffled while learning; those of held-out pairs stay right.
+    pub shuffle_pair_labels: bool,
     /// The longest sequence, with special tokens.
     pub max_length: usize,
-    /// Sequences of one forward and backward pass.
+    /// Passages of one forward and backward pass.
     pub batch_size: usize,
     /// Passes whose gradients make one step.
     pub gradient_accumulation_steps: usize,
-    /// Sequences of one forward pass when scoring.
+    /// Passages of one forward pass when scoring.
     pub eval_batch_size: usize,
     /// Passages among which the next one is drawn.
     pub shuffle_buffer: usize,
@@ -79,6 +82,16 @@ impl<'a> PretrainingOptions<'a> {
 
     fn passages_per_step(&self) -> usize {
         self.batch_size * self.gradient_accumulation_steps
+    }
+
+    /// Questions of so many passages.
+    fn questions_of(&self, passages: usize) -> usize {
+        passages * self.pair.map_or(1, |(pair, _)| pair.sequences())
+    }
+
+    /// Whether the passages of a pair are read apart.
+    fn is_contrastive(&self) -> bool {
+        self.pair.is_some_and(|(pair, _)| pair.sequences() == 2)
     }
 }
 
@@ -165,17 +178,15 @@ impl<'a> Pretraining<'a> {
         let pool = Pool::new();
         let mut words = Tally::new("mlm");
         let mut pairs = Tally::new(self.options.pair.map_or("", |(pair, _)| pair.name()));
-        for questions in questions.chunks(self.options.eval_batch_size.max(1)) {
+        for questions in questions.chunks(self.options.questions_of(self.options.eval_batch_size)) {
             let batch = QuestionBatch::gather(questions, |_| 0);
             let mut tape = Tape::new(parameters, &pool, Mode::Inference);
-            let PretrainingLogits { words: word_logits, pairs: pair_logits } =
-                self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
-            if self.options.mlm.is_some() {
-                words.add(&mut tape, word_logits, &batch.hidden_words);
+            let mut logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
+            if let Some((logits, answers)) = self.pair_logits(&mut tape, &mut logits, &batch) {
+                pairs.add(&mut tape, logits, &answers);
             }
-            if let (Some(logits), Some(_)) = (pair_logits, self.options.pair) {
-                let logits = tape.rows(&logits, &batch.related);
-                pairs.add(&mut tape, logits, &batch.relations);
+            if self.options.mlm.is_some() {
+                words.add(&mut tape, logits.words, &batch.hidden_words);
             }
         }
         [words, pairs].into_iter().filter(|tally| tally.questions > 0).map(Tally::scores).collect()
@@ -186,10 +197,29 @@ impl<'a> Pretraining<'a> {
     pub fn sample_logits(&self, parameters: &Parameters) -> (Vec<f32>, usize) {
         let batch = QuestionBatch::gather(&self.sample, |_| 0);
         let mut tape = Tape::new(parameters, &Pool::new(), Mode::Inference);
-        let logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
+        let mut logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
+        let pairs = self.pair_logits(&mut tape, &mut logits, &batch);
         let mut all = logits.words.values().to_vec();
-        all.extend(logits.pairs.iter().flat_map(|pairs| pairs.values().to_vec()));
+        all.extend(pairs.iter().flat_map(|(pairs, _)| pairs.values()));
         (all, self.sample.len())
+    }
+
+    /// What the model says about the pairs of a batch, a row for each that is asked about, and the right answers.
+    fn pair_logits(
+        &self,
+        tape: &mut Tape<'_>,
+        logits: &mut PretrainingLogits,
+        batch: &QuestionBatch,
+    ) -> Option<(Value, Vec<u32>)> {
+        self.options.pair?;
+        if self.options.is_contrastive() {
+            let pooled = logits.pooled.take()?;
+            let [heads, tails] = [0, 1].map(|first| (first..pooled.rows() as u32).step_by(2).collect::<Vec<u32>>());
+            let [first, second] = [&heads, &tails].map(|rows| tape.rows(&pooled, rows));
+            return Some((tape.cosines(&first, &second, contrastive::SCALE), (0..heads.len() as u32).collect()));
+        }
+        let pairs = logits.pairs.take()?;
+        Some((tape.rows(&pairs, &batch.related), batch.relations.clone()))
     }
 
     /// The weight of an objective in the loss.
@@ -211,7 +241,7 @@ impl Task for Pretraining<'_> {
     }
 
     /// Every part of a batch divides by the number of questions of the whole, so the parts add up to the full batch's
-    /// mean over hidden words, and over pairs.
+    /// mean over hidden words, and over pairs. Only passages that are read apart are asked about among those of their part.
     fn accumulate(
         &mut self,
         parameters: &Parameters,
@@ -224,23 +254,29 @@ impl Task for Pretraining<'_> {
         let random = Stream::named("questions", options.seed).nth(step as u64);
         let questions = options.questions().ask(&passages, &random);
         let words: usize = questions.iter().map(|question| question.hidden.len()).sum();
-        let relations = questions.iter().filter(|question| question.relation.is_some()).count();
+        let pairs = match options.is_contrastive() {
+            true => questions.len() / 2,
+            false => questions.iter().filter(|question| question.relation.is_some()).count(),
+        };
         let streams = mix(options.seed ^ DROPOUT_STREAM) ^ mix(step as u64);
         let (mut total, mut tokens, mut first) = (0.0, 0, 0);
-        for part in questions.chunks(options.batch_size) {
+        for part in questions.chunks(options.questions_of(options.batch_size)) {
             let batch = QuestionBatch::gather(part, |sequence| mix(streams ^ (first + sequence) as u64));
             first += part.len();
             tokens += batch.ids.len() as u64;
             let mut tape = Tape::new(parameters, pool, Mode::Training);
-            let logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
+            let mut logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
+            let mut pair_logits = self.pair_logits(&mut tape, &mut logits, &batch);
+            if let (Some((_, answers)), true) = (&mut pair_logits, options.shuffle_pair_labels) {
+                Stream::named("shuffled answers", options.seed).nth(step as u64).nth(first as u64).shuffle(answers);
+            }
             let mut terms: Vec<(Value, f32)> = Vec::new();
             if let (Some((_, weight)), true) = (options.mlm, words > 0) {
                 let loss = loss(&mut tape, logits.words, &batch.hidden_words, words);
                 terms.push((loss, weight));
             }
-            if let (Some((_, weight)), Some(pairs), true) = (options.pair, logits.pairs, relations > 0) {
-                let pairs = tape.rows(&pairs, &batch.related);
-                let loss = loss(&mut tape, pairs, &batch.relations, relations);
+            if let (Some((_, weight)), Some((logits, answers)), true) = (options.pair, pair_logits, pairs > 0) {
+                let loss = loss(&mut tape, logits, &answers, pairs);
                 terms.push((loss, weight));
             }
             if terms.is_empty() {
@@ -272,7 +308,9 @@ impl Task for Pretraining<'_> {
             return Ok(None);
         }
         let mut loss = 0.0;
-        for scores in self.score_on(parameters, &self.held_out[..self.held_out.len().min(CURVE_PASSAGES)]) {
+        for scores in self
+            .score_on(parameters, &self.held_out[..self.held_out.len().min(self.options.questions_of(CURVE_PASSAGES))])
+        {
             loss += self.weight(scores.objective) * scores.loss;
             observer.event(&RunEvent::Predicted {
                 step: progress.step,

@@ -14,34 +14,30 @@ pub struct BertPretraining {
     transform_norm: LayerNorm,
     activation: Activation,
     decoder_bias: ParameterId,
-    pair: Option<PairHead>,
-}
-
-#[derive(Debug)]
-struct PairHead {
-    pooler: Linear,
-    relation: Linear,
+    pooler: Option<Linear>,
+    relation: Option<Linear>,
 }
 
 /// What the heads say about a batch.
 pub struct PretrainingLogits {
     /// For each masked token, the words `[masked, vocab_size]`.
     pub words: Value,
+    /// For each sequence, the pooled first token `[sequences, hidden]`; none without a pooler.
+    pub pooled: Option<Value>,
     /// For each sequence, how its two passages belong together, `[sequences, 2]`; none without that head.
     pub pairs: Option<Value>,
 }
 
 impl BertPretraining {
-    /// Binds the model to `parameters`, which bear Hugging Face's names. The head for pairs is there when its parameters
-    /// are.
+    /// Binds the model to `parameters`, which bear Hugging Face's names. The pooler and the head for pairs are there
+    /// when their parameters are.
     ///
     /// # Errors
     /// When a parameter is missing.
     pub fn new(config: &BertConfig, parameters: &Parameters, dropout: EncoderDropout) -> Result<Self, ModelError> {
         let names = Names { parameters, epsilon: config.layer_norm_eps as f32 };
-        let has_pair_head = parameters.find("cls.seq_relationship.weight").is_some();
-        let pair = || -> Result<PairHead, ModelError> {
-            Ok(PairHead { pooler: names.linear("bert.pooler.dense")?, relation: names.linear("cls.seq_relationship")? })
+        let if_there = |prefix: &str| {
+            parameters.find(&format!("{prefix}.weight")).is_some().then(|| names.linear(prefix)).transpose()
         };
         Ok(Self {
             encoder: BertEncoder::new(config, &names, dropout)?,
@@ -49,7 +45,8 @@ impl BertPretraining {
             transform_norm: names.norm("cls.predictions.transform.LayerNorm")?,
             activation: config.hidden_act,
             decoder_bias: names.id("cls.predictions.bias")?,
-            pair: has_pair_head.then(pair).transpose()?,
+            pooler: if_there("bert.pooler.dense")?,
+            relation: if_there("cls.seq_relationship")?,
         })
     }
 
@@ -61,7 +58,7 @@ impl BertPretraining {
 
     /// Whether it has a head for pairs of passages.
     pub fn has_pair_head(&self) -> bool {
-        self.pair.is_some()
+        self.pooler.is_some() && self.relation.is_some()
     }
 
     /// The logits at the rows `masked` of the token axis (ascending), where alone the product with the vocabulary is
@@ -77,17 +74,18 @@ impl BertPretraining {
         let masked: Vec<u32> = masked.iter().map(|&row| within(row)).collect();
         let firsts: Vec<u32> = firsts.map(within).collect();
         let hidden = self.encoder.last_hidden_state(tape, tokens, &Asked::rows(asked, sequences));
-        let pairs = self.pair.as_ref().map(|head| {
+        let pooled = self.pooler.map(|pooler| {
             let first = tape.rows(&hidden, &firsts);
-            let pooled = pool(tape, head.pooler, &first);
-            tape.linear(&pooled, head.relation.weight, Some(head.relation.bias))
+            pool(tape, pooler, &first)
         });
+        let relation = pooled.as_ref().zip(self.relation);
+        let pairs = relation.map(|(pooled, relation)| tape.linear(pooled, relation.weight, Some(relation.bias)));
         let masked = tape.rows(&hidden, &masked);
         drop(hidden);
         let transformed = tape.linear(&masked, self.transform.weight, None);
         let transformed = tape.activation(transformed, self.transform.bias, self.activation);
         let transformed = tape.layer_norm(transformed, self.transform_norm);
         let words = tape.linear(&transformed, self.encoder.tables().word, Some(self.decoder_bias));
-        PretrainingLogits { words, pairs }
+        PretrainingLogits { words, pooled, pairs }
     }
 }
