@@ -4,6 +4,8 @@
     python fixtures.py --model DIR target/parity/minilm  a real model
     python fixtures.py --pretraining --model fixtures/tiny-bert fixtures/tiny-bert-pretraining
                                                          the same encoder with the heads of pre-training
+    python fixtures.py --pretrained --model DIR target/parity/pretrained
+                                                         what `topwork pretrain` saved, as it is
 
 A fixture is a directory with `expected.json` (versions, the batch, losses) and `expected.safetensors` (hidden states,
 logits, every gradient, the classifier), of a model directory: the fixture itself, or the one that `expected.json` names.
@@ -14,8 +16,10 @@ import argparse
 import json
 import pathlib
 import random
+import shutil
 
 import safetensors.torch
+import tokenizers
 import torch
 import transformers
 
@@ -48,17 +52,55 @@ def batch(tokenizer, longest):
     return [row["input_ids"] for row in encoded], [row["token_type_ids"] for row in encoded]
 
 
-def pretraining(source, directory):
-    """`BertForPreTraining`: the model, hidden words and pairs, both losses and every gradient of their sum."""
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+def with_new_heads(source, directory):
+    """An encoder with the heads of pre-training, saved as `transformers` saves it."""
     model = transformers.BertForPreTraining.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
     # New heads start with zero biases and near-zero weights, in which a mistake could hide.
     for name, parameter in model.named_parameters():
         if name.startswith("cls."):
             torch.nn.init.normal_(parameter, std=0.2)
-    model.eval()
     model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    transformers.AutoTokenizer.from_pretrained(source).save_pretrained(directory)
+    return model
+
+
+def as_saved(source, directory):
+    """What topwork saved: nothing may be missing in it, and the narrower classes must find the same weights."""
+    shutil.copytree(source, directory, dirs_exist_ok=True)
+    load = dict(attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
+    model, report = transformers.AutoModelForPreTraining.from_pretrained(directory, **load)
+    has_pairs = model.config.architectures == ["BertForPreTraining"]
+    # `transformers` has no class for hidden words with a pooler: a model without the head for pairs gets a new one.
+    missing = set() if has_pairs else {"bert.pooler.dense.weight", "bert.pooler.dense.bias",
+                                       "cls.seq_relationship.weight", "cls.seq_relationship.bias"}
+    problems = {key: sorted(set(value) - missing) for key, value in report.items() if set(value) - missing}
+    saved = safetensors.torch.load_file(directory / "model.safetensors")
+    for kind, prefix in ((transformers.AutoModelForMaskedLM, ""), (transformers.AutoModel, "bert.")):
+        narrow, report = kind.from_pretrained(directory, **load)
+        # Unexpected are the parts that a class does not have; missing a pooler that was never trained.
+        problems |= {f"{kind.__name__}: {key}": sorted(set(value) - {"pooler.dense.weight", "pooler.dense.bias"})
+                     for key, value in report.items() if set(value) - {"pooler.dense.weight", "pooler.dense.bias"}
+                     and key != "unexpected_keys"}
+        own = {prefix + name: value for name, value in narrow.state_dict().items() if prefix + name in saved}
+        expected = [name for name in saved if name.startswith("bert.") and "pooler" not in name]
+        problems |= {name: f"not what {kind.__name__} holds" for name in expected if name not in own}
+        problems |= {name: f"{kind.__name__} holds other values" for name, value in own.items()
+                     if not torch.equal(value, saved[name])}
+    if problems:
+        raise SystemExit(f"{source}: {problems}")
+    texts = ["It won't log in — the app says 'error 403'!", "naïve café, 12 € refund?"]
+    ours = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+    theirs = transformers.AutoTokenizer.from_pretrained(directory)
+    for text in texts:
+        if theirs(text)["input_ids"] != ours.encode(text).ids:
+            raise SystemExit(f"{source}: AutoTokenizer gives other ids than tokenizer.json for {text!r}")
+    return model if has_pairs else None
+
+
+def pretraining(model, directory):
+    """`BertForPreTraining`: hidden words and pairs, both losses and every gradient of their sum."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+    model.eval()
     ids, types = batch(tokenizer, min(32, model.config.max_position_embeddings))
     chance, words = random.Random(11), []
     for row in ids:
@@ -97,13 +139,17 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--pretraining", action="store_true")
+    parser.add_argument("--pretrained", action="store_true")
     parser.add_argument("--model")
     parser.add_argument("directory", type=pathlib.Path)
     options = parser.parse_args()
     torch.manual_seed(20)
     options.directory.mkdir(parents=True, exist_ok=True)
     if options.pretraining:
-        return pretraining(options.model, options.directory)
+        return pretraining(with_new_heads(options.model, options.directory), options.directory)
+    if options.pretrained:
+        model = as_saved(options.model, options.directory)
+        return pretraining(model, options.directory) if model else None
     if options.tiny:
         tiny(options.directory)
     source = options.directory if options.tiny else pathlib.Path(options.model)

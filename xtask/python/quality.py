@@ -10,15 +10,14 @@ Use: python quality.py --model DIR --data ../shared/data --bench ../shared/bench
      python quality.py --table --results benches/runs/quality.jsonl
 """
 import argparse
-import csv
-import datetime
 import json
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
+
+import labelled
 
 METRIC = {"trec6": "accuracy", "sst2": "accuracy", "tweet_emotion": "accuracy", "rte": "accuracy", "cola": "mcc",
           "citation_intent": "macro_f1"}
@@ -28,45 +27,24 @@ SEEDS = (0, 1, 2)
 
 def draw(source, seed, target):
     """Writes ROWS rows of `source`, drawn with `seed`, to `target`."""
-    with open(source, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows, names = list(reader), reader.fieldnames
-    with open(target, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(random.Random(seed).sample(rows, min(ROWS, len(rows))))
+    rows, names = labelled.read_rows(source)
+    labelled.write_rows(target, random.Random(seed).sample(rows, min(ROWS, len(rows))), names)
 
 
 def run(contestant, options, train, test, seed, work):
     here = pathlib.Path(__file__).parent
     if contestant == "topwork":
-        command = [options.topwork, "tune", train, "--test", test, "--model", options.model, "--seed", str(seed),
-                   "--output", work / "out", "--compare-seeds", "0", "--json"]
-    elif contestant == "hf_trainer":
+        result = labelled.tune(options.topwork, train, test, options.model, seed, work / "out")
+        scores, seconds = result["test"], result["seconds"]["total"]
+        return dict(accuracy=scores["accuracy"], macro_f1=scores["macro_f1"], mcc=scores["mcc"], seconds=seconds)
+    if contestant == "hf_trainer":
         command = [sys.executable, here / "peers.py", f"{options.bench}/hf_trainer.py", "--model", options.model,
                    "--train", train, "--test", test, "--seed", str(seed), "--batch", "8"]
     else:
         command = [sys.executable, here / "peers.py", f"{options.bench}/frozen_probe.py", "--model", options.model,
                    "--train", train, "--test", test]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{contestant} failed: {' '.join(map(str, command))}\n{done.stderr}")
-    result = json.loads(done.stdout if contestant == "topwork" else done.stdout.strip().splitlines()[-1])
-    scores = result["test"] if contestant == "topwork" else result
-    seconds = result["seconds"]
-    return dict(accuracy=scores["accuracy"], macro_f1=scores["macro_f1"], mcc=scores["mcc"],
-                seconds=seconds["total"] if isinstance(seconds, dict) else seconds)
-
-
-def read(path):
-    path = pathlib.Path(path)
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def sources():
-    """The hash of the sources of topwork, as git names the tree; None for the peers' sake where there is no git."""
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD:crates"], capture_output=True, text=True)
-    return done.stdout.strip() or None
+    result = json.loads(labelled.run(command).strip().splitlines()[-1])
+    return {key: result[key] for key in ("accuracy", "macro_f1", "mcc", "seconds")}
 
 
 def newest(results):
@@ -106,8 +84,8 @@ def main():
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if not options.table:
-        now = sources()
-        done = {(r["set"], r["contestant"], r["seed"]) for r in read(options.results)
+        now = labelled.sources()
+        done = {(r["set"], r["contestant"], r["seed"]) for r in labelled.read_results(options.results)
                 if r["contestant"] != "topwork" or r.get("sources") == now}
         for name in options.sets.split(","):
             for seed in SEEDS:
@@ -121,11 +99,9 @@ def main():
                         result = run(contestant, options, work / "train.csv", test, seed, work)
                     line = dict(set=name, contestant=contestant, seed=seed, **result)
                     if contestant == "topwork":
-                        line.update(sources=now, date=datetime.date.today().isoformat())
-                    with open(options.results, "a", encoding="utf-8") as file:
-                        file.write(json.dumps(line) + "\n")
-                    print(json.dumps(line), file=sys.stderr, flush=True)
-    table(read(options.results))
+                        line.update(sources=now)
+                    labelled.append_result(options.results, line)
+    table(labelled.read_results(options.results))
 
 
 if __name__ == "__main__":

@@ -32,13 +32,16 @@ pub(crate) enum Part {
 
 /// Runs everything, or a part, and prints a table.
 #[expect(clippy::print_stdout, reason = "the table is what the chore is for")]
-pub(crate) fn run(scripts: &Path, data: Option<&Path>, only: Option<Part>) -> Result<()> {
+pub(crate) fn run(scripts: &Path, data: Option<&Path>, corpus: Option<&Path>, only: Option<Part>) -> Result<()> {
     let is_wanted = |part: Part| only.is_none_or(|only| only == part);
     if is_wanted(Part::Step) {
         step(scripts)?.iter().for_each(|line| println!("{line}"));
     }
     if is_wanted(Part::Pretrain) {
         pretrain_step()?.iter().for_each(|line| println!("{line}"));
+    }
+    if let Some(corpus) = corpus.filter(|_| is_wanted(Part::Pretrain)) {
+        pretrain_loop(corpus)?.iter().for_each(|line| println!("{line}"));
     }
     if let Some(data) = data.filter(|_| is_wanted(Part::Whole)) {
         whole_runs(scripts, data)?.iter().for_each(|line| println!("{line}"));
@@ -97,7 +100,8 @@ fn pretrain_step() -> Result<Vec<String>> {
         }
     }
     let (products, step) = (median(product_times)?, median(step_times)?);
-    let output = Command::new(venv()?).arg("benches/torch_mlm_step.py").output()?;
+    let threads = std::thread::available_parallelism()?.to_string();
+    let output = Command::new(venv()?).args(["benches/torch_mlm_step.py", "--threads", &threads]).output()?;
     ensure!(output.status.success(), "torch_mlm_step.py failed: {}", String::from_utf8_lossy(&output.stderr));
     let torch: Value = serde_json::from_slice(&output.stdout)?;
     let of = |what: &str| torch[what].as_f64().with_context(|| format!("torch_mlm_step.py printed no `{what}`"));
@@ -112,6 +116,42 @@ fn pretrain_step() -> Result<Vec<String>> {
         format!("its products                        {products:8.1} ms   the step takes {:.2} × that", step / products),
         format!("BertForMaskedLM, PyTorch            {every:8.1} ms   topwork {:.2} × faster", every / step),
         format!("the same, hidden tokens only        {hidden:8.1} ms   topwork {:.2} × faster", hidden / step),
+    ])
+}
+
+/// Real tokens per second of pre-training on a text file: `topwork pretrain`, and PyTorch's loop on the same text with the
+/// same tokenizer and configuration.
+fn pretrain_loop(corpus: &Path) -> Result<Vec<String>> {
+    let (python, topwork, output) = (venv()?, topwork()?, Path::new("target/bench-pretrain"));
+    if output.exists() {
+        fs::remove_dir_all(output)?;
+    }
+    let mut ours = Command::new(topwork);
+    ours.arg("pretrain").arg(corpus).arg("--output").arg(output).arg("--json");
+    ours.args(["--vocab-size", "5120", "--batch-size", "32", "--mask-unit", "token", "--steps", "60"]);
+    let threads = std::thread::available_parallelism()?.to_string();
+    let (_, ours) = timed(ours.args(["--threads", &threads]))?;
+    let mut peer = Command::new(python);
+    peer.arg("benches/torch_mlm_loop.py").arg("--model").arg(output).arg("--corpus").arg(corpus);
+    let (_, peer) = timed(peer.args(["--threads", &threads]))?;
+    record(json!({
+        "bench": "pre-training loop", "corpus": corpus.file_name().map(|name| name.to_string_lossy()), "topwork": ours,
+        "torch": peer,
+    }))?;
+    let number = |value: &Value| value.as_f64().with_context(|| format!("no speed in {peer}"));
+    let own = number(&ours["tokens_per_second"])?;
+    let of = |way: &str, what: &str| -> Result<String> {
+        let (speed, padding) = (number(&peer[way]["tokens_per_second"])?, number(&peer[way]["padding"])?);
+        Ok(format!(
+            "PyTorch, {what:<27}{speed:8.0} tokens/s ({:.0} % padding)   topwork {:.2} × faster",
+            100.0 * padding,
+            own / speed
+        ))
+    };
+    Ok(vec![
+        format!("pre-training, topwork               {own:8.0} tokens/s"),
+        of("padded", "padded passages")?,
+        of("blocks", "full blocks")?,
     ])
 }
 

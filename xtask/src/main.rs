@@ -1,6 +1,7 @@
 //! Chores of the repository: the model for development, parity with PyTorch, benchmarks, quality.
 
 mod bench;
+mod curve;
 mod licences;
 mod model;
 mod pretrain_step;
@@ -43,6 +44,9 @@ enum Chore {
         /// A folder with `train.csv` and `test.csv` for whole runs; without it only the step is timed.
         #[arg(long)]
         data: Option<PathBuf>,
+        /// A text file for whole loops of pre-training; without it only the step is timed.
+        #[arg(long)]
+        corpus: Option<PathBuf>,
         /// Only this part.
         #[arg(long)]
         only: Option<bench::Part>,
@@ -74,10 +78,28 @@ enum Chore {
         #[arg(long, default_value = "seedling")]
         model: String,
     },
+    /// What going on with pre-training on a task's domain is worth, against general text of equal tokens.
+    Adapt {
+        /// The folder with the labelled sets and the raw corpora.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// Where results are kept; finished runs in it are not repeated.
+        #[arg(long, default_value = "benches/runs/adapt.jsonl")]
+        results: PathBuf,
+        /// The model to go on from.
+        #[arg(long, default_value = "seedling")]
+        model: String,
+        /// What is learnt of the corpora.
+        #[arg(long, default_value = "mlm")]
+        objective: String,
+    },
     /// Turn a pre-trained directory into the model that the binary carries, in `assets/seedling`.
     Seedling {
         /// The output directory of `topwork pretrain`.
         directory: PathBuf,
+        /// Which stage of the recipe this was; the stages before it stay as they are.
+        #[arg(long, default_value_t = 1)]
+        stage: usize,
     },
     /// Check that every dependency has a permissive licence.
     Licences,
@@ -88,12 +110,13 @@ fn main() -> Result<()> {
         Chore::Models => model::fetch().map(|_| ()),
         Chore::Venv => python::venv().map(|_| ()),
         Chore::Parity { train, test } => python::parity(&train, &test),
-        Chore::Bench { scripts, data, only } => bench::run(&scripts, data.as_deref(), only),
+        Chore::Bench { scripts, data, corpus, only } => bench::run(&scripts, data.as_deref(), corpus.as_deref(), only),
         Chore::Quality { data, scripts, results, contestants } => {
             python::quality(&data, &scripts, &results, &contestants)
         }
         Chore::Transfer { data, results, model } => python::transfer(&data, &results, &model),
-        Chore::Seedling { directory } => seedling::store(&directory),
+        Chore::Adapt { data, results, model, objective } => python::adapt(&data, &results, &model, &objective),
+        Chore::Seedling { directory, stage } => seedling::store(&directory, stage),
         Chore::Licences => licences::check(),
     }
 }

@@ -39,25 +39,49 @@ pub(crate) fn topwork() -> Result<PathBuf> {
     Ok("target/release/topwork".into())
 }
 
-/// Writes the fixture of MiniLM and compares with it; then fine-tunes and compares the saved directory.
+/// Writes the fixture of MiniLM and compares with it; then pre-trains and fine-tunes, and compares the saved directories.
 pub(crate) fn parity(train: &Path, test: &Path) -> Result<()> {
     let (python, model) = (venv()?, model::fetch()?);
-    let fixture = std::env::current_dir()?.join("target/parity/minilm");
+    let folder = std::env::current_dir()?.join("target/parity");
+    let fixture = folder.join("minilm");
     run(Command::new(&python).arg("xtask/python/fixtures.py").arg("--model").arg(&model).arg(&fixture))?;
-    run(Command::new("cargo")
-        .args(["test", "--package", "topwork", "--test", "parity"])
-        .env("TOPWORK_PARITY", &fixture))?;
-    let (topwork, output) = (topwork()?, Path::new("target/parity/out"));
-    if output.exists() {
-        std::fs::remove_dir_all(output)?;
+    compare("parity", "TOPWORK_PARITY", &fixture)?;
+
+    let (topwork, output) = (topwork()?, folder.join("out"));
+    fresh(&output)?;
+    let fixture = folder.join("pretrained");
+    // The last has every head, and its numbers are compared, too.
+    let kinds = [["mlm", "bpe"], ["mlm,contrastive", "unigram"], ["mlm,nsp", "wordpiece"]];
+    for [objective, tokenizer] in kinds {
+        fresh(&output)?;
+        let mut pretrain = Command::new(&topwork);
+        pretrain.arg("pretrain").arg(train).arg("--output").arg(&output);
+        pretrain.args(["--preset", "nano", "--vocab-size", "800", "--steps", "60"]);
+        run(pretrain.args(["--objective", objective, "--tokenizer", tokenizer]))?;
+        fresh(&fixture)?;
+        let script = ["xtask/python/fixtures.py", "--pretrained", "--model"];
+        run(Command::new(&python).args(script).arg(&output).arg(&fixture))?;
     }
-    run(Command::new(&topwork).arg("tune").arg(train).arg("--model").arg(&model).arg("--output").arg(output).args([
-        "--max-steps",
-        "20",
-        "--compare-seeds",
-        "0",
-    ]))?;
-    run(Command::new(&python).arg("xtask/python/check_output.py").arg(output).arg(test).arg(&topwork))
+    compare("pretraining_parity", "TOPWORK_PRETRAINING_PARITY", &fixture)?;
+
+    fresh(&output)?;
+    let mut tune = Command::new(&topwork);
+    tune.arg("tune").arg(train).arg("--model").arg(&model).arg("--output").arg(&output);
+    run(tune.args(["--max-steps", "20", "--compare-seeds", "0"]))?;
+    run(Command::new(&python).arg("xtask/python/check_output.py").arg(&output).arg(test).arg(&topwork))
+}
+
+/// Runs the parity test `name` on a fixture.
+fn compare(name: &str, variable: &str, fixture: &Path) -> Result<()> {
+    run(Command::new("cargo").args(["test", "--package", "topwork", "--test", name]).env(variable, fixture))
+}
+
+/// Nothing there.
+fn fresh(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    Ok(())
 }
 
 /// Runs the contestants on few labels and prints the table.
@@ -80,16 +104,23 @@ pub(crate) fn quality(data: &Path, scripts: &Path, results: &Path, contestants: 
 
 /// Runs the carried model and random weights on few labels and prints the table.
 pub(crate) fn transfer(data: &Path, results: &Path, model: &str) -> Result<()> {
-    let topwork = topwork()?;
-    // Nothing but the standard library is needed.
-    run(Command::new("python3")
-        .arg("xtask/python/transfer.py")
-        .arg("--topwork")
-        .arg(topwork)
-        .arg("--data")
-        .arg(data)
-        .arg("--results")
-        .arg(results)
-        .arg("--model")
-        .arg(model))
+    run(series("transfer.py", data, results, model)?.arg("--jobs").arg(cores()))
+}
+
+/// Goes on with pre-training on domains and on general text, fine-tunes each, and prints the table.
+pub(crate) fn adapt(data: &Path, results: &Path, model: &str, objective: &str) -> Result<()> {
+    let mut series = series("adapt.py", data, results, model)?;
+    run(series.args(["--work", "target/adapt", "--objective", objective, "--jobs"]).arg(cores()))
+}
+
+/// A series of runs of the release binary. Nothing but Python's standard library is needed.
+fn series(script: &str, data: &Path, results: &Path, model: &str) -> Result<Command> {
+    let mut command = Command::new("python3");
+    command.arg(Path::new("xtask/python").join(script)).arg("--topwork").arg(topwork()?);
+    command.arg("--data").arg(data).arg("--results").arg(results).args(["--model", model]);
+    Ok(command)
+}
+
+fn cores() -> String {
+    std::thread::available_parallelism().map_or(1, usize::from).to_string()
 }

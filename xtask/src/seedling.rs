@@ -7,13 +7,15 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use topwork_models::{Checkpoint, Precision, TensorView, write_safetensors_as};
 
+use crate::curve;
+
 const TARGET: &str = "assets/seedling";
 /// All files together, in bytes.
 const MOST: u64 = 10_000_000;
 
-/// Copies what the binary carries, the weights with 16 bits, and the recipe and the curve beside it.
+/// Copies what the binary carries, the weights with 16 bits, and keeps the recipe and the curve of this stage beside it.
 #[expect(clippy::print_stdout, reason = "a chore says what it did")]
-pub(crate) fn store(directory: &Path) -> Result<()> {
+pub(crate) fn store(directory: &Path, stage: usize) -> Result<()> {
     let target = Path::new(TARGET);
     fs::create_dir_all(target)?;
     let checkpoint = Checkpoint::open(directory)?;
@@ -24,31 +26,55 @@ pub(crate) fn store(directory: &Path) -> Result<()> {
     for (name, data) in names.iter().zip(&values) {
         views.push(TensorView { name, shape: shape(name)?, data });
     }
-    write_safetensors_as(&target.join("model.safetensors"), &views, Precision::F16)?;
+    // Beside the target until it is known to be small enough.
+    let staged = tempfile::tempdir_in("assets")?;
+    write_safetensors_as(&staged.path().join("model.safetensors"), &views, Precision::F16)?;
     for name in ["config.json", "tokenizer_config.json"] {
-        fs::copy(directory.join(name), target.join(name))?;
+        fs::copy(directory.join(name), staged.path().join(name))?;
     }
     // Without the line breaks that a person would want: a quarter of the size.
     for name in ["tokenizer.json", "pretraining_profile.json"] {
         let content: Value = serde_json::from_slice(&fs::read(directory.join(name))?)?;
-        fs::write(target.join(name), format!("{content}\n"))?;
+        fs::write(staged.path().join(name), format!("{content}\n"))?;
     }
-    let carried =
-        ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "pretraining_profile.json"];
-    let mut bytes = 0;
-    for name in carried {
-        bytes += fs::metadata(target.join(name))?.len();
+    let carried = fs::read_dir(staged.path())?.collect::<Result<Vec<_>, _>>()?;
+    let sizes = carried.iter().map(|entry| Ok(entry.metadata()?.len())).collect::<Result<Vec<_>>>()?;
+    let bytes: u64 = sizes.iter().sum();
+    ensure!(
+        bytes <= MOST,
+        "{}: expected at most {MOST} bytes, found {bytes}: choose a smaller shape",
+        directory.display()
+    );
+    for entry in carried {
+        fs::rename(entry.path(), target.join(entry.file_name()))?;
     }
-    ensure!(bytes <= MOST, "{TARGET}: expected at most {MOST} bytes, found {bytes}: choose a smaller shape");
-    fs::copy(directory.join("plan.toml"), target.join("plan.toml"))?;
-    let curve = curve(&directory.join("events.jsonl"))?;
-    fs::write(target.join("curve.json"), format!("{curve:#}\n"))?;
+    fs::write(target.join(format!("plan-{stage}.toml")), plan(directory, stage)?)?;
+    let curve = stage_curve(&directory.join("events.jsonl"))?;
+    fs::write(target.join(format!("curve-{stage}.json")), format!("{curve:#}\n"))?;
+    let stages = (1..=stage).map(|stage| -> Result<Value> {
+        let path = target.join(format!("curve-{stage}.json"));
+        let content = fs::read(&path).with_context(|| format!("{}", path.display()))?;
+        Ok(serde_json::from_slice(&content)?)
+    });
+    curve::draw(&stages.collect::<Result<Vec<_>>>()?, &target.join("curve.svg"))?;
     println!("{TARGET}: {bytes} bytes");
     Ok(())
 }
 
+/// The plan of a stage. Folders of the machine it ran on are nobody's business: output goes to `stage-N`, and a later
+/// stage goes on from the one before it.
+fn plan(directory: &Path, stage: usize) -> Result<String> {
+    let text = fs::read_to_string(directory.join("plan.toml"))?;
+    let lines = text.lines().map(|line| match line.split_once(" = ") {
+        Some(("output_dir", _)) => format!("output_dir = \"stage-{stage}\""),
+        Some(("model_name_or_path", _)) => format!("model_name_or_path = \"stage-{}\"", stage - 1),
+        _ => line.to_string(),
+    });
+    Ok(lines.map(|line| line + "\n").collect())
+}
+
 /// The held-out scores of a run against the tokens seen, and what counting alone makes of the same questions.
-fn curve(events: &Path) -> Result<Value> {
+fn stage_curve(events: &Path) -> Result<Value> {
     let mut points = Vec::new();
     for line in fs::read_to_string(events)?.lines() {
         let event: Value = serde_json::from_str(line)?;

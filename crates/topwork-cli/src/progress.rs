@@ -70,10 +70,12 @@ impl Observer for Progress {
     fn event(&mut self, event: &RunEvent) {
         match event {
             RunEvent::Phase { name } => self.phase(name),
-            RunEvent::Started { total_steps, rows, validation_rows, parameters, trainable_parameters, .. } => {
+            RunEvent::Started {
+                total_steps, unit, rows, validation_rows, parameters, trainable_parameters, ..
+            } => {
                 let percent = 100.0 * *trainable_parameters as f64 / (*parameters).max(1) as f64;
                 self.line(&format!(
-                    "{rows} rows to train on, {validation_rows} to validate; {total_steps} steps; {} of {} parameters trained ({percent:.0} %)",
+                    "{rows} {unit} to train on, {validation_rows} to validate; {total_steps} steps; {} of {} parameters trained ({percent:.0} %)",
                     millions(*trainable_parameters),
                     millions(*parameters),
                 ));

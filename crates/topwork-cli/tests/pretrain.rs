@@ -108,49 +108,6 @@ fn a_language_is_learnt_and_the_result_can_be_fine_tuned() {
     assert_eq!(folder.json("more/config.json")["architectures"][0], "BertForMaskedLM");
 }
 
-/// Documents of ten houses, each with words of its own, whose sentences are counted: passages of one house are told from
-/// those of another, and the earlier from the later.
-fn houses() -> String {
-    const SYLLABLES: [&str; 10] = ["ba", "ke", "li", "mo", "nu", "ra", "so", "ti", "vu", "zo"];
-    const COUNT: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
-    let word = |house: usize, i: usize| [house % 10, i % 10, (i / 10 + house) % 10].map(|n| SYLLABLES[n]).concat();
-    let sentence = |d: usize, s: usize| {
-        let words: Vec<String> = (0..6).map(|w| word(d, (d * 31 + s * 17 + w * 7) % 23)).collect();
-        format!("{} {}.", COUNT[s], words.join(" "))
-    };
-    (0..400).map(|d| (0..6).map(|s| sentence(d, s)).collect::<Vec<_>>().join(" ") + "\n\n").collect()
-}
-
-/// Pairs are learnt from the right answers and from nothing else: with shuffled ones held-out pairs stay at chance, so
-/// nothing leaks from training into the held-out documents, and no answer stands in the question.
-#[test]
-fn with_shuffled_answers_pairs_are_at_chance() {
-    let folder = folder();
-    folder.write("corpus.txt", houses());
-    let held_out = |name: &str, more: &[&str]| {
-        let objective = format!("mlm=1,{name}=1");
-        let own = ["--batch-size", "16", "--validation-fraction", "0.3", "--objective", &objective, "--json"];
-        let tiny = TINY.chunks(2).filter(|pair| !own.contains(&pair[0])).flatten().copied();
-        let corpus = ["pretrain", "corpus.txt", "--output", "out", "--steps", "2000"];
-        let arguments: Vec<&str> = corpus.into_iter().chain(tiny).chain(own).chain(more.iter().copied()).collect();
-        let results: Value = serde_json::from_str(&folder.ok(&arguments)).unwrap();
-        std::fs::remove_dir_all(folder.path("out")).unwrap();
-        let all = results["held_out"].as_array().unwrap();
-        let pairs = all.iter().find(|scores| scores["objective"] == name).unwrap();
-        (pairs["accuracy"].as_f64().unwrap(), pairs["questions"].as_f64().unwrap())
-    };
-    for name in ["nsp", "sop"] {
-        let (learnt, questions) = held_out(name, &[]);
-        let (shuffled, _) = held_out(name, &["--shuffle-pair-labels"]);
-        let deviation = (0.25 / questions).sqrt();
-        assert!(learnt > 0.5 + 4.0 * deviation, "{name}: {learnt} of {questions}");
-        assert!((shuffled - 0.5).abs() < 4.0 * deviation, "{name}, shuffled: {shuffled} of {questions}");
-    }
-    // One of 32 passages, told apart by what they are about.
-    let (learnt, questions) = held_out("contrastive", &[]);
-    assert!(learnt > 0.2, "contrastive: {learnt} of {questions}");
-}
-
 #[test]
 fn a_model_without_the_heads_goes_on_and_says_that_they_are_new() {
     let folder = folder();
@@ -323,4 +280,11 @@ fn corpora_and_settings_that_cannot_be_used() {
     fails("corpus.txt", &["--objective", "clm"], &["--objective", "mlm, nsp, sop, contrastive", "clm"]);
     fails("corpus.txt", &["--heads", "3"], &["num_attention_heads", "32", "3"]);
     fails("corpus.txt", &["--from", "x/y", "--preset", "nano"], &["--from", "--preset"]);
+    folder.write("sizes.toml", "[model]\nvocab_size = 99\n");
+    let model = model();
+    let sizes = ["--from", model.to_str().unwrap(), "--recipe", "sizes.toml"];
+    fails("corpus.txt", &sizes, &["--from", "sizes.toml", "vocab_size", "keeps its sizes"]);
+    fails("corpus.txt", &["--shuffle-pair-labels"], &["--shuffle-pair-labels", "mlm", "pairs"]);
+    fails("corpus.txt", &["--objective", "contrastive", "--batch-size", "1"], &["contrastive", "at least 2", "1"]);
+    fails("corpus.txt", &["--objective", "nsp", "--batch-size", "1"], &["nsp", "at least 2", "1"]);
 }

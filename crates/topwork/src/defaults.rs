@@ -1,11 +1,12 @@
-//! Every default, one function each, with the reason that the plan shows. No other place has a default.
+//! Every default that facts decide, one function each, with the reason that the plan shows. Defaults that nothing changes
+//! stand in `resolve.rs`, and no other place has any.
 
 use topwork_metrics::Metric;
 
 use crate::facts::Facts;
 use crate::plan::{Origin, Resolved};
 use crate::schedule::Schedule;
-use crate::value::{ClassWeights, HeadInit};
+use crate::value::{ClassWeights, HeadInit, Init};
 
 /// Few rows: below this, training takes more epochs, smaller batches and a higher learning rate.
 const FEW_ROWS: usize = 2_000;
@@ -64,8 +65,12 @@ pub(crate) fn batch_size(facts: &Facts) -> Resolved<usize> {
     because(32, format!("{} rows, at least {FEW_ROWS}", facts.rows))
 }
 
-/// The rate at which BERT was fine-tuned, doubled where there are few steps to move in.
-pub(crate) fn learning_rate(facts: &Facts) -> Resolved<f64> {
+/// The rate at which BERT was fine-tuned, doubled where there are few steps to move in. Random weights have nothing to
+/// forget.
+pub(crate) fn learning_rate(facts: &Facts, init: Init) -> Resolved<f64> {
+    if init == Init::Random {
+        return fixed(5e-4, "random weights have nothing to forget");
+    }
     if facts.rows < 5_000 {
         return because(1e-4, format!("{} rows, fewer than 5000: few steps to move in", facts.rows));
     }
@@ -96,12 +101,18 @@ pub(crate) fn weight_decay() -> Resolved<f64> {
 }
 
 /// Lower layers hold what is general and need to move less.
-pub(crate) fn layer_decay() -> Resolved<f64> {
+pub(crate) fn layer_decay(init: Init) -> Resolved<f64> {
+    if init == Init::Random {
+        return fixed(1.0, "random layers have all to learn alike");
+    }
     fixed(0.9, "lower layers hold what is general and move less")
 }
 
 /// Starting from a random head distorts the pretrained features (Kumar et al., 2022).
-pub(crate) fn head_init() -> Resolved<HeadInit> {
+pub(crate) fn head_init(init: Init) -> Resolved<HeadInit> {
+    if init == Init::Random {
+        return fixed(HeadInit::Random, "random features are not worth a probe");
+    }
     fixed(HeadInit::LinearProbe, "a fitted head, scaled down, disturbs the pretrained features less than a random one")
 }
 

@@ -24,9 +24,11 @@ pub enum RunEvent {
         total_steps: usize,
         /// Times that the training rows are gone through.
         epochs: usize,
-        /// Rows to train on.
+        /// What is counted: `rows`, or `documents` of a corpus.
+        unit: String,
+        /// So many are trained on.
         rows: usize,
-        /// Rows to look at after each epoch.
+        /// So many are looked at along the way.
         validation_rows: usize,
         /// Values of the whole model.
         parameters: usize,
@@ -87,7 +89,7 @@ pub enum RunEvent {
         tokens: u64,
         /// The passages that were asked about.
         split: String,
-        /// The objective: `mlm`, `nsp` or `sop`.
+        /// The objective: `mlm`, `nsp`, `sop` or `contrastive`.
         objective: String,
         /// Mean cross-entropy in nats.
         #[serde(deserialize_with = "number_or_nan")]

@@ -105,6 +105,9 @@ impl Inputs {
         files.warn(observer);
         let spec = recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str());
         let (source, unpacked) = find_model(spec, hub)?;
+        if recipe.model_name_or_path.is_some() {
+            warn_of_namesake(spec, observer);
+        }
         let config = ModelConfig::load(&source)?;
         let checkpoint = Checkpoint::open(&source)?;
         let tokenizer = load_tokenizer(&source)?;
@@ -303,6 +306,14 @@ pub(crate) fn find_model(spec: &str, hub: &HubSettings) -> Result<(PathBuf, Opti
     let folder = tempfile::tempdir().map_err(|source| Error::write(&std::env::temp_dir(), source))?;
     unpack_seedling(folder.path())?;
     Ok((folder.path().to_path_buf(), Some(folder)))
+}
+
+/// A folder that bears the carried model's name is easily meant by it.
+pub(crate) fn warn_of_namesake(spec: &str, observer: &mut dyn Observer) {
+    if spec == SEEDLING && Path::new(SEEDLING).is_dir() {
+        let message = format!("{SEEDLING} is the model that topwork carries; the folder of that name is ./{SEEDLING}");
+        observer.event(&RunEvent::warning(message));
+    }
 }
 
 fn not_a_text_model(source: &Path) -> Error {

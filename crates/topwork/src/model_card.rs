@@ -14,15 +14,11 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
     let judged =
         results.test.map(|scores| ("test", scores)).or(results.validation.map(|scores| ("validation", scores)));
     let mut card = String::from("---\nlibrary_name: transformers\npipeline_tag: text-classification\n");
-    // A path on somebody's disk means nothing on the hub.
-    let is_carried = base == topwork_models::SEEDLING;
-    let is_on_hub = !is_carried && topwork_models::is_hub_id(base) && !std::path::Path::new(base).exists();
-    if is_on_hub {
-        let _ = writeln!(card, "base_model: {}", quoted(base));
+    let base = Base::of(base);
+    if base.is_on_hub {
+        let _ = writeln!(card, "base_model: {}", quoted(&base.name));
     }
-    let folder =
-        || std::path::Path::new(base).file_name().map_or("a local model".into(), |name| name.to_string_lossy());
-    let base: std::borrow::Cow<'_, str> = if is_on_hub { base.into() } else { folder() };
+    let base = base.name;
     card.push_str("tags:\n- topwork\n- text-classification\nmetrics:\n- accuracy\n- f1\n- matthews_correlation\n");
     if let Some((split, scores)) = judged {
         let _ = write!(
@@ -73,6 +69,24 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
     card
 }
 
+/// The model that another was made from, as a card names it.
+pub(crate) struct Base {
+    /// Its id on the hub, or the name of its folder: a path on somebody's disk means nothing on the hub.
+    pub(crate) name: String,
+    /// Whether the hub has it.
+    pub(crate) is_on_hub: bool,
+}
+
+impl Base {
+    pub(crate) fn of(spec: &str) -> Self {
+        let path = std::path::Path::new(spec);
+        let is_carried = spec == topwork_models::SEEDLING;
+        let is_on_hub = !is_carried && topwork_models::is_hub_id(spec) && !path.exists();
+        let folder = || path.file_name().map_or("a local model".into(), |name| name.to_string_lossy().into_owned());
+        Self { name: if is_on_hub { spec.to_string() } else { folder() }, is_on_hub }
+    }
+}
+
 fn file_name(inputs: &Inputs, split: &str) -> String {
     let file = match split {
         "test" => inputs.plan.test_file.value.as_deref(),
@@ -83,6 +97,6 @@ fn file_name(inputs: &Inputs, split: &str) -> String {
 }
 
 /// A YAML string in double quotes, which JSON's are.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -29,6 +29,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let positions = format!("2 to {longest} tokens, the positions of the model");
     let has_validation_file = recipe.validation_file.is_some();
 
+    let init = said(&recipe.init, "init").or(|| fixed(Init::Pretrained, "that is what transfer is"));
     let hidden_dropout =
         dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?.or(|| defaults::hidden_dropout_prob(facts));
     let validation_fraction = said(&recipe.validation_fraction, "validation_fraction")
@@ -56,11 +57,10 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     Ok(Plan {
         model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path")
             .or(|| fixed(SEEDLING.to_string(), "the model that topwork carries")),
-        init: said(&recipe.init, "init").or(|| fixed(Init::Pretrained, "that is what transfer is")),
         freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
             .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?
             .or(|| fixed(0, "everything is trained")),
-        head_init: said(&recipe.head_init, "head_init").or(defaults::head_init),
+        head_init: said(&recipe.head_init, "head_init").or(|| defaults::head_init(init.value)),
         attention_probs_dropout_prob: dropout(&recipe.attention_probs_dropout_prob, "attention_probs_dropout_prob")?
             .or(|| defaults::attention_probs_dropout_prob(facts)),
         classifier_dropout: dropout(&recipe.classifier_dropout, "classifier_dropout")?
@@ -88,13 +88,13 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         gradient_accumulation_steps: accumulation,
         learning_rate: said(&recipe.learning_rate, "learning_rate")
             .within("a number above 0 and below 1", |rate| *rate > 0.0 && *rate < 1.0)?
-            .or(|| defaults::learning_rate(facts)),
+            .or(|| defaults::learning_rate(facts, init.value)),
         head_learning_rate_scale: said(&recipe.head_learning_rate_scale, "head_learning_rate_scale")
             .within("a number above 0 and up to 10000", |scale| *scale > 0.0 && *scale <= 1e4)?
             .or(|| fixed(1.0, "the head learns at learning_rate")),
         layer_decay: said(&recipe.layer_decay, "layer_decay")
             .within("a number above 0 and up to 1", |decay| *decay > 0.0 && *decay <= 1.0)?
-            .or(defaults::layer_decay),
+            .or(|| defaults::layer_decay(init.value)),
         lr_scheduler_type: said(&recipe.lr_scheduler_type, "lr_scheduler_type").or(defaults::lr_scheduler_type),
         warmup_ratio: said(&recipe.warmup_ratio, "warmup_ratio")
             .within("a number from 0 to 1", |ratio| (0.0..=1.0).contains(ratio))?
@@ -125,6 +125,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         threads: said(&recipe.threads, "threads")
             .within("1 to 1024", |threads| (1..=1024).contains(threads))?
             .or(|| defaults::threads(facts)),
+        init,
         facts: facts.clone(),
         warnings: version_warning.into_iter().collect(),
     })

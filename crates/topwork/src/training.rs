@@ -5,6 +5,7 @@ use topwork_models::bert::{BertClassifier, ClassifierDropout, EncoderDropout};
 use topwork_models::{FamilyConfig, Head, LoadOptions, LoadReport, initial_parameters, load_parameters};
 
 use crate::batch::{Output, infer};
+use crate::defaults;
 use crate::error::Error;
 use crate::fit::{Budget, FitOptions};
 use crate::inputs::{Inputs, Split};
@@ -13,10 +14,6 @@ use crate::policy::{Policy, policy};
 use crate::probe;
 use crate::tasks::classification::{Classification, ClassificationOptions};
 use crate::value::{HeadInit, Init};
-
-/// The highest learning rate of a training from random weights, unless the plan's is higher: rates for pretrained weights
-/// are chosen to forget little.
-const FROM_SCRATCH_RATE: f64 = 5e-4;
 
 /// What a training does, and with each parameter.
 pub(crate) struct Regimen {
@@ -35,10 +32,11 @@ impl Regimen {
     pub(crate) fn from_scratch(inputs: &Inputs) -> Result<Self, Error> {
         let mut plan = inputs.plan.clone();
         plan.init.value = Init::Random;
-        plan.head_init.value = HeadInit::Random;
         plan.freeze_layers.value = 0;
-        plan.layer_decay.value = 1.0;
-        plan.learning_rate.value = plan.learning_rate.value.max(FROM_SCRATCH_RATE);
+        plan.head_init = defaults::head_init(Init::Random);
+        plan.layer_decay = defaults::layer_decay(Init::Random);
+        let rate = defaults::learning_rate(&plan.facts, Init::Random);
+        plan.learning_rate.value = plan.learning_rate.value.max(rate.value);
         let policy = policy(&inputs.config.parameters(Head::Classification { classes: inputs.labels.len() }), &plan)?;
         Ok(Self { plan, policy })
     }

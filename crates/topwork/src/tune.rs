@@ -210,6 +210,7 @@ fn run(
 
 fn started(inputs: &Inputs, total_steps: usize, epochs: usize, parameters: &Parameters) -> RunEvent {
     RunEvent::Started {
+        unit: "rows".to_string(),
         total_steps,
         epochs,
         rows: inputs.train.labels.len(),

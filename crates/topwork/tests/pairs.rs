@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use topwork::events::NoObserver;
 use topwork::fit::{Budget, FitOptions, Progress, Surroundings, fit};
 use topwork::objectives::PairObjective;
+use topwork::objectives::contrastive::Contrastive;
 use topwork::objectives::mlm::Mlm;
 use topwork::objectives::nsp::NextSentence;
 use topwork::objectives::sop::SentenceOrder;
@@ -20,29 +21,6 @@ use topwork_data::Stream;
 use topwork_engine::{AdamWOptions, Parameters};
 use topwork_models::bert::{BertPretraining, EncoderDropout};
 use topwork_models::{FamilyConfig, HubSettings, initial_parameters};
-
-/// Answers drawn anew: whatever told the right one is of no use.
-struct Shuffled<'a>(&'a dyn PairObjective);
-
-impl PairObjective for Shuffled<'_> {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn needs_partner(&self) -> bool {
-        self.0.needs_partner()
-    }
-
-    fn pair<'a>(
-        &self,
-        own: (&'a [u32], &'a [u32]),
-        partner: &'a [u32],
-        random: &mut Stream,
-    ) -> (&'a [u32], &'a [u32], u32) {
-        let (first, second, _) = self.0.pair(own, partner, random);
-        (first, second, random.below(2) as u32)
-    }
-}
 
 /// Documents of one topic each, of ten, which speak of the morning, noon and evening of a day, in this order.
 fn corpus(path: &Path) {
@@ -71,7 +49,7 @@ fn corpus(path: &Path) {
 }
 
 /// Pre-trains a tiny model; gives the scores on held-out pairs.
-fn learn(objective: &dyn PairObjective) -> ObjectiveScores {
+fn learn(objective: &dyn PairObjective, shuffle_pair_labels: bool) -> ObjectiveScores {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("corpus.txt");
     corpus(&path);
@@ -113,6 +91,7 @@ fn learn(objective: &dyn PairObjective) -> ObjectiveScores {
         vocabulary: &inputs.vocabulary,
         mlm: Some((&mlm, 1.0)),
         pair: Some((objective, 1.0)),
+        shuffle_pair_labels,
         max_length: 40,
         batch_size: 32,
         gradient_accumulation_steps: 1,
@@ -147,20 +126,27 @@ fn is_chance(scores: &ObjectiveScores) -> bool {
 #[test]
 fn the_next_sentence_is_told_by_its_topic() {
     // One random passage in ten is of the same topic, and a short one may name none.
-    let scores = learn(&NextSentence);
+    let scores = learn(&NextSentence, false);
     assert!(scores.questions > 200 && scores.accuracy > 0.7, "{scores:?}");
 }
 
 #[test]
 fn the_order_of_sentences_is_told_by_the_time_of_day() {
-    let scores = learn(&SentenceOrder);
+    let scores = learn(&SentenceOrder, false);
     assert!(scores.questions > 200 && scores.accuracy > 0.85, "{scores:?}");
+}
+
+/// One of 32 passages: of the three or four of its topic that are among them.
+#[test]
+fn a_passage_is_told_from_all_others_by_its_topic() {
+    let scores = learn(&Contrastive, false);
+    assert!(scores.questions > 200 && scores.accuracy > 0.2, "{scores:?}");
 }
 
 #[test]
 fn shuffled_answers_leave_chance() {
     for objective in [&NextSentence as &dyn PairObjective, &SentenceOrder] {
-        let scores = learn(&Shuffled(objective));
+        let scores = learn(objective, true);
         assert!(scores.questions > 200 && is_chance(&scores), "{scores:?}");
     }
 }

@@ -25,8 +25,8 @@ impl PairObjective for Contrastive {
         false
     }
 
-    fn sequences(&self) -> usize {
-        2
+    fn is_read_apart(&self) -> bool {
+        true
     }
 
     fn pair<'a>(&self, (head, tail): (&'a [u32], &'a [u32]), _: &'a [u32], _: &mut Stream) -> Pair<'a> {

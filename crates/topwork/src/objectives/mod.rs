@@ -50,9 +50,10 @@ pub trait PairObjective: Sync {
     /// Whether the question needs a passage of another document.
     fn needs_partner(&self) -> bool;
 
-    /// Sequences that a passage makes.
-    fn sequences(&self) -> usize {
-        1
+    /// Whether each passage of a pair is a sequence of its own, and the right second one is asked for among all that are at
+    /// hand; otherwise one sequence holds both, and the head for pairs is asked.
+    fn is_read_apart(&self) -> bool {
+        false
     }
 
     /// Two runs of tokens. `own` is parted into `head` and `tail`; `partner` is the tail of a passage of another document.
@@ -78,7 +79,8 @@ pub struct Question {
     pub type_ids: Vec<u32>,
     /// For each hidden token, in ascending order: its position and what it was.
     pub hidden: Vec<(u32, u32)>,
-    /// How the passages belong together; none without an objective for pairs, and where no other document is at hand.
+    /// How the passages belong together; none without an objective for pairs, where no other document is at hand, and where
+    /// a passage is too short to be parted.
     pub relation: Option<u32>,
 }
 
@@ -139,7 +141,10 @@ impl Questions<'_> {
         let other = if pair.needs_partner() { partner(passages, own, random) } else { Some(own) };
         let (first, second, relation) = match other {
             Some(other) => match pair.pair((head, tail), &passages[other].ids[parts[other]..], random) {
-                Pair::Joined(first, second, relation) => (first, second, Some(relation)),
+                // An empty part would tell the answer, or leave nothing to tell it by.
+                Pair::Joined(first, second, relation) => {
+                    (first, second, (!first.is_empty() && !second.is_empty()).then_some(relation))
+                }
                 Pair::Apart(first, second) if first.is_empty() || second.is_empty() => return Vec::new(),
                 Pair::Apart(first, second) => return vec![self.single(first), self.single(second)],
             },
@@ -319,6 +324,19 @@ pub(crate) mod tests {
             swapped += question.relation.unwrap();
         }
         assert!((15..45).contains(&swapped), "{swapped}");
+    }
+
+    /// `[CLS] a [SEP] [SEP]` is in order and `[CLS] [SEP] a [SEP]` is not: the shape alone would tell.
+    #[test]
+    fn nothing_is_asked_of_a_passage_that_cannot_be_parted() {
+        let (vocabulary, mut passages) = (vocabulary(), passages(8));
+        passages[3].ids.truncate(1);
+        passages[3].sentence_ends = vec![1];
+        for pair in [&nsp::NextSentence as &dyn PairObjective, &sop::SentenceOrder] {
+            let questions = Questions { vocabulary: &vocabulary, mlm: None, pair: Some(pair), max_length: 64 };
+            let asked = questions.ask(&passages, &Stream::named("test", 1));
+            assert!(asked[3].relation.is_none() && asked.iter().any(|question| question.relation.is_some()));
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::options::{PretrainPlan, PretrainRecipe};
 use super::resolve::resolve;
 use crate::error::Error;
 use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
-use crate::inputs::{find_model, hash_files, hash_tokenizer, required};
+use crate::inputs::{find_model, hash_files, hash_tokenizer, required, warn_of_namesake};
 use crate::objectives::Vocabulary;
 use crate::output::unused_directory;
 use crate::recipe::Pins;
@@ -84,6 +84,9 @@ impl PretrainInputs {
         // What the corpus is read with has no default that depends on facts; and what contradicts itself is said before
         // hours of reading.
         let early = resolve(&PretrainRecipe { pins: Pins::default(), ..recipe.clone() }, &PretrainFacts::default())?;
+        if let Some(said) = &recipe.model_name_or_path {
+            warn_of_namesake(&said.value, observer);
+        }
         let source = recipe.model_name_or_path.as_ref().map(|said| Source::find(&said.value, hub)).transpose()?;
         let options = CorpusOptions {
             text_column: early.text_column.value.clone(),

@@ -104,9 +104,10 @@ fn run(
 
     observer.event(&RunEvent::phase("train"));
     let fit_options = fit_options(inputs, &task);
-    let step_seconds = time_steps(&mut task, &mut parameters, fit_options.adamw)?;
-    let estimate = Estimate::new(fit_options.budget, inputs, &task, &progress, step_seconds);
+    let timed = time_steps(&mut task, &mut parameters, fit_options.adamw)?;
+    let estimate = Estimate::new(fit_options.budget, &task, &progress, timed);
     observer.event(&RunEvent::Started {
+        unit: "documents".to_string(),
         total_steps: estimate.steps,
         epochs: estimate.epochs.ceil() as usize,
         rows: inputs.corpus.counts().documents as usize - inputs.corpus.counts().held_out_documents as usize,
@@ -138,6 +139,9 @@ fn run(
             let error = diverged(plan, &output, step);
             observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
             log.finish()?;
+            if !output.file(checkpoint::FOLDER).is_dir() {
+                output.discard()?;
+            }
             return Err(error);
         }
         Some(Stop::Early) | None => {}
@@ -302,22 +306,34 @@ fn fit_options(inputs: &PretrainInputs, task: &Pretraining<'_>) -> FitOptions {
     }
 }
 
-/// The seconds of a step, measured on the first ones at a learning rate of zero; their gradients are thrown away.
-fn time_steps(task: &mut Pretraining<'_>, parameters: &mut Parameters, adamw: AdamWOptions) -> Result<f64, Error> {
+/// What a step takes.
+#[derive(Clone, Copy)]
+struct TimedStep {
+    seconds: f64,
+    tokens: f64,
+}
+
+/// Measured on the first steps at a learning rate of zero; their gradients are thrown away.
+fn time_steps(
+    task: &mut Pretraining<'_>,
+    parameters: &mut Parameters,
+    adamw: AdamWOptions,
+) -> Result<TimedStep, Error> {
     let pool = Pool::new();
     let mut gradients = Gradients::new(parameters, &task.sparse_tables());
     let mut adamw = AdamW::new(parameters, &gradients, adamw);
-    let mut started = Instant::now();
+    let (mut started, mut tokens) = (Instant::now(), 0);
     for step in 0..=TIMED_STEPS {
         gradients.clear();
-        task.accumulate(parameters, step, &pool, &mut gradients)?;
+        tokens += task.accumulate(parameters, step, &pool, &mut gradients)?.tokens;
         adamw.step(parameters, &gradients, 1.0, |_| Rates { learning_rate: 0.0, weight_decay: 0.0 });
         if step == 0 {
             // The first step fetches memory from the system.
-            started = Instant::now();
+            (started, tokens) = (Instant::now(), 0);
         }
     }
-    Ok(started.elapsed().as_secs_f64() / TIMED_STEPS as f64)
+    let steps = TIMED_STEPS as f64;
+    Ok(TimedStep { seconds: started.elapsed().as_secs_f64() / steps, tokens: tokens as f64 / steps })
 }
 
 /// How long a run will be.
@@ -331,20 +347,19 @@ struct Estimate {
 }
 
 impl Estimate {
-    fn new(budget: Budget, inputs: &PretrainInputs, task: &Pretraining<'_>, progress: &Progress, step: f64) -> Self {
+    fn new(budget: Budget, task: &Pretraining<'_>, progress: &Progress, timed: TimedStep) -> Self {
         let left = 1.0 - budget.spent(progress).min(1.0);
-        let tokens_per_step = inputs.train.tokens() as f64 / task.steps_per_epoch();
         let steps_left = match budget {
             Budget::Steps(steps) => left * steps as f64,
-            Budget::Tokens(tokens) => left * tokens as f64 / tokens_per_step,
-            Budget::Seconds(seconds) => left * seconds / step,
+            Budget::Tokens(tokens) => left * tokens as f64 / timed.tokens,
+            Budget::Seconds(seconds) => left * seconds / timed.seconds,
         };
         let steps = progress.step as f64 + steps_left;
         Self {
             steps: steps.ceil() as usize,
             epochs: steps / task.steps_per_epoch(),
-            step_seconds: step,
-            seconds: steps_left * step,
+            step_seconds: timed.seconds,
+            seconds: steps_left * timed.seconds,
         }
     }
 }
@@ -365,12 +380,15 @@ impl std::fmt::Display for Estimate {
 }
 
 fn diverged(plan: &PretrainPlan, output: &OutputDirectory, step: usize) -> Error {
-    let kept = match output.file(checkpoint::FOLDER).is_dir() {
-        true => format!("{} holds an earlier state", output.file(checkpoint::FOLDER).display()),
-        false => "nothing was saved before".to_string(),
+    let rate = format!("--learning-rate {:e}", plan.learning_rate.value / 10.0);
+    let (kept, hint) = match output.file(checkpoint::FOLDER).is_dir() {
+        true => (
+            format!("{} holds an earlier state", output.file(checkpoint::FOLDER).display()),
+            format!("{rate} --output ANOTHER"),
+        ),
+        false => ("nothing was saved before".to_string(), rate),
     };
-    let message = format!("step {step}: the loss or the gradient is not a finite number; {kept}");
-    Error::run(message, format!("--learning-rate {:e}", plan.learning_rate.value / 10.0))
+    Error::run(format!("step {step}: the loss or the gradient is not a finite number; {kept}"), hint)
 }
 
 fn write_model(inputs: &PretrainInputs, output: &OutputDirectory, parameters: &Parameters) -> Result<(), Error> {

@@ -67,7 +67,7 @@ options! {
     Objective {
         /// What is learnt: mlm, nsp, sop, contrastive, or several with weights, such as mlm=1,nsp=0.5.
         objective: ObjectiveWeights => ObjectiveWeights, ["objectives"];
-        /// A control: while learning, the answers about pairs are shuffled, so that held-out pairs must be at chance.
+        /// A control: while learning, the answers about pairs are random, so that held-out pairs must be at chance.
         shuffle_pair_labels: bool => bool, [];
         /// The part of the tokens that is hidden.
         mlm_probability: f64 => f64, ["mask_rate"];
@@ -85,7 +85,7 @@ options! {
         max_tokens: u64 => Option<u64>, ["tokens"];
         /// The budget in time, such as 90s, 30m or 8h.
         max_time: Span => Option<Span>, ["time"];
-        /// Sequences of one forward and backward pass.
+        /// Passages of one forward and backward pass.
         per_device_train_batch_size: usize => usize, ["batch_size", "train_batch_size"];
         /// Passes whose gradients make one optimizer step.
         gradient_accumulation_steps: usize => usize, [];

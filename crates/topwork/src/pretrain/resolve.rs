@@ -2,13 +2,13 @@
 
 use topwork_models::TokenizerKind;
 
-use super::facts::PretrainFacts;
+use super::facts::{PretrainFacts, SourceFacts};
 use super::options::{ObjectiveWeights, Preset, PretrainPlan, PretrainRecipe, Span};
 use crate::defaults::{because, fixed, from_config};
 use crate::objectives::mlm::Mlm;
 use crate::plan::{Entry, Origin, Resolved, write_toml};
 use crate::plan_error::PlanError;
-use crate::recipe::{Options, Said};
+use crate::recipe::{Options, Place, Said};
 use crate::resolve::{check_pins, count, dropout, moment, said};
 use crate::schedule::Schedule;
 
@@ -18,7 +18,7 @@ use crate::schedule::Schedule;
 /// When something without a default was not said, a value is out of range, two things contradict each other, or a fact
 /// that the recipe pins has changed.
 pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<PretrainPlan, PlanError> {
-    check_contradictions(recipe)?;
+    check_contradictions(recipe, facts.model.as_ref())?;
     let warning = check_pins(&recipe.pins, &facts.pins(), PretrainRecipe::PINNED)?;
     let source = facts.model.as_ref();
     let preset = said(&recipe.preset, "preset").or(|| fixed(Preset::Mini, "an hour or more on a laptop"));
@@ -45,6 +45,11 @@ pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<Pretrai
         fixed(ObjectiveWeights { mlm: Some(1.0), ..ObjectiveWeights::default() }, "hidden words teach the most")
     });
     let is_new = source.is_none();
+    let batch_size = count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?
+        .or(|| fixed(if is_new { 64 } else { 32 }, "steps enough, and none too noisy"));
+    let accumulation = count(&recipe.gradient_accumulation_steps, "gradient_accumulation_steps")?
+        .or(|| fixed(1, "one pass makes one step"));
+    check_partners(&objective.value, batch_size.value, accumulation.value)?;
     let budget_is_said = recipe.max_steps.is_some() || recipe.max_tokens.is_some() || recipe.max_time.is_some();
     let above_zero = "a number above 0 and below 1";
     Ok(PretrainPlan {
@@ -117,10 +122,8 @@ pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<Pretrai
             .within("at least 1 token", |tokens| *tokens > 0)?
             .or_absent(""),
         max_time: said(&recipe.max_time, "max_time").or_absent(""),
-        per_device_train_batch_size: count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?
-            .or(|| fixed(if is_new { 64 } else { 32 }, "steps enough, and none too noisy")),
-        gradient_accumulation_steps: count(&recipe.gradient_accumulation_steps, "gradient_accumulation_steps")?
-            .or(|| fixed(1, "one pass makes one step")),
+        per_device_train_batch_size: batch_size,
+        gradient_accumulation_steps: accumulation,
         learning_rate: said(&recipe.learning_rate, "learning_rate")
             .within(above_zero, |rate| *rate > 0.0 && *rate < 1.0)?
             .or(|| match is_new {
@@ -179,7 +182,24 @@ fn weights_fit(weights: &ObjectiveWeights) -> bool {
     weights.list().all(|(_, weight)| weight > 0.0 && weight.is_finite())
 }
 
-fn check_contradictions(recipe: &PretrainRecipe) -> Result<(), PlanError> {
+/// A passage is told from another one of the same step, or of the same pass where a softmax goes over them.
+fn check_partners(objective: &ObjectiveWeights, batch_size: usize, accumulation: usize) -> Result<(), PlanError> {
+    let (name, together) = match (objective.contrastive, objective.nsp) {
+        (Some(_), _) => ("contrastive", batch_size),
+        (None, Some(_)) => ("nsp", batch_size * accumulation),
+        (None, None) => return Ok(()),
+    };
+    if together < 2 {
+        return Err(PlanError::Policy {
+            message: format!(
+                "per_device_train_batch_size: expected at least 2 for {name}, found {batch_size}: one passage has no other to be told from"
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn check_contradictions(recipe: &PretrainRecipe, source: Option<&SourceFacts>) -> Result<(), PlanError> {
     let contradiction = |first: String, second: String, reason: &str, hint: &str| {
         Err(PlanError::Contradiction { first, second, reason: reason.into(), hint: hint.into() })
     };
@@ -206,20 +226,39 @@ fn check_contradictions(recipe: &PretrainRecipe) -> Result<(), PlanError> {
             );
         }
     }
-    // A recipe may be the plan of an earlier run, where these were the model's own.
+    if let Some(control) = recipe.shuffle_pair_labels.as_ref().filter(|said| said.value) {
+        let objective = recipe.objective.as_ref();
+        if objective.is_none_or(|said| said.value.list().all(|(name, _)| name == "mlm")) {
+            return contradiction(
+                control.place.of("shuffle_pair_labels"),
+                objective.map_or("the default objective mlm".into(), |said| said.place.of("objective")),
+                "expected an objective for pairs, found none",
+                "--objective mlm,nsp",
+            );
+        }
+    }
     let Some(from) = recipe.model_name_or_path.as_ref() else { return Ok(()) };
-    let of_new_models = [
+    // A recipe may be the plan of an earlier run, where these were the model's own: only its sizes can be compared.
+    let own = |size: fn(&SourceFacts) -> usize| source.map(size);
+    let sizes = [
+        (&recipe.num_hidden_layers, "num_hidden_layers", own(|source| source.num_hidden_layers)),
+        (&recipe.hidden_size, "hidden_size", own(|source| source.hidden_size)),
+        (&recipe.num_attention_heads, "num_attention_heads", own(|source| source.num_attention_heads)),
+        (&recipe.intermediate_size, "intermediate_size", own(|source| source.intermediate_size)),
+        (&recipe.vocab_size, "vocab_size", own(|source| source.vocab_size)),
+    ];
+    let sizes = sizes.into_iter().filter_map(|(said, key, own)| {
+        let said = said.as_ref()?;
+        Some((&said.place, key, own == Some(said.value)))
+    });
+    let others = [
         (recipe.preset.as_ref().map(|said| &said.place), "preset"),
-        (recipe.num_hidden_layers.as_ref().map(|said| &said.place), "num_hidden_layers"),
-        (recipe.hidden_size.as_ref().map(|said| &said.place), "hidden_size"),
-        (recipe.num_attention_heads.as_ref().map(|said| &said.place), "num_attention_heads"),
-        (recipe.intermediate_size.as_ref().map(|said| &said.place), "intermediate_size"),
-        (recipe.vocab_size.as_ref().map(|said| &said.place), "vocab_size"),
         (recipe.tokenizer_type.as_ref().map(|said| &said.place), "tokenizer_type"),
         (recipe.do_lower_case.as_ref().map(|said| &said.place), "do_lower_case"),
     ];
-    for (place, key) in of_new_models {
-        if let Some(place @ crate::recipe::Place::Flag { .. }) = place {
+    let others = others.into_iter().filter_map(|(place, key)| Some((place?, key, true)));
+    for (place, key, is_own) in sizes.chain(others) {
+        if matches!(place, Place::Flag { .. }) || (!is_own && source.is_some()) {
             let reason = "a model to go on from keeps its sizes and its tokenizer";
             return contradiction(from.place.of("model_name_or_path"), place.of(key), reason, "leave one of them out");
         }

@@ -48,7 +48,7 @@ pub struct PretrainingOptions<'a> {
     pub mlm: Option<(&'a Mlm, f32)>,
     /// How passages are paired, and the weight of the objective; none leaves it out.
     pub pair: Option<(&'a dyn PairObjective, f32)>,
-    /// As a control, the answers about pairs are shuffled while learning; those of held-out pairs stay right.
+    /// As a control, the answers about pairs are drawn at random while learning; those of held-out pairs stay right.
     pub shuffle_pair_labels: bool,
     /// The longest sequence, with special tokens.
     pub max_length: usize,
@@ -86,12 +86,11 @@ impl<'a> PretrainingOptions<'a> {
 
     /// Questions of so many passages.
     fn questions_of(&self, passages: usize) -> usize {
-        passages * self.pair.map_or(1, |(pair, _)| pair.sequences())
+        if self.is_read_apart() { 2 * passages } else { passages }
     }
 
-    /// Whether the passages of a pair are read apart.
-    fn is_contrastive(&self) -> bool {
-        self.pair.is_some_and(|(pair, _)| pair.sequences() == 2)
+    fn is_read_apart(&self) -> bool {
+        self.pair.is_some_and(|(pair, _)| pair.is_read_apart())
     }
 }
 
@@ -131,7 +130,12 @@ impl<'a> Pretraining<'a> {
                 "corpus: expected at least {needed} passages of up to {} tokens for a step, found {there}",
                 options.max_passage()
             );
-            return Err(Error::run(message, format!("--batch-size {}", there.max(1))));
+            let size = there / options.gradient_accumulation_steps;
+            let hint = match size {
+                0 => format!("--gradient-accumulation-steps 1 --batch-size {}", there.max(1)),
+                size => format!("--batch-size {size}"),
+            };
+            return Err(Error::run(message, hint));
         }
         let held_out = match held_out {
             Some(store) => {
@@ -212,7 +216,7 @@ impl<'a> Pretraining<'a> {
         batch: &QuestionBatch,
     ) -> Option<(Value, Vec<u32>)> {
         self.options.pair?;
-        if self.options.is_contrastive() {
+        if self.options.is_read_apart() {
             let pooled = logits.pooled.take()?;
             let [heads, tails] = [0, 1].map(|first| (first..pooled.rows() as u32).step_by(2).collect::<Vec<u32>>());
             let [first, second] = [&heads, &tails].map(|rows| tape.rows(&pooled, rows));
@@ -253,8 +257,12 @@ impl Task for Pretraining<'_> {
         let passages = self.train.step(step)?;
         let random = Stream::named("questions", options.seed).nth(step as u64);
         let questions = options.questions().ask(&passages, &random);
+        if questions.is_empty() {
+            let message = format!("step {}: no passage has two tokens, so none can be parted into a pair", step + 1);
+            return Err(Error::run(message, "--objective mlm, or blank lines between documents of more words"));
+        }
         let words: usize = questions.iter().map(|question| question.hidden.len()).sum();
-        let pairs = match options.is_contrastive() {
+        let pairs = match options.is_read_apart() {
             true => questions.len() / 2,
             false => questions.iter().filter(|question| question.relation.is_some()).count(),
         };
@@ -267,8 +275,9 @@ impl Task for Pretraining<'_> {
             let mut tape = Tape::new(parameters, pool, Mode::Training);
             let mut logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
             let mut pair_logits = self.pair_logits(&mut tape, &mut logits, &batch);
-            if let (Some((_, answers)), true) = (&mut pair_logits, options.shuffle_pair_labels) {
-                Stream::named("shuffled answers", options.seed).nth(step as u64).nth(first as u64).shuffle(answers);
+            if let (Some((logits, answers)), true) = (&mut pair_logits, options.shuffle_pair_labels) {
+                let mut random = Stream::named("shuffled answers", options.seed).nth(step as u64).nth(first as u64);
+                answers.iter_mut().for_each(|answer| *answer = random.below(logits.columns() as u64) as u32);
             }
             let mut terms: Vec<(Value, f32)> = Vec::new();
             if let (Some((_, weight)), true) = (options.mlm, words > 0) {

@@ -56,11 +56,6 @@ impl BertPretraining {
         [self.encoder.tables().position]
     }
 
-    /// Whether it has a head for pairs of passages.
-    pub fn has_pair_head(&self) -> bool {
-        self.pooler.is_some() && self.relation.is_some()
-    }
-
     /// The logits at the rows `masked` of the token axis (ascending), where alone the product with the vocabulary is
     /// paid, and those of the pairs.
     pub fn logits(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>, masked: &[u32]) -> PretrainingLogits {
