@@ -1,5 +1,6 @@
 //! Pre-training's held-out scores against the tokens seen, drawn as an SVG.
 
+use std::error::Error;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -7,127 +8,80 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
 
-const SIZE: (u32, u32) = (900, 760);
-const MLM: RGBColor = RGBColor(31, 119, 180);
-const PAIRS: [RGBColor; 2] = [RGBColor(214, 100, 39), RGBColor(44, 140, 60)];
+const SIZE: (u32, u32) = (900, 720);
 const COUNTED: RGBColor = RGBColor(120, 120, 120);
+const COLORS: [RGBColor; 2] = [RGBColor(31, 119, 180), RGBColor(214, 100, 39)];
+/// The part of the width that is left to the names of the lines.
+const NAMES: f64 = 0.28;
 
-/// A line of a panel.
-#[derive(Clone)]
+/// A line of a panel: tokens in millions, and the score.
 struct Line {
     name: String,
     color: RGBColor,
     points: Vec<(f64, f64)>,
 }
 
-/// Draws stages one after the other: the loss of hidden words beside what counting makes of the same questions, and the
-/// accuracy of every objective.
-pub(crate) fn draw(stages: &[Value], path: &Path) -> Result<()> {
-    let root = SVGBackend::new(path, SIZE).into_drawing_area();
-    let all = [lines(stages, "loss"), lines(stages, "accuracy")];
-    let tokens = all[0].iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
-    let (upper, lower) = root.split_vertically(SIZE.1 / 2);
-    let failed = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
-    root.fill(&WHITE).map_err(|error| failed(&error))?;
-    let [losses, accuracies] = all;
-    let losses: Vec<Line> = losses.into_iter().filter(|line| line.name.starts_with("masked")).collect();
-    let losses: Vec<Line> = losses.into_iter().chain(counted(stages, "loss")).collect();
-    panel(&upper, "Held-out loss, nats", tokens, &losses).map_err(|error| failed(&error))?;
-    let accuracies: Vec<Line> = accuracies.into_iter().chain(counted(stages, "accuracy")).collect();
-    let percent: Vec<Line> = accuracies
-        .into_iter()
-        .map(|line| Line { points: line.points.iter().map(|(x, y)| (*x, 100.0 * y)).collect(), ..line })
-        .collect();
-    panel(&lower, "Held-out accuracy, %", tokens, &percent).map_err(|error| failed(&error))?;
-    root.present().map_err(|error| failed(&error))?;
-    Ok(())
+/// Draws the loss of hidden words beside what counting makes of the same questions, and the accuracy of every objective.
+/// `measured` has the `curve` and the `baselines` of a run.
+pub(crate) fn draw(measured: &Value, path: &Path) -> Result<()> {
+    let draw = || -> Result<(), Box<dyn Error>> {
+        let root = SVGBackend::new(path, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let (upper, lower) = root.split_vertically(SIZE.1 / 2);
+        let losses: Vec<Line> = lines(measured, "loss", 1.0).into_iter().filter(|line| line.name != "nsp").collect();
+        panel(&upper, "Held-out loss of hidden words, nats", &losses)?;
+        panel(&lower, "Held-out accuracy, %", &lines(measured, "accuracy", 100.0))?;
+        root.present()?;
+        Ok(())
+    };
+    draw().map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
-/// Millions of tokens at which each stage begins, and at which the last one ends.
-fn bounds(stages: &[Value]) -> Vec<f64> {
-    let mut bounds = vec![0.0];
-    for stage in stages {
-        let points = stage["curve"].as_array().into_iter().flatten();
-        let seen = points.filter_map(|point| point["tokens"].as_f64()).fold(0.0, f64::max) / 1e6;
-        bounds.push(bounds[bounds.len() - 1] + seen);
-    }
-    bounds
-}
-
-/// The curve of each objective in each stage.
-fn lines(stages: &[Value], what: &str) -> Vec<Line> {
+/// The curve of each objective, and what counting makes of the questions as level lines.
+fn lines(measured: &Value, what: &str, factor: f64) -> Vec<Line> {
+    let list = |key: &str| measured[key].as_array().cloned().unwrap_or_default();
     let mut lines: Vec<Line> = Vec::new();
-    for ((number, stage), start) in (1..).zip(stages).zip(bounds(stages)) {
-        let mut own: Vec<(&str, Line)> = Vec::new();
-        for point in stage["curve"].as_array().into_iter().flatten() {
-            let (Some(name), Some(tokens), Some(y)) =
-                (point["objective"].as_str(), point["tokens"].as_f64(), point[what].as_f64())
-            else {
-                continue;
-            };
-            let at = own.iter().position(|(objective, _)| *objective == name).unwrap_or_else(|| {
-                let (label, color) = match name {
-                    "mlm" => (format!("masked words, stage {number}"), MLM),
-                    "nsp" => (format!("next sentence, one of 2, stage {number}"), PAIRS[0]),
-                    other => (format!("{other}, stage {number}"), PAIRS[1]),
-                };
-                own.push((name, Line { name: label, color, points: Vec::new() }));
-                own.len() - 1
-            });
-            own[at].1.points.push((start + tokens / 1e6, y));
-        }
-        lines.extend(own.into_iter().map(|(_, line)| line));
+    for point in list("curve") {
+        let (Some(name), Some(tokens), Some(score)) =
+            (point["objective"].as_str(), point["tokens"].as_f64(), point[what].as_f64())
+        else {
+            continue;
+        };
+        let at = lines.iter().position(|line| line.name == name).unwrap_or_else(|| {
+            lines.push(Line { name: name.to_string(), color: COLORS[lines.len() % 2], points: Vec::new() });
+            lines.len() - 1
+        });
+        lines[at].points.push((tokens / 1e6, factor * score));
     }
-    lines
-}
-
-/// What counting makes of each stage's questions.
-fn counted(stages: &[Value], what: &str) -> Vec<Line> {
-    let bounds = bounds(stages);
-    let mut lines = Vec::new();
-    for (number, stage) in stages.iter().enumerate() {
-        let (start, end) = (bounds[number], bounds[number + 1]);
-        for baseline in stage["baselines"].as_array().into_iter().flatten() {
-            let (Some(name), Some(y)) = (baseline["objective"].as_str(), baseline[what].as_f64()) else { continue };
-            let name = format!("{name} model{}", if number == 0 { "" } else { ", later stage" });
-            lines.push(Line { name, color: COUNTED, points: vec![(start, y), (end, y)] });
+    let end = furthest(&lines);
+    for baseline in list("baselines") {
+        if let (Some(name), Some(score)) = (baseline["objective"].as_str(), baseline[what].as_f64()) {
+            let points = vec![(0.0, factor * score), (end, factor * score)];
+            lines.push(Line { name: format!("{name} model"), color: COUNTED, points });
         }
     }
     lines
 }
 
-fn panel(
-    area: &DrawingArea<SVGBackend<'_>, Shift>,
-    title: &str,
-    tokens: f64,
-    lines: &[Line],
-) -> Result<(), Box<dyn std::error::Error>> {
-    let highest = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
+fn furthest(lines: &[Line]) -> f64 {
+    lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max)
+}
+
+fn panel(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, lines: &[Line]) -> Result<(), Box<dyn Error>> {
+    let end = furthest(lines);
+    let highest = 1.08 * lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(38)
         .y_label_area_size(46)
-        .build_cartesian_2d(0.0..tokens * 1.32, 0.0..highest * 1.08)?;
+        .build_cartesian_2d(0.0..end / (1.0 - NAMES), 0.0..highest)?;
     chart.configure_mesh().x_desc("tokens seen, millions").light_line_style(TRANSPARENT).draw()?;
-    // A name stands where its line ends; two that would overlap are moved apart.
-    let mut names: Vec<(f64, &Line)> =
-        lines.iter().filter_map(|line| line.points.last().map(|point| (point.1, line))).collect();
-    names.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let least = highest * 1.08 / 20.0;
-    let mut below = f64::NEG_INFINITY;
     for line in lines {
         chart.draw_series(LineSeries::new(line.points.iter().copied(), line.color.stroke_width(2)))?;
-    }
-    let ends_last = |line: &Line| line.points.last().is_some_and(|point| point.0 > tokens * 0.97);
-    for (y, line) in names {
-        let at = if ends_last(line) { y.max(below + least) } else { y };
-        if ends_last(line) {
-            below = at;
-        }
-        let end = line.points.last().map_or(0.0, |point| point.0);
-        let style = ("sans-serif", 13).into_font().color(&line.color);
-        chart.draw_series([Text::new(line.name.clone(), (end + tokens * 0.01, at + least * 0.4), style)])?;
+        let Some(&(x, y)) = line.points.last() else { continue };
+        let style = ("sans-serif", 14).into_font().color(&line.color);
+        chart.draw_series([Text::new(line.name.clone(), (x + 0.01 * end, y + 0.025 * highest), style)])?;
     }
     Ok(())
 }

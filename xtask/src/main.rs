@@ -97,10 +97,9 @@ enum Chore {
     Seedling {
         /// The output directory of `topwork pretrain`.
         directory: PathBuf,
-        /// Which stage of the recipe this was; the stages before it stay as they are.
-        #[arg(long, default_value_t = 1)]
-        stage: usize,
     },
+    /// Draw the carried model's curve, `assets/seedling/curve.svg`, from `curve.json`.
+    Curve,
     /// Check that every dependency has a permissive licence.
     Licences,
 }
@@ -116,7 +115,8 @@ fn main() -> Result<()> {
         }
         Chore::Transfer { data, results, model } => python::transfer(&data, &results, &model),
         Chore::Adapt { data, results, model, objective } => python::adapt(&data, &results, &model, &objective),
-        Chore::Seedling { directory, stage } => seedling::store(&directory, stage),
+        Chore::Seedling { directory } => seedling::store(&directory),
+        Chore::Curve => seedling::draw(),
         Chore::Licences => licences::check(),
     }
 }

@@ -13,9 +13,9 @@ const TARGET: &str = "assets/seedling";
 /// All files together, in bytes.
 const MOST: u64 = 10_000_000;
 
-/// Copies what the binary carries, the weights with 16 bits, and keeps the recipe and the curve of this stage beside it.
+/// Copies what the binary carries, the weights with 16 bits, and keeps the recipe and the curve beside it.
 #[expect(clippy::print_stdout, reason = "a chore says what it did")]
-pub(crate) fn store(directory: &Path, stage: usize) -> Result<()> {
+pub(crate) fn store(directory: &Path) -> Result<()> {
     let target = Path::new(TARGET);
     fs::create_dir_all(target)?;
     let checkpoint = Checkpoint::open(directory)?;
@@ -48,33 +48,31 @@ pub(crate) fn store(directory: &Path, stage: usize) -> Result<()> {
     for entry in carried {
         fs::rename(entry.path(), target.join(entry.file_name()))?;
     }
-    fs::write(target.join(format!("plan-{stage}.toml")), plan(directory, stage)?)?;
-    let curve = stage_curve(&directory.join("events.jsonl"))?;
-    fs::write(target.join(format!("curve-{stage}.json")), format!("{curve:#}\n"))?;
-    let stages = (1..=stage).map(|stage| -> Result<Value> {
-        let path = target.join(format!("curve-{stage}.json"));
-        let content = fs::read(&path).with_context(|| format!("{}", path.display()))?;
-        Ok(serde_json::from_slice(&content)?)
-    });
-    curve::draw(&stages.collect::<Result<Vec<_>>>()?, &target.join("curve.svg"))?;
+    fs::write(target.join("plan.toml"), plan(directory)?)?;
+    let curve = measured(&directory.join("events.jsonl"))?;
+    fs::write(target.join("curve.json"), format!("{curve:#}\n"))?;
     println!("{TARGET}: {bytes} bytes");
-    Ok(())
+    draw()
 }
 
-/// The plan of a stage. Folders of the machine it ran on are nobody's business: output goes to `stage-N`, and a later
-/// stage goes on from the one before it.
-fn plan(directory: &Path, stage: usize) -> Result<String> {
+/// Draws what the recipe's run measured.
+pub(crate) fn draw() -> Result<()> {
+    let target = Path::new(TARGET);
+    curve::draw(&serde_json::from_slice(&fs::read(target.join("curve.json"))?)?, &target.join("curve.svg"))
+}
+
+/// The plan; the folder that it ran in is nobody's business.
+fn plan(directory: &Path) -> Result<String> {
     let text = fs::read_to_string(directory.join("plan.toml"))?;
     let lines = text.lines().map(|line| match line.split_once(" = ") {
-        Some(("output_dir", _)) => format!("output_dir = \"stage-{stage}\""),
-        Some(("model_name_or_path", _)) => format!("model_name_or_path = \"stage-{}\"", stage - 1),
-        _ => line.to_string(),
+        Some(("output_dir", _)) => "output_dir = \"seedling\"",
+        _ => line,
     });
-    Ok(lines.map(|line| line + "\n").collect())
+    Ok(lines.map(|line| format!("{line}\n")).collect())
 }
 
 /// The held-out scores of a run against the tokens seen, and what counting alone makes of the same questions.
-fn stage_curve(events: &Path) -> Result<Value> {
+fn measured(events: &Path) -> Result<Value> {
     let mut points = Vec::new();
     for line in fs::read_to_string(events)?.lines() {
         let event: Value = serde_json::from_str(line)?;

@@ -13,11 +13,17 @@ const FEW_ROWS: usize = 2_000;
 /// Fewer held-out rows than this tell epochs apart mostly by chance: at 200 rows, the standard error of an accuracy of
 /// 85 % is 2.5 points.
 const ENOUGH_TO_CHOOSE: usize = 200;
+/// Models with fewer values in the matrices of their layers take higher learning rates: BERT-Mini has 3.1 M, MiniLM-L6
+/// 10.6 M.
+const SMALL_MODEL: usize = 5_000_000;
 /// Longer texts are cut unless most rows are longer.
 const USUAL_LENGTH: usize = 256;
 
-/// A training with fewer floating-point operations than this takes seconds, and is worth repeating for comparison.
+/// A training with fewer floating-point operations than this takes seconds on two cores, and is worth repeating for
+/// comparison.
 const SHORT_TRAINING: f64 = 3e12;
+/// The same, worth repeating once more.
+const VERY_SHORT_TRAINING: f64 = 1e12;
 
 /// A default that no fact changes.
 pub(crate) fn fixed<T>(value: T, reason: &str) -> Resolved<T> {
@@ -51,10 +57,10 @@ pub(crate) fn validation_fraction(has_validation_file: bool) -> Resolved<f64> {
     if has_validation_file { fixed(0.0, "validation_file is given") } else { fixed(0.1, "no validation_file") }
 }
 
-/// About 3,000 rows are seen in all, at least three and at most twenty times.
+/// At most 3,000 rows are seen in all, but each at least three and at most twenty times.
 pub(crate) fn num_train_epochs(facts: &Facts) -> Resolved<usize> {
-    let epochs = (3_000.0 / facts.rows.max(1) as f64).round().clamp(3.0, 20.0) as usize;
-    because(epochs, format!("{} rows: about 3,000 rows seen, 3 to 20 times", facts.rows))
+    let epochs = (3_000 / facts.rows.max(1)).clamp(3, 20);
+    because(epochs, format!("{} rows: up to 3,000 rows seen, 3 to 20 times", facts.rows))
 }
 
 /// Few rows make few steps; smaller batches make more of them.
@@ -65,16 +71,23 @@ pub(crate) fn batch_size(facts: &Facts) -> Resolved<usize> {
     because(32, format!("{} rows, at least {FEW_ROWS}", facts.rows))
 }
 
-/// The rate at which BERT was fine-tuned, doubled where there are few steps to move in. Random weights have nothing to
-/// forget.
+/// The rate at which BERT was fine-tuned, doubled where there are few steps to move in; ten times that for small models,
+/// whose features are worth less and have farther to go. Random weights have nothing to forget.
 pub(crate) fn learning_rate(facts: &Facts, init: Init) -> Resolved<f64> {
     if init == Init::Random {
         return fixed(5e-4, "random weights have nothing to forget");
     }
-    if facts.rows < 5_000 {
-        return because(1e-4, format!("{} rows, fewer than 5000: few steps to move in", facts.rows));
+    let (rate, rows) = match facts.rows {
+        rows if rows < 5_000 => (1e-4, format!("{rows} rows, fewer than 5000: few steps to move in")),
+        rows => (5e-5, format!("{rows} rows, at least 5000")),
+    };
+    let values = facts.model.layer_values();
+    if values < SMALL_MODEL {
+        let size =
+            format!("{:.1} M values in layers, fewer than {:.0} M", values as f64 / 1e6, SMALL_MODEL as f64 / 1e6);
+        return because(10.0 * rate, format!("{rows}; {size}: far to go"));
     }
-    because(5e-5, format!("{} rows, at least 5000", facts.rows))
+    because(rate, rows)
 }
 
 /// A head that was fitted on few rows is soon sure of them all, and then the body learns nothing more of use.
@@ -169,8 +182,13 @@ pub(crate) fn compare_seeds(facts: &Facts, rows_seen: f64, has_held_out: bool) -
     let tokens = rows_seen * facts.tokens.p50 as f64;
     // Forward, and backward to activations and weights: three products of two operations each.
     let operations = 6.0 * facts.model.layer_values() as f64 * tokens;
-    if operations < SHORT_TRAINING {
-        return because(3, format!("{tokens} tokens, a training of seconds: comparing costs little"));
+    let seeds = match operations {
+        few if few < VERY_SHORT_TRAINING => 3,
+        few if few < SHORT_TRAINING => 2,
+        _ => 0,
+    };
+    if seeds > 0 {
+        return because(seeds, format!("{tokens} tokens, a training of seconds: comparing costs less than a minute"));
     }
     because(0, format!("{tokens} tokens: each seed costs two more trainings"))
 }

@@ -27,16 +27,15 @@ impl Regimen {
         Self { plan: inputs.plan.clone(), policy: inputs.policy.clone() }
     }
 
-    /// The same steps on the same rows from random weights, with what only spares pretrained weights left out: a
-    /// baseline that was held back would prove nothing.
+    /// The same steps on the same rows from random weights, at the rate that suits them and with what only spares
+    /// pretrained weights left out: a baseline that was held back would prove nothing.
     pub(crate) fn from_scratch(inputs: &Inputs) -> Result<Self, Error> {
         let mut plan = inputs.plan.clone();
         plan.init.value = Init::Random;
         plan.freeze_layers.value = 0;
         plan.head_init = defaults::head_init(Init::Random);
         plan.layer_decay = defaults::layer_decay(Init::Random);
-        let rate = defaults::learning_rate(&plan.facts, Init::Random);
-        plan.learning_rate.value = plan.learning_rate.value.max(rate.value);
+        plan.learning_rate = defaults::learning_rate(&plan.facts, Init::Random);
         let policy = policy(&inputs.config.parameters(Head::Classification { classes: inputs.labels.len() }), &plan)?;
         Ok(Self { plan, policy })
     }

@@ -10,6 +10,7 @@ use topwork::plan_error::PlanError;
 use topwork::policy::policy;
 use topwork::recipe::{Options, Place, Recipe};
 use topwork::resolve::resolve;
+use topwork::value::HeadInit;
 use topwork_metrics::Metric;
 use topwork_models::{Block, ParameterKind, ParameterSpec};
 
@@ -327,14 +328,15 @@ fn a_training_of_seconds_is_compared_and_a_long_one_is_not() {
     let seeds = |facts: &Facts, flags: &[(&str, &str)]| {
         resolve(&minimal().overridden_by(said(flags)), facts).unwrap().compare_seeds.value
     };
-    assert_eq!(seeds(&facts(), &[]), 3);
+    assert_eq!(seeds(&facts(), &[]), 2);
+    assert_eq!(seeds(&facts(), &[("max_steps", "50")]), 3);
     assert_eq!(seeds(&Facts { rows: 50_000, ..facts() }, &[]), 0);
     assert_eq!(seeds(&Facts { rows: 50_000, ..facts() }, &[("max_steps", "10")]), 3);
     assert_eq!(seeds(&facts(), &[("max_steps", "1000000000"), ("gradient_accumulation_steps", "1000000000")]), 0);
     let long_texts = TokenLengths { p50: 200, p95: 250, longest: 256 };
     assert_eq!(seeds(&Facts { tokens: long_texts, ..facts() }, &[]), 0);
     assert_eq!(seeds(&facts(), &[("validation_fraction", "0")]), 0, "no rows to compare on");
-    assert_eq!(seeds(&facts(), &[("validation_fraction", "0"), ("test_file", "test.csv")]), 3);
+    assert_eq!(seeds(&facts(), &[("validation_fraction", "0"), ("test_file", "test.csv")]), 2);
     assert_eq!(seeds(&facts(), &[("compare_seeds", "0")]), 0);
 }
 
@@ -442,6 +444,26 @@ fn freezing_takes_the_embeddings_and_the_lowest_layers_and_no_others() {
     let too_many = policy(&specs(2), &plan_with(&[("freeze_layers", "3")]).unwrap());
     let error = too_many.unwrap_err().to_string();
     assert_eq!(error, "freeze_layers: expected at most the model's 2 layers, found 3");
+}
+
+/// A control that was held back would prove nothing.
+#[test]
+fn random_weights_are_planned_on_their_own_terms() {
+    let (pretrained, random) = (plan_with(&[]).unwrap(), plan_with(&[("init", "random")]).unwrap());
+    assert!(random.learning_rate.value > pretrained.learning_rate.value);
+    assert_eq!((random.layer_decay.value, random.head_init.value), (1.0, HeadInit::Random));
+    let said = plan_with(&[("init", "random"), ("learning_rate", "2e-5"), ("layer_decay", "0.8")]).unwrap();
+    assert_eq!((said.learning_rate.value, said.layer_decay.value), (2e-5, 0.8));
+}
+
+#[test]
+fn small_models_learn_at_higher_rates() {
+    let mut facts = facts();
+    facts.model.hidden_size = 128;
+    facts.model.intermediate_size = 512;
+    let (small, large) = (resolve(&minimal(), &facts).unwrap(), plan_with(&[]).unwrap());
+    assert!(small.learning_rate.value > 5.0 * large.learning_rate.value);
+    assert!(small.learning_rate.reason.contains("1.2 M values"), "{}", small.learning_rate.reason);
 }
 
 #[test]
