@@ -29,26 +29,23 @@ def table(results):
         return
     newest = [results[-1][key] for key in ("weights", "sources")]
     results = [r for r in results if [r["weights"], r["sources"]] == newest]
-    scores = {(r["set"], r["rows"], r["seed"], r["init"]): 100 * r["accuracy"] for r in results}
-    print(f"Weights {newest[0]}; accuracy in %, mean ± deviation over seeds; the gap with its standard error, paired by "
-          "seed.\n")
-    print("| set | rows a class | random weights | pretrained | gap | seeds won |")
-    print("|---|---|---|---|---|---|")
+    scores, f1 = ({(r["set"], r["rows"], r["seed"], r["init"]): 100 * r[metric] for r in results}
+                  for metric in ("accuracy", "macro_f1"))
+    print(f"Weights {newest[0]}; accuracy in %, mean ± deviation over seeds; gaps in points with their standard errors, "
+          "paired by seed.\n")
+    print("| set | rows a class | random weights | pretrained | gap | seeds won | gap in macro-F1 | seeds won |")
+    print("|---|---|---|---|---|---|---|---|")
     curves = collections.defaultdict(dict)
     for name in SETS:
         for count in sorted({key[1] for key in scores if key[0] == name}):
-            seeds = sorted({key[2] for key in scores if key[:2] == (name, count)})
-            pairs = [(scores.get((name, count, s, "random")), scores.get((name, count, s, "pretrained"))) for s in seeds]
-            pairs = [pair for pair in pairs if None not in pair]
+            pairs = paired(scores, name, count)
             if not pairs:
                 continue
-            gaps = [b - a for a, b in pairs]
-            error = labelled.spread(gaps) / math.sqrt(len(gaps))
             means = [statistics.mean(values) for values in zip(*pairs)]
             curves[name][count] = means
             cells = [f"{mean:.1f} ± {labelled.spread(values):.1f}" for mean, values in zip(means, zip(*pairs))]
-            won = sum(gap > 0 for gap in gaps)
-            print(f"| {name} | {count} | {cells[0]} | {cells[1]} | {statistics.mean(gaps):+.1f} ± {error:.1f} | {won}/{len(gaps)} |")
+            cells += gap(pairs) + gap(paired(f1, name, count))
+            print(f"| {name} | {count} | " + " | ".join(cells) + " |")
     print("\nLabels saved: rows a class that random weights need for what the pretrained ones reach, along the curve above, "
           "straight between the logarithms of the rows.\n")
     print("| set | pretrained, rows a class | random weights, rows a class |")
@@ -57,6 +54,19 @@ def table(results):
         counts = sorted(curve)
         for count in counts[:-1]:
             print(f"| {name} | {count} | {needed(curve, counts, curve[count][1])} |")
+
+
+def paired(scores, name, count):
+    """The scores of random and pretrained weights, for each seed that has both."""
+    seeds = sorted({key[2] for key in scores if key[:2] == (name, count)})
+    pairs = [(scores.get((name, count, s, "random")), scores.get((name, count, s, "pretrained"))) for s in seeds]
+    return [pair for pair in pairs if None not in pair]
+
+
+def gap(pairs):
+    gaps = [pretrained - random for random, pretrained in pairs]
+    error = labelled.spread(gaps) / math.sqrt(len(gaps))
+    return [f"{statistics.mean(gaps):+.1f} ± {error:.1f}", f"{sum(gap > 0 for gap in gaps)}/{len(gaps)}"]
 
 
 def needed(curve, counts, goal):
