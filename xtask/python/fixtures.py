@@ -86,6 +86,8 @@ def as_saved(source, directory):
         problems |= {name: f"not what {kind.__name__} holds" for name in expected if name not in own}
         problems |= {name: f"{kind.__name__} holds other values" for name, value in own.items()
                      if not torch.equal(value, saved[name])}
+    if "contrastive" in (directory / "plan.toml").read_text(encoding="utf-8").split("[objective]")[1].split("\n")[1]:
+        problems |= {name: "trained and not saved" for name in missing if "pooler" in name and name not in saved}
     if problems:
         raise SystemExit(f"{source}: {problems}")
     texts = ["It won't log in — the app says 'error 403'!", "naïve café, 12 € refund?"]

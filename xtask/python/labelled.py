@@ -6,6 +6,7 @@ import collections
 import concurrent.futures
 import csv
 import datetime
+import hashlib
 import json
 import pathlib
 import random
@@ -89,11 +90,13 @@ def weights_of(topwork, model):
 
 
 def sources():
-    """The hash of the sources of topwork, as git names the tree, with `+` where they were changed since; None where there
-    is no git."""
-    tree = subprocess.run(["git", "rev-parse", "--short", "HEAD:crates"], capture_output=True, text=True).stdout.strip()
-    changed = subprocess.run(["git", "status", "--porcelain", "crates"], capture_output=True, text=True).stdout.strip()
-    return tree + ("+" if changed else "") if tree else None
+    """The hash of the sources of topwork, as git names the tree, with that of what was changed since; None where there is
+    no git."""
+    git = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
+    tree, changed = git("rev-parse", "--short", "HEAD:crates"), git("diff", "HEAD", "--", "crates", "Cargo.toml", "Cargo.lock")
+    if not tree:
+        return None
+    return f"{tree}+{hashlib.sha256(changed.encode()).hexdigest()[:7]}" if changed else tree
 
 
 def spread(values):

@@ -28,7 +28,8 @@ pub(crate) fn draw(measured: &Value, path: &Path) -> Result<()> {
         let root = SVGBackend::new(path, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let (upper, lower) = root.split_vertically(SIZE.1 / 2);
-        let losses: Vec<Line> = lines(measured, "loss", 1.0).into_iter().filter(|line| line.name != "nsp").collect();
+        let is_of_words = |line: &Line| line.name == "mlm" || line.color == COUNTED;
+        let losses: Vec<Line> = lines(measured, "loss", 1.0).into_iter().filter(is_of_words).collect();
         panel(&upper, "Held-out loss of hidden words, nats", &losses)?;
         panel(&lower, "Held-out accuracy, %", &lines(measured, "accuracy", 100.0))?;
         root.present()?;

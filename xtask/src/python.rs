@@ -73,7 +73,8 @@ pub(crate) fn parity(train: &Path, test: &Path) -> Result<()> {
 
 /// Runs the parity test `name` on a fixture.
 fn compare(name: &str, variable: &str, fixture: &Path) -> Result<()> {
-    run(Command::new("cargo").args(["test", "--package", "topwork", "--test", name]).env(variable, fixture))
+    // The whole workspace, so that what its tests have built serves here, too.
+    run(Command::new("cargo").args(["test", "--workspace", "--test", name]).env(variable, fixture))
 }
 
 /// Nothing there.

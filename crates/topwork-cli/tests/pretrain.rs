@@ -284,7 +284,9 @@ fn corpora_and_settings_that_cannot_be_used() {
     let model = model();
     let sizes = ["--from", model.to_str().unwrap(), "--recipe", "sizes.toml"];
     fails("corpus.txt", &sizes, &["--from", "sizes.toml", "vocab_size", "keeps its sizes"]);
-    fails("corpus.txt", &["--shuffle-pair-labels"], &["--shuffle-pair-labels", "mlm", "pairs"]);
+    fails("corpus.txt", &["--shuffle-pair-labels"], &["--shuffle-pair-labels", "mlm", "expected nsp or sop"]);
+    let control = ["--shuffle-pair-labels", "--objective", "contrastive"];
+    fails("corpus.txt", &control, &["--shuffle-pair-labels", "--objective", "expected nsp or sop"]);
     fails("corpus.txt", &["--objective", "contrastive", "--batch-size", "1"], &["contrastive", "at least 2", "1"]);
     fails("corpus.txt", &["--objective", "nsp", "--batch-size", "1"], &["nsp", "at least 2", "1"]);
 }

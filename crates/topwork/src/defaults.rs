@@ -1,5 +1,5 @@
-//! Every default that facts decide, one function each, with the reason that the plan shows. Defaults that nothing changes
-//! stand in `resolve.rs`, and no other place has any.
+//! The defaults of fine-tuning, one function each, with the reason that the plan shows; those of a single line stand in
+//! `resolve.rs`. Pre-training's are in `pretrain/resolve.rs`.
 
 use topwork_metrics::Metric;
 

@@ -81,9 +81,10 @@ impl Base {
     pub(crate) fn of(spec: &str) -> Self {
         let path = std::path::Path::new(spec);
         let is_carried = spec == topwork_models::SEEDLING;
-        let is_on_hub = !is_carried && topwork_models::is_hub_id(spec) && !path.exists();
+        let id = spec.split_once('@').map_or(spec, |(id, _)| id);
+        let is_on_hub = !is_carried && topwork_models::is_hub_id(id) && !path.exists();
         let folder = || path.file_name().map_or("a local model".into(), |name| name.to_string_lossy().into_owned());
-        Self { name: if is_on_hub { spec.to_string() } else { folder() }, is_on_hub }
+        Self { name: if is_on_hub { id.to_string() } else { folder() }, is_on_hub }
     }
 }
 

@@ -243,7 +243,7 @@ fn diverged(
         ),
         Some(Err(error)) => format!("{what}; the best model before it could not be saved: {error}"),
     };
-    Error::run(message, format!("--learning-rate {lower:e}"))
+    Error::run(message, format!("--learning-rate {lower:e} --output ANOTHER"))
 }
 
 /// A model that gives every row the same class has learnt nothing, and its accuracy hides it.

@@ -83,11 +83,14 @@ impl PretrainInputs {
         let files = required(&recipe.corpus_files, "corpus_files")?;
         // What the corpus is read with has no default that depends on facts; and what contradicts itself is said before
         // hours of reading.
-        let early = resolve(&PretrainRecipe { pins: Pins::default(), ..recipe.clone() }, &PretrainFacts::default())?;
+        let unpinned = PretrainRecipe { pins: Pins::default(), ..recipe.clone() };
+        resolve(&unpinned, &PretrainFacts::default())?;
         if let Some(said) = &recipe.model_name_or_path {
             warn_of_namesake(&said.value, observer);
         }
         let source = recipe.model_name_or_path.as_ref().map(|said| Source::find(&said.value, hub)).transpose()?;
+        let model = source.as_ref().map(source_facts).transpose()?;
+        let early = resolve(&unpinned, &PretrainFacts { model: model.clone(), ..PretrainFacts::default() })?;
         let options = CorpusOptions {
             text_column: early.text_column.value.clone(),
             held_out_fraction: early.validation_fraction.value,
@@ -97,7 +100,7 @@ impl PretrainInputs {
             true => Corpus::read_lines(files, &options, &mut |_| {})?,
             false => Corpus::read(files, &options, &mut |_| {})?,
         };
-        let facts = facts(files, &corpus, source.as_ref())?;
+        let facts = facts(files, &corpus, model);
         let plan = resolve(recipe, &facts)?;
         for warning in &plan.warnings {
             observer.event(&RunEvent::warning(warning));
@@ -212,34 +215,30 @@ fn new_config(plan: &PretrainPlan, tokenizer: &Tokenizer) -> Result<ModelConfig,
     Ok(ModelConfig::parse("config.json".as_ref(), raw)?)
 }
 
-fn facts(files: &[PathBuf], corpus: &Corpus, source: Option<&Source>) -> Result<PretrainFacts, Error> {
+fn source_facts(source: &Source) -> Result<SourceFacts, Error> {
+    let config = ModelConfig::load(&source.directory)?;
+    let FamilyConfig::Bert(bert) = &config.family else {
+        return Err(Error::run(format!("{}: not a text model", source.directory.display()), "choose a text encoder"));
+    };
+    Ok(SourceFacts {
+        num_hidden_layers: bert.num_hidden_layers,
+        hidden_size: bert.hidden_size,
+        num_attention_heads: bert.num_attention_heads,
+        intermediate_size: bert.intermediate_size,
+        max_position_embeddings: bert.max_position_embeddings,
+        vocab_size: bert.vocab_size,
+        hidden_dropout_prob: bert.hidden_dropout_prob,
+        attention_probs_dropout_prob: bert.attention_probs_dropout_prob,
+        sha256: hash_files(&source.checkpoint.files())?,
+        config_sha256: hash_files(&[&source.directory.join("config.json")])?,
+        tokenizer_sha256: hash_tokenizer(&source.directory)?,
+    })
+}
+
+fn facts(files: &[PathBuf], corpus: &Corpus, model: Option<SourceFacts>) -> PretrainFacts {
     let mut hasher = Sha256::new();
     corpus.sources().iter().for_each(|source| hasher.update(source.sha256.as_bytes()));
-    let model = source
-        .map(|source| -> Result<SourceFacts, Error> {
-            let config = ModelConfig::load(&source.directory)?;
-            let FamilyConfig::Bert(bert) = &config.family else {
-                return Err(Error::run(
-                    format!("{}: not a text model", source.directory.display()),
-                    "choose a text encoder",
-                ));
-            };
-            Ok(SourceFacts {
-                num_hidden_layers: bert.num_hidden_layers,
-                hidden_size: bert.hidden_size,
-                num_attention_heads: bert.num_attention_heads,
-                intermediate_size: bert.intermediate_size,
-                max_position_embeddings: bert.max_position_embeddings,
-                vocab_size: bert.vocab_size,
-                hidden_dropout_prob: bert.hidden_dropout_prob,
-                attention_probs_dropout_prob: bert.attention_probs_dropout_prob,
-                sha256: hash_files(&source.checkpoint.files())?,
-                config_sha256: hash_files(&[&source.directory.join("config.json")])?,
-                tokenizer_sha256: hash_tokenizer(&source.directory)?,
-            })
-        })
-        .transpose()?;
-    Ok(PretrainFacts {
+    PretrainFacts {
         documents: corpus.counts().documents,
         corpus_sha256: hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
         model,
@@ -248,7 +247,7 @@ fn facts(files: &[PathBuf], corpus: &Corpus, source: Option<&Source>) -> Result<
             _ => unused_directory("pretrained".as_ref()),
         },
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-    })
+    }
 }
 
 fn report_corpus(corpus: &Corpus, observer: &mut dyn Observer) {

@@ -116,6 +116,10 @@ fn run(
         trainable_parameters: policy.trainable_values(),
     });
     observer.event(&RunEvent::Note { message: estimate.to_string() });
+    if plan.objective.value.contrastive.is_some() && inputs.held_out.is_some() && task.held_out().len() < 4 {
+        let message = "contrastive is not scored: fewer than two passages are held out, and one is told from another";
+        observer.event(&RunEvent::warning(message));
+    }
     let frozen = hash_frozen(&parameters);
     let mut save = |parameters: &Parameters, progress: &Progress| checkpoint::save(&output, parameters, progress);
     let every = Duration::from_secs_f64(plan.save_every.value.seconds);
@@ -139,7 +143,7 @@ fn run(
             let error = diverged(plan, &output, step);
             observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
             log.finish()?;
-            if !output.file(checkpoint::FOLDER).is_dir() {
+            if !circumstances.resume && !output.file(checkpoint::FOLDER).is_dir() {
                 output.discard()?;
             }
             return Err(error);
@@ -381,14 +385,12 @@ impl std::fmt::Display for Estimate {
 
 fn diverged(plan: &PretrainPlan, output: &OutputDirectory, step: usize) -> Error {
     let rate = format!("--learning-rate {:e}", plan.learning_rate.value / 10.0);
-    let (kept, hint) = match output.file(checkpoint::FOLDER).is_dir() {
-        true => (
-            format!("{} holds an earlier state", output.file(checkpoint::FOLDER).display()),
-            format!("{rate} --output ANOTHER"),
-        ),
-        false => ("nothing was saved before".to_string(), rate),
+    let kept = match output.file(checkpoint::FOLDER).is_dir() {
+        true => format!("{} holds an earlier state", output.file(checkpoint::FOLDER).display()),
+        false => "nothing was saved before".to_string(),
     };
-    Error::run(format!("step {step}: the loss or the gradient is not a finite number; {kept}"), hint)
+    let message = format!("step {step}: the loss or the gradient is not a finite number; {kept}");
+    Error::run(message, format!("{rate} --output ANOTHER"))
 }
 
 fn write_model(inputs: &PretrainInputs, output: &OutputDirectory, parameters: &Parameters) -> Result<(), Error> {

@@ -67,7 +67,7 @@ options! {
     Objective {
         /// What is learnt: mlm, nsp, sop, contrastive, or several with weights, such as mlm=1,nsp=0.5.
         objective: ObjectiveWeights => ObjectiveWeights, ["objectives"];
-        /// A control: while learning, the answers about pairs are random, so that held-out pairs must be at chance.
+        /// A control: while learning, the answers of nsp or sop are random, so that held-out pairs must be at chance.
         shuffle_pair_labels: bool => bool, [];
         /// The part of the tokens that is hidden.
         mlm_probability: f64 => f64, ["mask_rate"];

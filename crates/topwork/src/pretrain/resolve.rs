@@ -228,11 +228,11 @@ fn check_contradictions(recipe: &PretrainRecipe, source: Option<&SourceFacts>) -
     }
     if let Some(control) = recipe.shuffle_pair_labels.as_ref().filter(|said| said.value) {
         let objective = recipe.objective.as_ref();
-        if objective.is_none_or(|said| said.value.list().all(|(name, _)| name == "mlm")) {
+        if objective.is_none_or(|said| !said.value.has_pair_head()) {
             return contradiction(
                 control.place.of("shuffle_pair_labels"),
                 objective.map_or("the default objective mlm".into(), |said| said.place.of("objective")),
-                "expected an objective for pairs, found none",
+                "expected nsp or sop to shuffle the answers of, found neither",
                 "--objective mlm,nsp",
             );
         }

@@ -120,19 +120,24 @@ impl<'a> Pretraining<'a> {
         held_out: Option<&TokenStore>,
     ) -> Result<Self, Error> {
         let needed = options.passages_per_step();
-        let mut there = 0;
+        let (mut there, mut longest) = (0, 0);
         for passage in Self::passages(train, &options, PassageOrder::AsStored)? {
-            passage?;
+            longest = passage?.ids.len().max(longest);
             there += 1;
+        }
+        if longest < 2 && options.is_read_apart() {
+            let message = "corpus: expected passages of at least 2 tokens to part into pairs, found none";
+            return Err(Error::run(message, "--objective mlm"));
         }
         if there < needed {
             let message = format!(
                 "corpus: expected at least {needed} passages of up to {} tokens for a step, found {there}",
                 options.max_passage()
             );
-            let size = there / options.gradient_accumulation_steps;
-            let hint = match size {
-                0 => format!("--gradient-accumulation-steps 1 --batch-size {}", there.max(1)),
+            // Two are needed to tell one passage from another.
+            let hint = match there / options.gradient_accumulation_steps {
+                0 | 1 if there < 2 => "a larger corpus".to_string(),
+                0 | 1 => format!("--gradient-accumulation-steps 1 --batch-size {there}"),
                 size => format!("--batch-size {size}"),
             };
             return Err(Error::run(message, hint));
@@ -180,13 +185,19 @@ impl<'a> Pretraining<'a> {
 
     fn score_on(&self, parameters: &Parameters, questions: &[Question]) -> Vec<ObjectiveScores> {
         let pool = Pool::new();
+        // One of few is easier to tell than one of many, so pairs that are read apart are asked about in full batches, and
+        // in what there is where that is less than one.
+        let whole = self.options.questions_of(self.options.eval_batch_size);
+        let is_comparable =
+            |count: usize| !self.options.is_read_apart() || count == whole || (count == questions.len() && count > 2);
         let mut words = Tally::new("mlm");
         let mut pairs = Tally::new(self.options.pair.map_or("", |(pair, _)| pair.name()));
-        for questions in questions.chunks(self.options.questions_of(self.options.eval_batch_size)) {
+        for questions in questions.chunks(whole) {
             let batch = QuestionBatch::gather(questions, |_| 0);
             let mut tape = Tape::new(parameters, &pool, Mode::Inference);
             let mut logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
-            if let Some((logits, answers)) = self.pair_logits(&mut tape, &mut logits, &batch) {
+            let pair_logits = self.pair_logits(&mut tape, &mut logits, &batch);
+            if let Some((logits, answers)) = pair_logits.filter(|_| is_comparable(questions.len())) {
                 pairs.add(&mut tape, logits, &answers);
             }
             if self.options.mlm.is_some() {
@@ -257,10 +268,6 @@ impl Task for Pretraining<'_> {
         let passages = self.train.step(step)?;
         let random = Stream::named("questions", options.seed).nth(step as u64);
         let questions = options.questions().ask(&passages, &random);
-        if questions.is_empty() {
-            let message = format!("step {}: no passage has two tokens, so none can be parted into a pair", step + 1);
-            return Err(Error::run(message, "--objective mlm, or blank lines between documents of more words"));
-        }
         let words: usize = questions.iter().map(|question| question.hidden.len()).sum();
         let pairs = match options.is_read_apart() {
             true => questions.len() / 2,
