@@ -10,7 +10,6 @@ Use: python adapt.py --topwork target/release/topwork --data ../shared/data --wo
          --results benches/runs/adapt.jsonl [--model seedling] [--tokens 2000000] [--rows 32,128] [--seeds 5] [--jobs 2]
      python adapt.py --table --results benches/runs/adapt.jsonl
 """
-import argparse
 import json
 import math
 import pathlib
@@ -63,18 +62,10 @@ def adapted(options, corpus, same):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--topwork")
-    parser.add_argument("--model", default="seedling")
-    parser.add_argument("--data")
+    parser = labelled.series_arguments(rows="32,128")
     parser.add_argument("--work", type=pathlib.Path)
-    parser.add_argument("--results", required=True)
     parser.add_argument("--objective", default="mlm")
     parser.add_argument("--tokens", type=int, default=2_000_000)
-    parser.add_argument("--rows", default="32,128")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2, help="runs side by side, of one thread each")
-    parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if not options.table:
         measure(options)

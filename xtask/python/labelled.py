@@ -2,6 +2,7 @@
 
 Results are lines of a JSONL file, one a run, so that an interrupted series goes on where it stopped.
 """
+import argparse
 import collections
 import concurrent.futures
 import csv
@@ -18,6 +19,20 @@ import tempfile
 import threading
 
 WRITING = threading.Lock()
+
+
+def series_arguments(rows):
+    """What every series with results in a file takes; `rows` are the numbers of rows a class."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--topwork")
+    parser.add_argument("--model", default="seedling")
+    parser.add_argument("--data")
+    parser.add_argument("--results", required=True)
+    parser.add_argument("--rows", default=rows)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side, of one thread each")
+    parser.add_argument("--table", action="store_true", help="only print what was measured")
+    return parser
 
 
 def read_rows(path):

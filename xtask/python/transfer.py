@@ -10,7 +10,6 @@ Use: python transfer.py --topwork target/release/topwork --data ../shared/data -
          [--model seedling] [--sets sst2,…] [--rows 8,32,128] [--seeds 5] [--jobs 2]
      python transfer.py --table --results benches/runs/transfer.jsonl
 """
-import argparse
 import collections
 import math
 import pathlib
@@ -81,16 +80,8 @@ def needed(curve, counts, goal):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--topwork")
-    parser.add_argument("--model", default="seedling")
-    parser.add_argument("--data")
-    parser.add_argument("--results", required=True)
+    parser = labelled.series_arguments(rows="8,32,128")
     parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--rows", default="8,32,128")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2, help="runs side by side, of one thread each")
-    parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if not options.table:
         measure(options)
