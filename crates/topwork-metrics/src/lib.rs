@@ -1,11 +1,20 @@
 //! Scores: pure functions on slices and matrices.
 //!
-//! Nothing here reads a file, draws a random number or prints. Matrices are row-major slices with their width beside
-//! them.
+//! Nothing here reads a file or prints; random draws are functions of a seed. Logits are row-major slices with their width
+//! beside them; features are [`Matrix`]es, one row a text.
 
+pub mod bootstrap;
 mod classification;
+pub mod label_errors;
+pub mod learning_curve;
+pub mod logistic;
+mod matrix;
+pub mod similarity;
+pub mod transferability;
 
 pub use classification::{
     Metric, Scores, UnknownMetric, accuracy, argmax, confusion, cross_entropy, evaluate, macro_f1,
     matthews_correlation, softmax,
 };
+pub use faer::Mat;
+pub use matrix::{Matrix, matrix, select_rows};

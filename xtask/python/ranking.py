@@ -1,0 +1,131 @@
+"""Whether the scores of `topwork advise` order encoders as fine-tuning does.
+
+For every labelled set, the encoders of the pool (`pool.py`) are fine-tuned on the same rows with `topwork tune` at one learning
+rate for all (the defaults jump between small models and others, which would rank models by their rates), and scored on up to 1,000 rows of the test file; `topwork advise` scores the same encoders on the same rows
+without training any. The table gives, for each score, the weighted rank correlation (Kendall's τ, hyperbolic weights, as
+`scipy.stats.weightedtau`) with the accuracy, mean of `--seeds` draws. One line a measurement in a JSONL file; a finished
+one is not repeated.
+
+Use: python ranking.py --topwork target/release/topwork --data ../shared/data --work target/pool --minilm models/all-MiniLM-L6-v2
+         --results benches/runs/ranking.jsonl [--sets sst2,…] [--seeds 1] [--jobs 2] [--part tuned|scores]
+     python ranking.py --table --results benches/runs/ranking.jsonl
+"""
+import collections
+import json
+import pathlib
+import random
+import statistics
+import tempfile
+
+import labelled
+
+SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailment", "clinc150", "banking77", "citation_intent",
+        "ag_news_7600", "mrpc", "rte", "chnsenticorp_zh")
+# Sets of many classes need a few rows of each.
+TRAIN_ROWS = collections.defaultdict(lambda: 480, banking77=1200, clinc150=1200)
+TEST_ROWS = 1000
+LEARNING_RATE = 3e-4
+
+
+def main():
+    parser = labelled.series_arguments(rows="")
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--work", default="target/pool")
+    parser.add_argument("--minilm")
+    parser.add_argument("--part", default="tuned,scores")
+    options = parser.parse_args()
+    if not options.table:
+        measure(options)
+    table(labelled.read_results(options.results))
+
+
+def draw(options, name, seed, folder):
+    """Writes the rows to learn from and those to score on."""
+    rows, columns = labelled.read_rows(f"{options.data}/{name}/train.csv")
+    random.Random(seed).shuffle(rows)
+    labelled.write_rows(folder / "train.csv", rows[:TRAIN_ROWS[name]], columns)
+    known = {row["label"] for row in rows[:TRAIN_ROWS[name]]}
+    rows, _ = labelled.read_rows(f"{options.data}/{name}/test.csv")
+    rows = [row for row in rows if row["label"] in known]
+    labelled.write_rows(folder / "test.csv", random.Random(0).sample(rows, min(TEST_ROWS, len(rows))), columns)
+
+
+def measure(options):
+    import pool
+    models = pool.models(options.work, options.minilm, options.data, options.topwork)
+    sources, results = labelled.sources(), labelled.read_results(options.results)
+    done = {(r["set"], r["seed"], r["model"]) for r in results if "accuracy" in r}
+    scored = {(r["set"], r["seed"]) for r in results if "scores" in r}
+
+    def tune(item):
+        name, seed, model = item
+        with tempfile.TemporaryDirectory() as work:
+            work = pathlib.Path(work)
+            draw(options, name, seed, work)
+            result = labelled.tune(options.topwork, work / "train.csv", work / "test.csv", models[model], seed, work / "out",
+                                   "--threads", "1", "--validation-fraction", "0", "--learning-rate", LEARNING_RATE)
+        labelled.append_result(options.results, dict(set=name, seed=seed, model=model, accuracy=result["test"]["accuracy"],
+                                                     seconds=result["seconds"]["total"], sources=sources))
+
+    def score(item):
+        name, seed = item
+        with tempfile.TemporaryDirectory() as work:
+            work = pathlib.Path(work)
+            draw(options, name, seed, work)
+            advice = json.loads(labelled.run([
+                options.topwork, "advise", work / "train.csv", "--models", ",".join(map(str, models.values())), "--only",
+                "transferability", "--output", work / "recipe.toml", "--json", "--threads", "1"]))
+        names = {str(path): model for model, path in models.items()}
+        scores = {names[candidate["model"]]: candidate["scores"] for candidate in advice["transferability"]["candidates"]}
+        labelled.append_result(options.results, dict(set=name, seed=seed, scores=scores, sources=sources))
+
+    order = [(name, seed) for seed in range(options.seeds) for name in options.sets.split(",")]
+    if "tuned" in options.part:
+        items = [(name, seed, model) for name, seed in order for model in models]
+        labelled.side_by_side(options.jobs, tune, [item for item in items if item not in done])
+    if "scores" in options.part:
+        labelled.side_by_side(options.jobs, score, [item for item in order if item not in scored])
+
+
+def weighted_tau(x, y):
+    """Weighted τ with hyperbolic weights, mean of ranking by either (Vigna, "A weighted correlation index for rankings with
+    ties", 2015), as `scipy.stats.weightedtau` computes it."""
+    def one(by):
+        rank = {index: place for place, index in enumerate(sorted(range(len(x)), key=lambda i: by[i], reverse=True))}
+        weight = lambda i, j: 1 / (rank[i] + 1) + 1 / (rank[j] + 1)
+        sign = lambda value: (value > 0) - (value < 0)
+        pairs = [(i, j) for i in range(len(x)) for j in range(i)]
+        both = sum(weight(i, j) * sign(x[i] - x[j]) * sign(y[i] - y[j]) for i, j in pairs)
+        own = [sum(weight(i, j) * sign(z[i] - z[j]) ** 2 for i, j in pairs) for z in (x, y)]
+        return both / (own[0] * own[1]) ** 0.5 if all(own) else 0.0
+    # scipy ranks by x and then y, and by y and then x.
+    return (one(list(zip(x, y))) + one(list(zip(y, x)))) / 2
+
+
+def table(results):
+    accuracy = collections.defaultdict(dict)
+    for r in results:
+        if "accuracy" in r:
+            accuracy[r["set"], r["seed"]][r["model"]] = r["accuracy"]
+    taus = collections.defaultdict(lambda: collections.defaultdict(list))
+    for r in results:
+        if "scores" not in r:
+            continue
+        own = accuracy[r["set"], r["seed"]]
+        models = [model for model in r["scores"] if model in own]
+        for score in next(iter(r["scores"].values())):
+            values = [r["scores"][model].get(score) for model in models]
+            if len(models) > 2 and None not in values:
+                taus[score][r["set"]].append(weighted_tau(values, [own[model] for model in models]))
+    sets = [name for name in SETS if any(name in by_set for by_set in taus.values())]
+    if not sets:
+        return
+    print("| score | mean τ | " + " | ".join(sets) + " |")
+    print("|---" * (len(sets) + 2) + "|")
+    means = lambda by_set: [statistics.mean(by_set[name]) if by_set[name] else float("nan") for name in sets]
+    for score, by_set in sorted(taus.items(), key=lambda item: -statistics.mean(means(item[1]))):
+        print(f"| {score} | " + " | ".join(f"{value:.2f}" for value in [statistics.mean(means(by_set)), *means(by_set)]) + " |")
+
+
+if __name__ == "__main__":
+    main()
