@@ -20,6 +20,9 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .max_term_width(110)
+        .subcommand(advise())
+        .subcommand(audit())
+        .subcommand(lr_find())
         .subcommand(tune())
         .subcommand(pretrain())
         .subcommand(plan())
@@ -34,7 +37,136 @@ fn tune() -> Command {
             "Example:\n  topwork tune train.csv --test test.csv --model sentence-transformers/all-MiniLM-L6-v2 --output out",
         )
         .arg(resume())
+        .arg(
+            Arg::new("auto")
+                .long("auto")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("resume")
+                .help("First measure, as `topwork advise`, and take what it advises where nothing else is said"),
+        )
         .arg(json("Print the results as JSON on standard output"))
+}
+
+fn advise() -> Command {
+    let recipe_file = Arg::new("output")
+        .long("output")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help("Where the advised recipe goes; everything that was measured goes beside it");
+    let scores_only = Arg::new("scores-only")
+        .long("scores-only")
+        .action(ArgAction::SetTrue)
+        .help("Score the models and train nothing: no learning rate, no expectation, no recipe");
+    measuring(Command::new("advise"))
+        .about("Measure the data and the models before anything is trained, and write the recipe for `tune`")
+        .after_help(
+            "Examples:\n  topwork advise train.csv --model sentence-transformers/all-MiniLM-L6-v2 --output recipe.toml\n  \
+             topwork advise train.csv --models seedling,DIR --scores-only",
+        )
+        .arg(models())
+        .arg(source_text())
+        .arg(effort())
+        .arg(scores_only)
+        .arg(recipe_file)
+        .arg(json("Print everything that was measured as JSON on standard output"))
+}
+
+fn audit() -> Command {
+    let issues = Arg::new("label-issues")
+        .long("label-issues")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .conflicts_with("no-model")
+        .help("A CSV file for the rows whose label is doubted, most doubtful first");
+    let no_model = Arg::new("no-model")
+        .long("no-model")
+        .action(ArgAction::SetTrue)
+        .help("Look at the texts and labels alone: no tokens, no doubted labels");
+    measuring(Command::new("audit"))
+        .about("Find what is wrong with labelled files: duplicates, leaks, conflicts, doubtful labels")
+        .after_help("Example:\n  topwork audit train.csv --test test.csv --label-issues doubted.csv")
+        .arg(option_of("model_name_or_path"))
+        .arg(issues)
+        .arg(no_model)
+        .arg(json("Print everything that was found as JSON on standard output"))
+}
+
+fn lr_find() -> Command {
+    let rate = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("RATE").value_parser(rate_below_ten).help(help)
+    };
+    measuring(Command::new("lr-find"))
+        .about(
+            "Raise the learning rate step by step until the loss explodes, and say where it may lie; changes nothing",
+        )
+        .after_help("Example:\n  topwork lr-find train.csv --model DIR --freeze-layers 3")
+        .arg(option_of("model_name_or_path"))
+        .arg(rate("start-lr", "The first learning rate [default: 1e-6]"))
+        .arg(rate("end-lr", "The last learning rate, unless the loss explodes before [default: 0.1]"))
+        .arg(
+            Arg::new("steps")
+                .long("steps")
+                .value_name("STEPS")
+                .value_parser(value_parser!(u32).range(10..=100_000))
+                .help("Optimizer steps of the test [default: 100]"),
+        )
+        .arg(json("Print the curve and the suggestions as JSON on standard output"))
+}
+
+/// The training file and the options of `tune`, but for the model and the directory of a result.
+fn measuring(command: Command) -> Command {
+    let train = file("TRAIN").required(false).help("The labelled file to learn from: CSV, TSV or JSON lines");
+    let fields = FIELDS.iter().filter(|field| !["model_name_or_path", "output_dir"].contains(&field.key));
+    with_options(command.arg(train), fields)
+}
+
+fn models() -> Arg {
+    Arg::new("models")
+        .long("models")
+        .visible_aliases(["model", "model-name-or-path"])
+        .value_name("MODEL,…")
+        .value_delimiter(',')
+        .action(ArgAction::Append)
+        .help("The pretrained models to choose among: directories or hub ids, separated by commas")
+}
+
+fn source_text() -> Arg {
+    Arg::new("source-text")
+        .long("source-text")
+        .value_name("FILE,…")
+        .value_delimiter(',')
+        .action(ArgAction::Append)
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help("Text of the kind that the models were pre-trained on, to measure how far the labelled rows lie from it")
+}
+
+fn effort() -> Arg {
+    Arg::new("effort")
+        .long("effort")
+        .value_name("TIMES")
+        .value_parser(times)
+        .help("What the race of settings may cost, as a multiple of the usual [default: 1]")
+}
+
+fn times(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(times) if (0.01..=1000.0).contains(&times) => Ok(times),
+        _ => Err("expected a number from 0.01 to 1000".to_string()),
+    }
+}
+
+fn rate_below_ten(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 10.0 => Ok(rate),
+        _ => Err("expected a number above 0 and up to 10".to_string()),
+    }
+}
+
+fn option_of(key: &str) -> Arg {
+    FIELDS.iter().find(|field| field.key == key).map_or_else(|| Arg::new(key.to_string()), option)
 }
 
 fn pretrain() -> Command {
@@ -103,13 +235,17 @@ fn options(command: Command) -> Command {
 
 /// `--recipe`, and every option of a list.
 fn listed(command: Command, fields: &'static [Field]) -> Command {
+    with_options(command, fields.iter())
+}
+
+fn with_options(command: Command, fields: impl Iterator<Item = &'static Field>) -> Command {
     let recipe = Arg::new("recipe")
         .long("recipe")
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .value_hint(ValueHint::FilePath)
         .help("A TOML file with options, such as the plan.toml of an earlier run; what flags say counts more");
-    fields.iter().fold(command.arg(recipe), |command, field| command.arg(option(field)))
+    fields.fold(command.arg(recipe), |command, field| command.arg(option(field)))
 }
 
 fn option(field: &'static Field) -> Arg {
@@ -211,7 +347,7 @@ pub(crate) fn pretrain_recipe(matches: &ArgMatches) -> Result<PretrainRecipe, Er
 /// Adds to the positional arguments what the flags of `command` and its recipe file say.
 fn said<R: Options>(matches: &ArgMatches, mut flags: R, command: &str, positional: &str) -> Result<R, Error> {
     for field in R::FIELDS {
-        if let Some(text) = matches.get_one::<String>(field.key) {
+        if let Some(text) = matches.try_get_one::<String>(field.key).ok().flatten() {
             flags.say(field.key, text, &typed(field))?;
         }
     }

@@ -1,5 +1,6 @@
 //! The `topwork` command: arguments in, tables and JSON out. All work is done by the libraries.
 
+mod advice_screen;
 mod arguments;
 mod commands;
 mod progress;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     match run(&matches, started) {
         Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::InPart) => ExitCode::from(IN_PART),
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -30,15 +32,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// Some of what was asked for could not be done.
+const IN_PART: u8 = 3;
+
 /// How a command that did not fail ended.
 enum Ended {
     Done,
+    /// Some of what was asked for could not be done, and was reported.
+    InPart,
     Interrupted,
 }
 
 fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ended> {
     match matches.subcommand() {
         Some(("tune", matches)) => commands::tune::run(matches, started),
+        Some(("advise", matches)) => commands::advise::run(matches),
+        Some(("audit", matches)) => commands::audit::run(matches),
+        Some(("lr-find", matches)) => commands::lr_find::run(matches),
         Some(("pretrain", matches)) => commands::pretrain::run(matches, started),
         Some(("plan", matches)) => commands::plan::run(matches),
         Some(("predict", matches)) => commands::predict::run(matches),

@@ -86,7 +86,8 @@ fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
     rows.into_iter().map(group).collect()
 }
 
-fn normalised(text: &str) -> String {
+/// The text in lower case, with one space between words.
+pub(crate) fn normalised(text: &str) -> String {
     text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -7,6 +7,7 @@
 //! pure function of the file and the seed. This crate does not print, writes no file but nameless temporary ones, and
 //! knows nothing of models.
 
+pub mod audit;
 mod batch;
 mod columns;
 mod corpus;

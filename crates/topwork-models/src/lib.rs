@@ -25,7 +25,7 @@ pub use families::{Block, FAMILIES, FamilyDescription, Head, KeyRule, ParameterK
 pub use files::write_atomically;
 pub use hub::{HubSettings, is_hub_id, locate};
 pub use load::{HeadRule, LoadOptions, LoadReport, LoadedParameters, initial_parameters, load_parameters};
-pub use seedling::{SEEDLING, unpack_seedling};
+pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
 pub use tokenizer::{
     SpecialIds, TokenizerKind, TokenizerOptions, check_tokenizer, continuations, load_tokenizer, max_length,
     save_tokenizer, tokenizer_files, train_tokenizer, write_trained_tokenizer,

@@ -11,13 +11,16 @@ use crate::files::write_atomically;
 /// The name under which the carried model is chosen.
 pub const SEEDLING: &str = "seedling";
 
+/// What it was trained on: general English, for models that do not say it of themselves.
+pub const SEEDLING_PROFILE: &[u8] = include_bytes!("../../../assets/seedling/pretraining_profile.json");
+
 /// The files of its directory.
 const FILES: &[(&str, &[u8])] = &[
     ("config.json", include_bytes!("../../../assets/seedling/config.json")),
     ("model.safetensors", include_bytes!("../../../assets/seedling/model.safetensors")),
     ("tokenizer.json", include_bytes!("../../../assets/seedling/tokenizer.json")),
     ("tokenizer_config.json", include_bytes!("../../../assets/seedling/tokenizer_config.json")),
-    ("pretraining_profile.json", include_bytes!("../../../assets/seedling/pretraining_profile.json")),
+    ("pretraining_profile.json", SEEDLING_PROFILE),
 ];
 
 /// Writes the carried model into a directory, as any other model lies in one.

@@ -20,6 +20,8 @@ pub struct Facts {
     pub class_counts: Vec<usize>,
     /// Tokens of the training rows before any is cut.
     pub tokens: TokenLengths,
+    /// All of them together.
+    pub total_tokens: usize,
     /// The model.
     pub model: ModelFacts,
     /// SHA-256 of the training file.

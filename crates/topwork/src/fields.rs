@@ -143,6 +143,13 @@ macro_rules! options {
                 }
             }
 
+            fn said(&self, key: &str) -> bool {
+                match key {
+                    $($( stringify!($key) => self.$key.is_some(), )+)+
+                    _ => false,
+                }
+            }
+
             fn merge(mut self, over: Self, changed: &mut Vec<&'static str>) -> Self {
                 $($(
                     if let Some(said) = over.$key {

@@ -238,7 +238,7 @@ pub fn fit(
 }
 
 /// The norm of the whole gradient; notes which parameters have one that is not zero.
-fn gradient_norm(parameters: &Parameters, gradients: &Gradients, seen: &mut [bool]) -> f64 {
+pub(crate) fn gradient_norm(parameters: &Parameters, gradients: &Gradients, seen: &mut [bool]) -> f64 {
     let squares = parameters.iter().zip(seen).map(|((id, _), seen)| {
         let square = gradients.sum_of_squares(id);
         *seen |= square > 0.0;
@@ -248,7 +248,7 @@ fn gradient_norm(parameters: &Parameters, gradients: &Gradients, seen: &mut [boo
 }
 
 /// What the gradients are multiplied with so that their norm is at most `most`, as PyTorch's `clip_grad_norm_`.
-fn clipping_factor(norm: f64, most: f64) -> f32 {
+pub(crate) fn clipping_factor(norm: f64, most: f64) -> f32 {
     if most > 0.0 { (most / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
 }
 

@@ -183,15 +183,15 @@ impl Inputs {
 }
 
 /// The data files of a run.
-struct Files {
-    train: Dataset,
-    validation: Option<Dataset>,
-    test: Option<Dataset>,
-    labels: LabelSet,
+pub(crate) struct Files {
+    pub(crate) train: Dataset,
+    pub(crate) validation: Option<Dataset>,
+    pub(crate) test: Option<Dataset>,
+    pub(crate) labels: LabelSet,
 }
 
 impl Files {
-    fn read(recipe: &Recipe) -> Result<Self, Error> {
+    pub(crate) fn read(recipe: &Recipe) -> Result<Self, Error> {
         let said = |name: &Option<Said<String>>| name.as_ref().map(|said| said.value.clone());
         let names = ColumnNames {
             text: said(&recipe.text_column),
@@ -240,6 +240,7 @@ impl Files {
             labels: self.labels.names().to_vec(),
             class_counts: counts,
             tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),
+            total_tokens: texts.total_tokens(),
             model,
             train_sha256: self.train.sha256.clone(),
             validation_sha256: sha256(&self.validation),

@@ -5,6 +5,8 @@
 //! reason. [`tune`](tune::tune) carries the plan out and leaves a model directory; [`Classifier`](classifier::Classifier)
 //! reads such a directory back. Nothing here prints: what happens is reported to an [`Observer`](events::Observer).
 
+pub mod advise;
+pub mod audit;
 pub mod batch;
 pub mod checkpoint;
 pub mod classifier;
@@ -12,15 +14,18 @@ mod defaults;
 pub mod error;
 pub mod events;
 pub mod facts;
+pub mod features;
 pub mod fields;
 pub mod fit;
 pub mod inputs;
+pub mod lr_find;
 mod model_card;
 pub mod objectives;
 pub mod output;
 pub mod plan;
 pub mod plan_error;
 pub mod policy;
+pub mod prefix;
 pub mod pretrain;
 pub mod probe;
 pub mod proofs;

@@ -26,6 +26,8 @@ pub enum Origin {
     Flag,
     /// A recipe file.
     Recipe,
+    /// A measurement of `advise`.
+    Advice,
     /// The model's `config.json`.
     ModelConfig,
     /// A default, which may depend on the data and the model.
@@ -37,6 +39,7 @@ impl fmt::Display for Origin {
         f.pad(match self {
             Self::Flag => "flag",
             Self::Recipe => "recipe",
+            Self::Advice => "advice",
             Self::ModelConfig => "model config",
             Self::Default => "default",
         })
@@ -100,7 +103,7 @@ impl Plan {
 
 impl Entry {
     /// The line of a plan file, with its comment.
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let key = self.field.key;
         let reason: String = self.reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let comment = if reason.is_empty() { self.origin.to_string() } else { format!("{}: {reason}", self.origin) };

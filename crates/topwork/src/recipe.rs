@@ -29,6 +29,11 @@ pub enum Place {
         /// The flag, with its dashes, or the argument's name.
         name: String,
     },
+    /// Nowhere: it was measured before the run.
+    Advice {
+        /// What was measured.
+        measurement: String,
+    },
     /// In a recipe file.
     Recipe {
         /// The file.
@@ -43,6 +48,7 @@ impl Place {
     pub(crate) fn of(&self, key: &str) -> String {
         match self {
             Self::Flag { name } => name.clone(),
+            Self::Advice { .. } => format!("advice: {key}"),
             Self::Recipe { .. } => format!("{self}: {key}"),
         }
     }
@@ -52,6 +58,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag { name } => f.write_str(name),
+            Self::Advice { measurement } => f.write_str(measurement),
             Self::Recipe { path, line } => write!(f, "{}: line {line}", path.display()),
         }
     }
@@ -79,6 +86,9 @@ pub trait Options: Default {
     /// # Errors
     /// When there is no such option, it was said before, or the value is not of its type.
     fn set(&mut self, key: &str, written: Written<'_>, place: Place) -> Result<(), PlanError>;
+
+    /// Whether the option of this key was said.
+    fn said(&self, key: &str) -> bool;
 
     /// Takes what `over` says in place of what is said here, and notes the options whose value changed.
     fn merge(self, over: Self, changed: &mut Vec<&'static str>) -> Self;
@@ -126,6 +136,14 @@ pub trait Options: Default {
     /// When there is no such option, or the text is not a value of its type.
     fn say(&mut self, key: &str, text: &str, flag: &str) -> Result<(), PlanError> {
         self.set(key, Written::Text(text), Place::Flag { name: flag.to_string() })
+    }
+
+    /// Says the value of an option because of what was measured.
+    ///
+    /// # Errors
+    /// As [`Options::say`].
+    fn advise(&mut self, key: &str, text: &str, measurement: &str) -> Result<(), PlanError> {
+        self.set(key, Written::Text(text), Place::Advice { measurement: measurement.to_string() })
     }
 
     /// This recipe with what `flags` say in place of its own. A pinned fact is dropped when flags say another value for

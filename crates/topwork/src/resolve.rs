@@ -191,6 +191,7 @@ fn resolved<T: Clone>(said: &Said<T>) -> Resolved<T> {
     let origin = match said.place {
         Place::Flag { .. } => Origin::Flag,
         Place::Recipe { .. } => Origin::Recipe,
+        Place::Advice { .. } => Origin::Advice,
     };
     Resolved { value: said.value.clone(), origin, reason: said.place.to_string() }
 }

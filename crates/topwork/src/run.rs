@@ -1,7 +1,8 @@
 //! What runs of every kind have in common: how they begin, how they end, and what they say of the model they load.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -44,6 +45,50 @@ pub struct Circumstances<'a> {
 pub(crate) fn thread_pool(threads: usize) -> Result<ThreadPool, Error> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|error| Error::run(format!("threads: {error}"), "--threads 1"))
+}
+
+/// Calls `work` on every item, `at_once` at a time with an equal part of the threads each, and `done` with every result as it
+/// comes. Results are in the order of the items; those after a failure are missing.
+pub(crate) fn side_by_side<T: Sync, R: Send>(
+    threads: usize,
+    at_once: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, Error> + Sync,
+    mut done: impl FnMut(&T, &Result<R, Error>),
+) -> Result<Vec<R>, Error> {
+    let at_once = at_once.clamp(1, threads.max(1));
+    let next = AtomicUsize::new(0);
+    let mut results: Vec<Option<Result<R, Error>>> = items.iter().map(|_| None).collect();
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..at_once {
+            let (sender, next, work) = (sender.clone(), &next, &work);
+            scope.spawn(move || {
+                let pool = thread_pool((threads / at_once).max(1));
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(place) else { break };
+                    let result = match &pool {
+                        Ok(pool) => pool.install(|| work(item)),
+                        Err(error) => Err(Error::run(error.to_string(), "--threads 1")),
+                    };
+                    let failed = result.is_err();
+                    if sender.send((place, result)).is_err() || failed {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (place, result) in receiver {
+            if result.is_err() {
+                next.store(items.len(), Ordering::Relaxed);
+            }
+            done(&items[place], &result);
+            results[place] = Some(result);
+        }
+    });
+    results.into_iter().flatten().collect()
 }
 
 /// Seconds since the last lap.

@@ -106,6 +106,7 @@ pub(crate) fn classification<'a>(
         classes: inputs.labels.len(),
         train: inputs.train.rows(),
         validation: inputs.validation.as_ref().map(Split::rows),
+        prefixes: None,
         options: ClassificationOptions { seed, ..classification_options(&regimen.plan, &inputs.train.labels) },
         order: None,
     }
@@ -116,7 +117,7 @@ pub(crate) fn total_steps(plan: &Plan, task: &Classification<'_>) -> usize {
     plan.max_steps.value.unwrap_or(task.steps_per_epoch() * plan.num_train_epochs.value)
 }
 
-fn classification_options(plan: &Plan, labels: &[u32]) -> ClassificationOptions {
+pub(crate) fn classification_options(plan: &Plan, labels: &[u32]) -> ClassificationOptions {
     let mut counts = vec![0; plan.facts.labels.len()];
     labels.iter().for_each(|&label| counts[label as usize] += 1);
     ClassificationOptions {
@@ -158,9 +159,20 @@ pub(crate) fn fit_probe(
     options: &ClassificationOptions,
 ) {
     let features = infer(model, parameters, &inputs.train.texts, options.eval_batch_size, Output::Features);
-    let class_weights = options.class_weights.as_deref();
-    let probe = probe::fit(&features, &inputs.train.labels, inputs.labels.len(), class_weights);
+    start_from_probe(model, parameters, &features, &inputs.train.labels, options);
+}
+
+/// Puts a probe on these features `[rows, hidden]` of what the classifier sees in the classifier's place.
+pub(crate) fn start_from_probe(
+    model: &BertClassifier,
+    parameters: &mut Parameters,
+    features: &[f32],
+    labels: &[u32],
+    options: &ClassificationOptions,
+) {
     let (weight, bias) = model.classifier();
+    let classes = parameters.get(bias).values.len();
+    let probe = probe::fit(features, labels, classes, options.class_weights.as_deref());
     parameters.get_mut(weight).values.copy_from_slice(&probe.weight);
     parameters.get_mut(bias).values.copy_from_slice(&probe.bias);
 }

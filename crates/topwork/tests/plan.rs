@@ -21,6 +21,7 @@ fn facts() -> Facts {
         labels: ["HUM", "it's", "\"LOC\""].map(String::from).to_vec(),
         class_counts: vec![200, 150, 150],
         tokens: TokenLengths { p50: 11, p95: 20, longest: 37 },
+        total_tokens: 20_000,
         model: ModelFacts {
             family: "bert".into(),
             num_hidden_layers: 6,

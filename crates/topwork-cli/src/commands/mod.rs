@@ -1,6 +1,9 @@
 //! One file for each command.
 
+pub(crate) mod advise;
+pub(crate) mod audit;
 pub(crate) mod evaluate;
+pub(crate) mod lr_find;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod pretrain;

@@ -5,9 +5,10 @@ use std::time::Instant;
 use clap::ArgMatches;
 use topwork::pretrain::inputs::PretrainInputs;
 use topwork::pretrain::pretrain;
+use topwork::run::Circumstances;
 use topwork_models::HubSettings;
 
-use super::run::{carry_out, check_output};
+use super::run::{carry_out, check_output, stop_on_interrupt};
 use crate::Ended;
 use crate::arguments::pretrain_recipe;
 use crate::progress::Progress;
@@ -18,10 +19,11 @@ pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ende
     check_output(recipe.output_dir.as_ref(), matches)?;
     let mut progress = Progress::new();
     let inputs = PretrainInputs::read(&recipe, &HubSettings::from_env(), &mut progress)?;
+    let interrupt = stop_on_interrupt()?;
     carry_out(
         "pretrain",
         matches,
-        started,
+        Circumstances { started, interrupt: &interrupt, resume: matches.contains_id("resume") },
         progress,
         |circumstances, progress| pretrain(&inputs, circumstances, progress),
         |out, output_dir, results| write!(out, "{}", table::pretraining(output_dir, results)),

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use anyhow::Context;
 use clap::ArgMatches;
@@ -30,13 +29,11 @@ pub(crate) fn check_output(output: Option<&Said<PathBuf>>, matches: &ArgMatches)
 pub(crate) fn carry_out<R: Serialize>(
     command: &str,
     matches: &ArgMatches,
-    started: Instant,
+    circumstances: Circumstances<'_>,
     mut progress: Progress,
     run: impl FnOnce(&Circumstances<'_>, &mut Progress) -> Result<Outcome<R>, Error>,
     show: impl FnOnce(&mut dyn Write, &Path, &R) -> std::io::Result<()>,
 ) -> anyhow::Result<Ended> {
-    let interrupt = stop_on_interrupt()?;
-    let circumstances = Circumstances { started, interrupt: &interrupt, resume: matches.contains_id("resume") };
     let outcome = run(&circumstances, &mut progress);
     progress.clear();
     let mut out = std::io::stdout().lock();
@@ -60,7 +57,7 @@ pub(crate) fn carry_out<R: Serialize>(
 }
 
 /// The first Ctrl-C ends the run after its step; the second ends the process.
-fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let interrupt = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&interrupt);
     ctrlc::set_handler(move || {

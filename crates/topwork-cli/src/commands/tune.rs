@@ -1,29 +1,73 @@
 //! `topwork tune`
 
+use std::io::Write;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::ArgMatches;
+use topwork::advise::{Advice, AdviseOptions, advise};
 use topwork::inputs::Inputs;
+use topwork::recipe::Recipe;
+use topwork::run::{Circumstances, Outcome};
 use topwork::tune::tune;
-use topwork_models::HubSettings;
+use topwork_models::{HubSettings, SEEDLING};
 
-use super::run::{carry_out, check_output};
+use super::advise::write_json;
+use super::run::{carry_out, check_output, stop_on_interrupt};
 use crate::Ended;
+use crate::advice_screen::advice_screen;
 use crate::arguments::recipe;
 use crate::progress::Progress;
 use crate::table;
 
 pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ended> {
-    let recipe = recipe(matches)?;
+    let mut recipe = recipe(matches)?;
     check_output(recipe.output_dir.as_ref(), matches)?;
     let mut progress = Progress::new();
+    let (advice, watch) = match matches.get_flag("auto") {
+        true => {
+            let watch = stop_on_interrupt()?;
+            (Some(advice(&recipe, &mut progress, &watch)?), Some(watch))
+        }
+        false => (None, None),
+    };
+    if let Some(advised) = advice.as_ref().and_then(|advice| advice.recipe.as_ref()) {
+        recipe = advised.apply(&recipe)?;
+    }
     let inputs = Inputs::read(&recipe, &HubSettings::from_env(), &mut progress)?;
+    // While files are read, Ctrl-C ends the process at once.
+    let interrupt = watch.map_or_else(stop_on_interrupt, Ok)?;
     carry_out(
         "tune",
         matches,
-        started,
+        Circumstances { started, interrupt: &interrupt, resume: matches.contains_id("resume") },
         progress,
-        |circumstances, progress| tune(&inputs, circumstances, progress),
+        |circumstances, progress| {
+            let outcome = tune(&inputs, circumstances, progress)?;
+            if let (Some(advice), Outcome::Finished { output_dir, .. }) = (&advice, &outcome) {
+                write_json(&output_dir.join(ADVICE), advice)?;
+            }
+            Ok(outcome)
+        },
         |out, output_dir, results| write!(out, "{}", table::results(output_dir, results)),
     )
+}
+
+/// Everything that was measured before the run, in its directory.
+const ADVICE: &str = "advice.json";
+
+/// Measures before the run, and shows what was found.
+fn advice(recipe: &Recipe, progress: &mut Progress, interrupt: &AtomicBool) -> anyhow::Result<Advice> {
+    let model = recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str());
+    let options = AdviseOptions {
+        models: vec![model.to_string()],
+        source_text: Vec::new(),
+        only_transferability: false,
+        effort: 1.0,
+    };
+    let advice = advise(recipe, &options, &HubSettings::from_env(), progress, interrupt);
+    progress.clear();
+    let advice = advice?;
+    writeln!(std::io::stderr(), "{}", advice_screen(&advice, None))?;
+    Ok(advice)
 }

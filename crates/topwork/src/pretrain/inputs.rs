@@ -1,6 +1,6 @@
 //! Everything that pre-training reads, read and checked before anything is done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
@@ -145,17 +145,9 @@ impl PretrainInputs {
             observer.event(&RunEvent::warning(message));
         }
         let directory = source.as_ref().map(|source| source.directory.as_path());
-        let special = SpecialIds::find(&tokenizer, directory)?;
-        let mut continues = continuations(&tokenizer);
-        continues.truncate(bert.vocab_size);
-        let others: Vec<u32> = tokenizer
-            .get_added_tokens_decoder()
-            .into_iter()
-            .filter(|(_, token)| token.special)
-            .map(|(id, _)| id)
-            .collect();
+        let vocabulary = vocabulary(&tokenizer, directory, bert.vocab_size)?;
         Ok(Self {
-            vocabulary: Vocabulary::new(special, &others, continues),
+            vocabulary,
             head: Head::Pretraining { pairs, pooler },
             plan,
             source,
@@ -180,6 +172,16 @@ impl Source {
     fn has_pooler(&self) -> bool {
         self.checkpoint.names().any(|name| name.ends_with("pooler.dense.weight"))
     }
+}
+
+/// The tokens of a model with `size` of them, as questions need them; `directory` is the model's, none for a new one.
+pub(crate) fn vocabulary(tokenizer: &Tokenizer, directory: Option<&Path>, size: usize) -> Result<Vocabulary, Error> {
+    let special = SpecialIds::find(tokenizer, directory)?;
+    let mut continues = continuations(tokenizer);
+    continues.truncate(size);
+    let added = tokenizer.get_added_tokens_decoder();
+    let others: Vec<u32> = added.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect();
+    Ok(Vocabulary::new(special, &others, continues))
 }
 
 /// The options with which a new tokenizer is trained and written.

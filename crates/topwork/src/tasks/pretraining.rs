@@ -445,6 +445,29 @@ impl QuestionBatch {
     }
 }
 
+/// The cross-entropy of every hidden token, in nats, question by question.
+pub(crate) fn hidden_word_losses(
+    model: &BertPretraining,
+    parameters: &Parameters,
+    questions: &[Question],
+    batch_size: usize,
+) -> Vec<Vec<f64>> {
+    let pool = Pool::new();
+    let mut losses = Vec::with_capacity(questions.len());
+    for questions in questions.chunks(batch_size.max(1)) {
+        let batch = QuestionBatch::gather(questions, |_| 0);
+        let mut tape = Tape::new(parameters, &pool, Mode::Inference);
+        let words = model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows).words;
+        let width = words.columns();
+        let mut rows = words.values().chunks_exact(width);
+        for question in questions {
+            let own = question.hidden.iter().zip(rows.by_ref());
+            losses.push(own.map(|(&(_, was), row)| topwork_metrics::cross_entropy(row, width, &[was])).collect());
+        }
+    }
+    losses
+}
+
 /// Adds up an objective's answers.
 struct Tally {
     objective: &'static str,

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use topwork_data::Example;
 
-use crate::inputs::{Inputs, Split};
-
 /// Passes over all rows; the loss hardly moves any more by then.
 const STEPS: usize = 200;
 /// Adam's learning rate.
@@ -17,13 +15,12 @@ const PENALTY: f32 = 1e-4;
 /// A row: features in ascending order, and their values.
 type Row = Vec<(u32, f32)>;
 
-/// The logits `[rows, classes]` of a model of the training rows' words.
-pub(crate) fn logits(inputs: &Inputs, rows: &Split) -> Vec<f32> {
-    let classes = inputs.labels.len();
-    let words = Words::of(&inputs.train.examples);
-    let train: Vec<Row> = inputs.train.examples.iter().map(|example| words.row(example)).collect();
-    let model = Regression::fit(&train, &inputs.train.labels, classes, words.idf.len());
-    rows.examples.iter().flat_map(|example| model.logits(&words.row(example))).collect()
+/// The logits `[rows, classes]` that a model of the words of `train`, with these `labels`, gives to `rows`.
+pub(crate) fn logits(train: &[Example], labels: &[u32], classes: usize, rows: &[Example]) -> Vec<f32> {
+    let words = Words::of(train);
+    let train: Vec<Row> = train.iter().map(|example| words.row(example)).collect();
+    let model = Regression::fit(&train, labels, classes, words.idf.len());
+    rows.iter().flat_map(|example| model.logits(&words.row(example))).collect()
 }
 
 /// The terms of the training rows and how much each tells: ln((1 + n) / (1 + rows with it)) + 1, as in scikit-learn.

@@ -6,8 +6,7 @@
 
 pub mod bag_of_words;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use topwork_metrics::Scores;
@@ -19,7 +18,7 @@ use crate::fit::{Progress, Stop, Surroundings, fit, restore_best};
 use crate::inputs::{Inputs, Split};
 use crate::probe;
 use crate::results::SplitScores;
-use crate::run::thread_pool;
+use crate::run::side_by_side;
 use crate::training::{Regimen, Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps};
 use crate::value::Init;
 
@@ -121,7 +120,7 @@ pub(crate) fn compare(
     let of = |name| trainings.iter().zip(&trained).filter(move |(training, _)| training.name == name).map(|(_, s)| *s);
     let mut contenders = vec![
         Contender::new("majority class", vec![score(&majority(inputs, rows))]),
-        Contender::new("bag of words", vec![score(&bag_of_words::logits(inputs, rows))]),
+        Contender::new("bag of words", vec![score(&bag_of_words(inputs, rows))]),
     ];
     match inputs.plan.init.value {
         Init::Pretrained => contenders.extend([
@@ -143,6 +142,11 @@ fn majority(inputs: &Inputs, rows: &Split) -> Vec<f32> {
     inputs.train.labels.iter().for_each(|&label| counts[label as usize] += 1.0);
     let logits: Vec<f32> = counts.iter().map(|count| count.max(0.5).ln()).collect();
     logits.repeat(rows.labels.len())
+}
+
+fn bag_of_words(inputs: &Inputs, rows: &Split) -> Vec<f32> {
+    let Split { examples, labels, .. } = &inputs.train;
+    bag_of_words::logits(examples, labels, inputs.labels.len(), &rows.examples)
 }
 
 /// A linear head on the features of the untouched pretrained encoder.
@@ -188,44 +192,19 @@ fn train_all(
     let threads = inputs.plan.threads.value;
     let at_once = (VALUES_AT_ONCE / values.max(1)).clamp(1, threads.min(trainings.len()).max(1));
     observer.event(&note(format!("{} more trainings, {at_once} at a time", trainings.len())));
-    let next = AtomicUsize::new(0);
-    let mut scores: Vec<Option<SplitScores>> = vec![None; trainings.len()];
-    std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..at_once {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                let pool = thread_pool(threads / at_once);
-                let train = |training| -> Result<_, Error> {
-                    let pool = pool.as_ref().map_err(|error| Error::run(error.to_string(), "--threads 1"))?;
-                    pool.install(|| train(inputs, training, rows, interrupt))
-                };
-                while let Some(training) = trainings.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let trained = train(training);
-                    let is_over = !matches!(trained, Ok(Some(_)));
-                    if sender.send((training, trained)).is_err() || is_over {
-                        break;
-                    }
-                }
-            });
+    let done = |training: &Training<'_>, trained: &Result<Option<Trained>, Error>| {
+        let Ok(Some(Trained { logits, diverged })) = trained else { return };
+        let (name, seed) = (training.name, training.seed(inputs));
+        if let Some(step) = diverged {
+            let what = format!("for comparison: {name}, seed {seed}: diverged at step {step}");
+            observer.event(&RunEvent::warning(what));
         }
-        drop(sender);
-        for (training, trained) in receiver {
-            let Some(Trained { logits, diverged }) = trained? else { continue };
-            let (name, seed) = (training.name, training.seed(inputs));
-            if let Some(step) = diverged {
-                let what = format!("for comparison: {name}, seed {seed}: diverged at step {step}");
-                observer.event(&RunEvent::warning(what));
-            }
-            let own = score(&logits);
-            observer.event(&note(format!("{name}, seed {seed}: accuracy {:.1} %", 100.0 * own.accuracy)));
-            let place = trainings.iter().position(|other| std::ptr::eq(other, training));
-            if let Some(slot) = place.and_then(|place| scores.get_mut(place)) {
-                *slot = Some(own);
-            }
-        }
-        Ok(scores.into_iter().collect())
-    })
+        let accuracy = 100.0 * score(logits).accuracy;
+        observer.event(&note(format!("{name}, seed {seed}: accuracy {accuracy:.1} %")));
+    };
+    let trained = side_by_side(threads, at_once, trainings, |training| train(inputs, training, rows, interrupt), done)?;
+    // None of an interrupted training makes none of all.
+    Ok(trained.into_iter().map(|trained| Some(score(&trained?.logits))).collect())
 }
 
 fn note(what: String) -> RunEvent {

@@ -1,6 +1,6 @@
 //! `BertForSequenceClassification`.
 
-use topwork_engine::{Dropout, ParameterId, Parameters, Tape, Value};
+use topwork_engine::{Dropout, ParameterId, Parameters, Sequences, Tape, Value};
 
 use super::BertConfig;
 use super::encoder::{Asked, BertEncoder, EncoderDropout, Linear, Names, Tokens, pool};
@@ -75,8 +75,30 @@ impl BertClassifier {
     /// The logits, `[sequences, classes]`.
     pub fn logits(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>) -> Value {
         let features = self.features(tape, tokens);
+        self.classify(tape, features, tokens.sequences)
+    }
+
+    /// The output of the embeddings and the lowest `layers` layers, `[tokens, hidden]`.
+    ///
+    /// # Panics
+    /// When there are fewer layers.
+    pub fn hidden_below(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>, layers: usize) -> Value {
+        self.encoder.below(tape, tokens, layers)
+    }
+
+    /// The logits `[sequences, classes]` from the output `hidden` `[tokens, hidden]` of the lowest `layers` layers on.
+    ///
+    /// # Panics
+    /// When there are fewer layers, or a sequence is empty.
+    pub fn logits_above(&self, tape: &mut Tape<'_>, layers: usize, hidden: Value, sequences: &Sequences) -> Value {
+        let first = self.encoder.above(tape, layers, hidden, sequences, &Asked::first_tokens(sequences));
+        let features = self.pooled(tape, &first);
+        self.classify(tape, features, sequences)
+    }
+
+    fn classify(&self, tape: &mut Tape<'_>, features: Value, sequences: &Sequences) -> Value {
         let dropout = Dropout { probability: self.dropout, site: u32::MAX };
-        let features = tape.dropout(features, dropout, tokens.sequences);
+        let features = tape.dropout(features, dropout, sequences);
         tape.linear(&features, self.classifier.weight, Some(self.classifier.bias))
     }
 }

@@ -163,10 +163,33 @@ impl BertEncoder {
     /// Of the last layer only these are computed, because nothing reads the others: in MiniLM's classifier this saves a
     /// seventh of a step.
     pub(crate) fn last_hidden_state(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>, asked: &Asked) -> Value {
-        let sequences = tokens.sequences;
+        let embedded = self.embed(tape, tokens);
+        self.above(tape, 0, embedded, tokens.sequences, asked)
+    }
+
+    /// The output of the embeddings and the lowest `layers` layers, `[tokens, hidden]`.
+    pub(crate) fn below(&self, tape: &mut Tape<'_>, tokens: &Tokens<'_>, layers: usize) -> Value {
         let mut hidden = self.embed(tape, tokens);
+        for index in 0..layers {
+            hidden = self.layer(tape, index, hidden, tokens.sequences);
+        }
+        hidden
+    }
+
+    /// As [`BertEncoder::last_hidden_state`], from the output `hidden` of the lowest `layers` layers on.
+    pub(crate) fn above(
+        &self,
+        tape: &mut Tape<'_>,
+        layers: usize,
+        mut hidden: Value,
+        sequences: &Sequences,
+        asked: &Asked,
+    ) -> Value {
+        if layers == self.layers.len() {
+            return tape.rows(&hidden, &asked.rows);
+        }
         let last = self.layers.len() - 1;
-        for index in 0..last {
+        for index in layers..last {
             hidden = self.layer(tape, index, hidden, sequences);
         }
         let asking = tape.rows(&hidden, &asked.rows);

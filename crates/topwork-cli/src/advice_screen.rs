@@ -1,0 +1,296 @@
+//! What was found before a run, on a screen.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+use topwork::advise::Advice;
+use topwork::advise::race::Race;
+use topwork::advise::similarity::Similarity;
+use topwork::advise::transferability::Candidate;
+use topwork::audit::Audit;
+use topwork::lr_find::RangeTest;
+
+/// Pairs and rows of a kind that fit on a screen.
+const SHOWN: usize = 5;
+/// Letters of a text that fit in a line.
+const LETTERS: usize = 72;
+/// Rows and columns of a curve.
+const PLOT: (usize, usize) = (10, 60);
+
+/// Everything on one screen.
+pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} rows, {} looked at", advice.rows, advice.rows_looked_at);
+    for finding in &advice.audit.findings {
+        let _ = writeln!(text, "  ! {finding}");
+    }
+    text.push('\n');
+    text.push_str(&candidates(advice));
+    let _ = writeln!(text, "\n{}", similarity(&advice.similarity));
+    if let Some(found) = &advice.learning_rate {
+        let _ = writeln!(text, "\n{}", race(&found.race));
+    }
+    if let Some(expectation) = &advice.expectation {
+        let _ = writeln!(
+            text,
+            "expected: accuracy {:.1} % ({:.1} to {:.1} %) in about {:.0} s\n{}",
+            100.0 * expectation.accuracy,
+            100.0 * expectation.interval.0,
+            100.0 * expectation.interval.1,
+            expectation.seconds,
+            expectation.sentence
+        );
+    }
+    for failure in &advice.failures {
+        let _ = writeln!(text, "left out: {}: {}", failure.model, failure.error);
+    }
+    let _ = write!(text, "\nin {:.1} s", advice.seconds);
+    match (written, &advice.recipe) {
+        (Some(path), Some(_)) => {
+            let _ = writeln!(text, "; run it: topwork tune --recipe '{}'", path.display());
+        }
+        (Some(path), None) => {
+            let _ = writeln!(text, "; everything: {}", path.with_extension("json").display());
+        }
+        (None, _) => text.push_str("; keep it: --output recipe.toml\n"),
+    }
+    text
+}
+
+fn candidates(advice: &Advice) -> String {
+    let baselines = &advice.transferability.baselines;
+    let mut text = format!(
+        "{:<34}{:>8}{:>9}{:>9}{:>9}{:>12}\n",
+        "model (layer means)", "probe", "LogME", "H-score", "layers", "parameters"
+    );
+    let score = |candidate: &Candidate, name: &str| candidate.scores.get(name).and_then(Value::as_f64);
+    for candidate in &advice.transferability.candidates {
+        let number = |name: &str, digits: usize| {
+            score(candidate, name).map_or("–".to_string(), |value| format!("{value:.digits$}"))
+        };
+        let probe =
+            score(candidate, "linear_probe").map_or("–".to_string(), |value| format!("{:.1} %", 100.0 * value));
+        let _ = writeln!(
+            text,
+            "{:<34}{probe:>8}{:>9}{:>9}{:>9}{:>12}",
+            shortened(&candidate.model, 33),
+            number("logme", 3),
+            number("h_score", 2),
+            candidate.num_hidden_layers,
+            format!("{:.1} M", candidate.parameters as f64 / 1e6),
+        );
+    }
+    for (name, value) in [
+        ("random weights of that shape", baselines.random_weights),
+        ("bag of words", baselines.bag_of_words),
+        ("majority class", baselines.majority),
+    ] {
+        let value = format!("{:.1} %", 100.0 * value);
+        let _ = writeln!(text, "{name:<34}{value:>8}");
+    }
+    text
+}
+
+/// Where the texts lie between those that the model knows and those of a language that it does not.
+fn similarity(panel: &Similarity) -> String {
+    let mut text = format!("compared with {}\n", panel.source);
+    let _ = writeln!(text, "{:<22}{:>9}{:>20}{:>9}{:>9}  near ····· far", "", "value", "interval", "floor", "ceiling");
+    let number = |value: Option<f64>| value.map_or("–".to_string(), |value| format!("{value:.3}"));
+    for measure in &panel.measures {
+        let interval = measure.interval.map_or("–".to_string(), |(low, high)| format!("{low:.3} to {high:.3}"));
+        let bar = measure.place.map_or(String::new(), |place| {
+            let at = (place * 14.0).round() as usize;
+            (0..15).map(|cell| if cell == at { '●' } else { '·' }).collect()
+        });
+        let _ = writeln!(
+            text,
+            "{:<22}{:>9}{interval:>20}{:>9}{:>9}  {bar}  {}",
+            measure.name.replace('_', " "),
+            number(Some(measure.value)),
+            number(measure.floor),
+            number(measure.ceiling),
+            measure.note
+        );
+    }
+    for missing in &panel.missing {
+        let _ = writeln!(text, "not measured: {missing}");
+    }
+    text
+}
+
+fn race(race: &Race) -> String {
+    let mut text = format!("{:<50}{:>7}{:>10}{:>24}\n", "setting", "freeze", "rate", "accuracy held out");
+    for (place, entrant) in race.entrants.iter().enumerate() {
+        let rounds: Vec<String> =
+            entrant.rounds.iter().map(|round| format!("{:.1} %", 100.0 * round.accuracy)).collect();
+        let mark = if place == race.winner { "→ " } else { "  " };
+        let _ = writeln!(
+            text,
+            "{:<50}{:>7}{:>10}{:>24}",
+            format!("{mark}{}", entrant.from),
+            entrant.freeze_layers,
+            format!("{:.1e}", entrant.learning_rate),
+            rounds.join(" → ")
+        );
+    }
+    let _ = writeln!(text, "taken: {} ({})", race.entrants[race.winner].from, race.why);
+    text
+}
+
+/// What is wrong with the files.
+pub(crate) fn audit_screen(audit: &Audit) -> String {
+    let mut text = format!("{:<12}{:>8}{:>8}{:>10}{:>14}  script\n", "", "rows", "empty", "repeated", "nearly alike");
+    for split in &audit.splits {
+        let script =
+            split.scripts.first().map_or("none".to_string(), |(name, part)| format!("{name} {:.0} %", 100.0 * part));
+        let _ = writeln!(
+            text,
+            "{:<12}{:>8}{:>8}{:>10}{:>14}  {script}",
+            split.name,
+            split.rows,
+            split.empty_lines.len(),
+            split.repeated_rows,
+            split.near_pairs
+        );
+    }
+    for shared in &audit.shared {
+        let _ = writeln!(
+            text,
+            "{} and {}: {} texts in both ({} letter for letter), {} rows of {}; {} more nearly",
+            shared.earlier,
+            shared.later,
+            shared.texts,
+            shared.identical_texts,
+            shared.rows,
+            shared.later,
+            shared.near_rows
+        );
+    }
+    let _ = writeln!(
+        text,
+        "{} classes, the largest has {:.1} times the rows of the smallest",
+        audit.classes.len(),
+        audit.imbalance
+    );
+    if let Some(tokens) = &audit.tokens {
+        let _ = writeln!(
+            text,
+            "{}: {:.2} tokens a word, {:.2} % unknown, {:.1} % of the rows cut after {} tokens{}",
+            tokens.model,
+            tokens.pieces_per_word,
+            100.0 * tokens.unknown,
+            100.0 * tokens.truncated,
+            tokens.max_seq_length,
+            tokens.unseen_words.map_or(String::new(), |part| format!(
+                ", {:.1} % of the words held out are in no training row",
+                100.0 * part
+            ))
+        );
+    }
+    for pair in audit.pairs.iter().take(SHOWN) {
+        let labels = if pair.same_label { "" } else { ", other label" };
+        let _ = writeln!(
+            text,
+            "\n{} line {} and {} line {} ({:.0} % alike{labels})\n  {}\n  {}",
+            pair.first.split,
+            pair.first.line,
+            pair.second.split,
+            pair.second.line,
+            100.0 * pair.resemblance,
+            shortened(&pair.first_text, LETTERS),
+            shortened(&pair.second_text, LETTERS)
+        );
+    }
+    if let Some(conflict) = audit.conflicts.first() {
+        let labels: Vec<String> = conflict.labels.iter().map(|(label, rows)| format!("{label} {rows} times")).collect();
+        let _ =
+            writeln!(text, "\n{} texts with several labels, such as ({})", audit.conflicts.len(), labels.join(", "));
+        let _ = writeln!(text, "  {}", shortened(&conflict.text, LETTERS));
+    }
+    if let Some(found) = audit.label_issues.as_ref().filter(|found| !found.issues.is_empty()) {
+        let _ = writeln!(text, "\n{} of {} labels are doubted, most of all", found.issues.len(), found.rows);
+        for issue in found.issues.iter().take(SHOWN) {
+            let _ = writeln!(
+                text,
+                "  line {}: {} ({:.0} %), rather {} ({:.0} %): {}",
+                issue.line,
+                issue.given,
+                100.0 * issue.given_probability,
+                issue.suggested,
+                100.0 * issue.suggested_probability,
+                shortened(&issue.text, 48)
+            );
+        }
+    }
+    if !audit.findings.is_empty() {
+        text.push('\n');
+        for finding in &audit.findings {
+            let _ = writeln!(text, "! {finding}");
+        }
+    }
+    text
+}
+
+/// A range test: the curve and what it suggests.
+pub(crate) fn range_screen(found: &RangeTest, usual: f64) -> String {
+    let mut text = plot(found);
+    let _ = writeln!(text, "\n{:<28}{:>12}", "suggestion", "learning rate");
+    let suggestions = [
+        ("valley", found.valley),
+        ("steepest", found.steepest),
+        ("a tenth of the minimum", found.minimum_tenth),
+        ("what tune takes by default", Some(usual)),
+    ];
+    for (name, rate) in suggestions {
+        let rate = rate.map_or("none".to_string(), |rate| format!("{rate:.1e}"));
+        let _ = writeln!(text, "{name:<28}{rate:>12}");
+    }
+    let _ = writeln!(
+        text,
+        "\n{} steps in {:.1} s; weights and optimizer are as before: {}",
+        found.curve.len(),
+        found.seconds,
+        &found.state_sha256[..16.min(found.state_sha256.len())]
+    );
+    text
+}
+
+/// The smoothed loss over the learning rate, drawn with letters.
+fn plot(found: &RangeTest) -> String {
+    let (rows, columns) = PLOT;
+    let losses: Vec<f64> = found.curve.iter().map(|step| step.smoothed).collect();
+    let (Some(first), Some(last)) = (found.curve.first(), found.curve.last()) else {
+        return "the loss was no number at the first step\n".to_string();
+    };
+    let low = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    // What explodes would flatten all else.
+    let high = losses.iter().copied().fold(0.0, f64::max).min(2.0 * losses[0].max(low));
+    let mut cells = vec![vec![' '; columns]; rows];
+    let span = (last.learning_rate / first.learning_rate).ln().max(1e-9);
+    for step in &found.curve {
+        let x = ((step.learning_rate / first.learning_rate).ln() / span * (columns - 1) as f64).round() as usize;
+        let y = (high - step.smoothed.min(high)) / (high - low).max(1e-9) * (rows - 1) as f64;
+        cells[y.round() as usize][x.min(columns - 1)] = '·';
+    }
+    let mut text = String::from("loss\n");
+    for (row, cells) in cells.iter().enumerate() {
+        let value = high - (high - low) * row as f64 / (rows - 1) as f64;
+        let line: String = cells.iter().collect();
+        let _ = writeln!(text, "{value:>7.3} │{}", line.trim_end());
+    }
+    let (start, end) = (format!("{:.0e}", first.learning_rate), format!("{:.0e}", last.learning_rate));
+    let _ = writeln!(text, "        └{}", "─".repeat(columns));
+    let _ = writeln!(text, "         {start}{}{end}", " ".repeat(columns - start.len() - end.len()));
+    text
+}
+
+/// At most so many letters, on one line.
+fn shortened(text: &str, letters: usize) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.chars().count() <= letters {
+        return line;
+    }
+    let start: String = line.chars().take(letters - 1).collect();
+    start + "…"
+}

@@ -1,0 +1,220 @@
+//! `advise`, `audit` and `lr-find`: what they find, what they write, and what they say of bad input.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::{Folder, model};
+use serde_json::Value;
+
+/// `advise` with the tiny model.
+fn advise(folder: &Folder, more: &[&str]) -> Value {
+    let model = model();
+    let mut arguments = vec!["advise", "train.csv", "--model", model.to_str().unwrap(), "--json"];
+    arguments.extend(more);
+    serde_json::from_str(&folder.ok(&arguments)).unwrap()
+}
+
+fn audit(folder: &Folder, more: &[&str]) -> Value {
+    let mut arguments = vec!["audit", "train.csv", "--json", "--no-model"];
+    arguments.extend(more);
+    serde_json::from_str(&folder.ok(&arguments)).unwrap()
+}
+
+fn is_finite(value: &Value) -> bool {
+    value.as_f64().is_some_and(f64::is_finite)
+}
+
+#[test]
+fn the_advised_recipe_says_what_chose_it_and_tune_runs_it() {
+    let folder = Folder::new();
+    let advice = advise(&folder, &["--output", "recipe.toml", "--threads", "2"]);
+    let candidate = &advice["transferability"]["candidates"][0];
+    for score in ["linear_probe", "h_score", "logme", "transrate", "nleep", "gbc", "pactran", "parc", "knn"] {
+        assert!(is_finite(&candidate["scores"][score]), "{score}: {}", candidate["scores"]);
+    }
+    // Embeddings, three layers, what the classifier sees.
+    assert_eq!(candidate["by_layer"].as_array().unwrap().len(), 5);
+    let expectation = &advice["expectation"];
+    let interval = [&expectation["interval"][0], &expectation["interval"][1]].map(|bound| bound.as_f64().unwrap());
+    let accuracy = expectation["accuracy"].as_f64().unwrap();
+    assert!(interval[0] <= accuracy && accuracy <= interval[1]);
+    assert_eq!(folder.json("recipe.json")["rows"], 96);
+
+    let recipe = std::fs::read_to_string(folder.path("recipe.toml")).unwrap();
+    for key in ["model_name_or_path", "freeze_layers", "max_seq_length", "learning_rate", "layer_decay"] {
+        let line = recipe.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+        assert!(line.contains("# advice: "), "{line}");
+    }
+    let train = recipe.lines().find(|line| line.starts_with("train_file")).unwrap();
+    assert!(train.contains("# flag: TRAIN"), "{train}");
+    folder.ok(&["tune", "--recipe", "recipe.toml", "--output", "out", "--compare-seeds", "0"]);
+    let plan = std::fs::read_to_string(folder.path("out/plan.toml")).unwrap();
+    let rate = recipe.lines().find(|line| line.starts_with("learning_rate")).unwrap();
+    assert!(plan.contains(rate.split(" #").next().unwrap()), "{plan}");
+}
+
+#[test]
+fn what_was_said_is_not_advised() {
+    let folder = Folder::new();
+    let advice = advise(&folder, &["--learning-rate", "2e-4", "--freeze-layers", "1", "--output", "recipe.toml"]);
+    assert_eq!(advice["learning_rate"]["race"]["entrants"].as_array().unwrap().len(), 1);
+    let recipe = std::fs::read_to_string(folder.path("recipe.toml")).unwrap();
+    assert!(recipe.contains("learning_rate = 2e-4 # flag"), "{recipe}");
+    assert!(recipe.contains("freeze_layers = 1 # flag"), "{recipe}");
+}
+
+#[test]
+fn auto_measures_and_then_tunes() {
+    let folder = Folder::new();
+    folder.tune("out", &["--auto"]);
+    let plan = std::fs::read_to_string(folder.path("out/plan.toml")).unwrap();
+    let rate = plan.lines().find(|line| line.starts_with("learning_rate")).unwrap();
+    assert!(rate.contains("# advice: "), "{rate}");
+    assert_eq!(folder.json("out/advice.json")["rows"], 96);
+}
+
+#[test]
+fn the_same_advice_twice_and_for_any_number_of_threads() {
+    let folder = Folder::new();
+    let without_times = |mut advice: Value| {
+        advice["seconds"] = Value::Null;
+        // It repeats --threads.
+        advice["recipe"] = Value::Null;
+        advice["expectation"]["seconds"] = Value::Null;
+        advice["learning_rate"]["range_test"]["seconds"] = Value::Null;
+        advice
+    };
+    let first = without_times(advise(&folder, &["--threads", "1"]));
+    let second = without_times(advise(&folder, &["--threads", "2"]));
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_model_that_fails_is_reported_and_the_others_are_ranked() {
+    let folder = Folder::new();
+    folder.write("broken/config.json", "{}");
+    let model = model();
+    let models = format!("broken,{}", model.display());
+    let output = folder.run(&["advise", "train.csv", "--models", &models, "--json", "--scores-only"]);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let advice: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(advice["failures"][0]["model"], "broken");
+    assert!(advice["failures"][0]["error"].as_str().unwrap().contains("config.json"), "{}", advice["failures"]);
+    assert_eq!(advice["transferability"]["candidates"].as_array().unwrap().len(), 1);
+    folder.fails(&["advise", "train.csv", "--models", "broken"], &["config.json"]);
+}
+
+#[test]
+fn rows_that_tell_little_are_looked_at_all_the_same() {
+    let folder = Folder::new();
+    let check = |name: &str, content: &str| {
+        folder.write("train.csv", content);
+        let advice = advise(&folder, &[]);
+        assert!(is_finite(&advice["expectation"]["accuracy"]), "{name}");
+        assert!(is_finite(&advice["transferability"]["candidates"][0]["mean_rank"]), "{name}");
+    };
+    check("two rows", "text,label\nthere is,a\npeople,b\n");
+    let many: String = (0..30).map(|row| format!("the number {row},{}\n", if row == 7 { "b" } else { "a" })).collect();
+    check("a class with one row", &format!("text,label\n{many}"));
+    let same: String = (0..30).map(|row| format!("the same,{}\n", row % 2)).collect();
+    check("constant features", &format!("text,label\n{same}"));
+}
+
+#[test]
+fn a_thousand_classes_are_scored() {
+    let folder = Folder::new();
+    let rows: String = (0..2000).map(|row| format!("the number {row},class {}\n", row / 2)).collect();
+    folder.write("train.csv", format!("text,label\n{rows}"));
+    let advice = advise(&folder, &["--scores-only"]);
+    assert_eq!(advice["rows_looked_at"], 2000);
+    assert!(is_finite(&advice["transferability"]["candidates"][0]["scores"]["logme"]));
+}
+
+#[test]
+fn nothing_is_written_over() {
+    let folder = Folder::new();
+    folder.write("recipe.toml", "mine");
+    let hint = folder.fails(&["advise", "train.csv", "--output", "recipe.toml"], &["recipe.toml", "not taken"]);
+    assert!(hint.contains("recipe-2.toml"), "{hint}");
+    assert_eq!(std::fs::read_to_string(folder.path("recipe.toml")).unwrap(), "mine");
+}
+
+#[test]
+fn source_texts_are_compared_with() {
+    let folder = Folder::new();
+    let words = ["the", "people", "there", "is", "place", "number", "of", "a", "in", "time"];
+    let text: Vec<&str> = (0..4000).map(|place| words[place * place % 97 % words.len()]).collect();
+    folder.write("source.txt", text.join(" "));
+    let advice = advise(&folder, &["--source-text", "source.txt", "--scores-only"]);
+    let measures = advice["similarity"]["measures"].as_array().unwrap();
+    let names: Vec<&str> = measures.iter().map(|measure| measure["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["vocabulary_overlap", "proxy_a_distance", "mmd2", "frechet", "coverage"]);
+    for measure in measures {
+        assert!(
+            is_finite(&measure["value"]) && is_finite(&measure["floor"]) && is_finite(&measure["ceiling"]),
+            "{measure}"
+        );
+    }
+    assert!(!advice["similarity"]["least_covered"].as_array().unwrap().is_empty());
+    let output = folder.fails(&["advise", "train.csv", "--source-text", "none.txt"], &["none.txt"]);
+    assert!(!output.is_empty());
+}
+
+#[test]
+fn planted_duplicates_leaks_and_conflicts_are_counted() {
+    let folder = Folder::new();
+    let long = "the parcel that I ordered on Monday has still not arrived at my door";
+    folder.write(
+        "train.csv",
+        format!("text,label\nsame text,a\nSame  text,b\n{long},a\nother,b\n \" \",a\nmore,A\n")
+            .replace(" \" \"", "\" \""),
+    );
+    folder.write("test.csv", format!("text,label\nsame text,a\n{long} today,a\nnew,b\n"));
+    let found = audit(&folder, &["--test", "test.csv"]);
+    assert_eq!(found["splits"][0]["repeated_rows"], 1);
+    assert_eq!(found["splits"][0]["empty_lines"][0], 6);
+    let shared = &found["shared"][0];
+    assert_eq!((&shared["texts"], &shared["rows"], &shared["near_rows"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(found["conflicts"].as_array().unwrap().len(), 1);
+    assert_eq!(found["label_variants"][0][0], "A");
+    assert!(found["findings"].as_array().unwrap().len() >= 5, "{}", found["findings"]);
+}
+
+#[test]
+fn doubted_labels_are_listed_most_doubtful_first() {
+    let folder = Folder::new();
+    let model = model();
+    let arguments =
+        ["audit", "train.csv", "--model", model.to_str().unwrap(), "--label-issues", "doubted.csv", "--json"];
+    let found: Value = serde_json::from_str(&folder.ok(&arguments)).unwrap();
+    let issues = found["label_issues"]["issues"].as_array().unwrap();
+    let margin =
+        |issue: &Value| issue["given_probability"].as_f64().unwrap() - issue["suggested_probability"].as_f64().unwrap();
+    assert!(issues.windows(2).all(|pair| margin(&pair[0]) <= margin(&pair[1])));
+    let written = std::fs::read_to_string(folder.path("doubted.csv")).unwrap();
+    assert_eq!(written.lines().count(), 1 + issues.len());
+    assert!(written.starts_with("line,label,suggested,"));
+    assert!(is_finite(&found["tokens"]["pieces_per_word"]));
+}
+
+#[test]
+fn a_range_test_gives_a_curve_and_leaves_everything_as_it_was() {
+    let folder = Folder::new();
+    let model = model();
+    let run = |more: &[&str]| -> Value {
+        let mut arguments = vec!["lr-find", "train.csv", "--model", model.to_str().unwrap(), "--json"];
+        arguments.extend(more);
+        serde_json::from_str(&folder.ok(&arguments)).unwrap()
+    };
+    let found = run(&[]);
+    let curve = found["curve"].as_array().unwrap();
+    assert!(curve.len() > 10 && curve.len() <= 100);
+    assert!(curve.windows(2).all(|pair| pair[0]["learning_rate"].as_f64() < pair[1]["learning_rate"].as_f64()));
+    assert_eq!(found["state_sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(run(&["--steps", "20", "--end-lr", "1e-3"])["curve"].as_array().unwrap().len(), 20);
+    let model = model.to_str().unwrap();
+    folder.fails(
+        &["lr-find", "train.csv", "--model", model, "--start-lr", "0.1", "--end-lr", "0.01"],
+        &["--end-lr", "1e-1", "1e-2"],
+    );
+}

@@ -1,0 +1,60 @@
+//! How deep to tune: what the probes of the layers say about how many of the lowest may stay as they are.
+
+use serde::Serialize;
+
+/// With so many labelled rows every layer has enough to learn from.
+const ENOUGH_ROWS: usize = 5_000;
+
+/// A number of frozen layers, and what speaks for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DepthProposal {
+    /// The lowest layers to freeze; 0 tunes everything.
+    pub freeze_layers: usize,
+    /// Why.
+    pub why: String,
+}
+
+/// Proposes a depth from the accuracy of a probe on the embeddings and each layer (from 0), measured on `rows` rows, of
+/// `labelled` in all.
+///
+/// Up to the first layer whose probe is as good as the best one, within a standard error, the features hold what the task
+/// needs: layers below may stay. Upper layers are always tuned, because what they hold is of the old task.
+pub fn propose(probes: &[f64], rows: usize, labelled: usize) -> DepthProposal {
+    let layers = probes.len().saturating_sub(1);
+    if labelled >= ENOUGH_ROWS {
+        let why = format!("{labelled} rows, at least {ENOUGH_ROWS}: enough for every layer to learn from");
+        return DepthProposal { freeze_layers: 0, why };
+    }
+    let best = probes.iter().copied().fold(0.0, f64::max);
+    let error = (best * (1.0 - best) / rows.max(1) as f64).sqrt();
+    let first = probes.iter().position(|&probe| probe >= best - error).unwrap_or(0);
+    // The last layer is never frozen: then only the pooler and the classifier would be left.
+    let freeze_layers = first.min(layers.saturating_sub(1));
+    let name = match first {
+        0 => "the embeddings".to_string(),
+        layer => format!("layer {}", layer - 1),
+    };
+    let why = format!(
+        "a probe on {name} gets {:.1} %, the best of all layers {:.1} ± {:.1} %",
+        100.0 * probes.get(first).copied().unwrap_or(0.0),
+        100.0 * best,
+        100.0 * error
+    );
+    DepthProposal { freeze_layers, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_below_the_first_good_one_stay() {
+        let probes = [0.5, 0.6, 0.71, 0.795, 0.8, 0.79, 0.6];
+        assert_eq!(propose(&probes, 1_000, 1_000).freeze_layers, 3);
+        // A tenth of the rows tells less.
+        assert_eq!(propose(&probes, 16, 16).freeze_layers, 2);
+        assert_eq!(propose(&probes, 1_000, 20_000).freeze_layers, 0);
+        assert_eq!(propose(&[0.1, 0.2, 0.9], 100, 100).freeze_layers, 1);
+        assert_eq!(propose(&[0.9], 100, 100).freeze_layers, 0);
+    }
+}

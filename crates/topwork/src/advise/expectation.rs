@@ -1,0 +1,152 @@
+//! What to expect of the advised run: its score, what more rows would bring, and how long it takes.
+
+use serde::Serialize;
+use topwork_metrics::learning_curve::PowerLaw;
+
+/// What a score on rows held out differs by from the one of the whole run, besides chance: another sample of the task,
+/// another seed, a whole training. Measured: see docs/experiments.md.
+const MODEL_ERROR: f64 = 0.035;
+/// Standard errors of an interval that is to hold in four of five cases, with room.
+const WIDTH: f64 = 1.5;
+
+/// The expectation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Expectation {
+    /// The accuracy on rows like the training rows.
+    pub accuracy: f64,
+    /// Where it probably lies.
+    pub interval: (f64, f64),
+    /// What it is taken from.
+    pub from: String,
+    /// How the error of a probe falls with the rows, when it does.
+    pub law: Option<Law>,
+    /// Labelled rows to add for a point more; none where the curve tells nothing.
+    pub rows_for_a_point: Option<usize>,
+    /// Seconds of `topwork tune` without comparisons.
+    pub seconds: f64,
+    /// One sentence.
+    pub sentence: String,
+}
+
+/// error = a · rows^−b
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Law {
+    /// The error at one row.
+    pub a: f64,
+    /// How fast it falls.
+    pub b: f64,
+}
+
+/// What was measured.
+pub(crate) struct Measured<'a> {
+    /// For each row held out: whether the race's winner was right.
+    pub(crate) right: &'a [bool],
+    /// Rows that it had learnt from.
+    pub(crate) rows_learnt: usize,
+    /// Rows that the run will learn from.
+    pub(crate) rows: usize,
+    /// The errors of a probe by the rows it was fitted to.
+    pub(crate) curve: &'a [(f64, f64)],
+    /// The accuracy of words alone.
+    pub(crate) bag_of_words: f64,
+    /// The accuracy of the most frequent class.
+    pub(crate) majority: f64,
+    pub(crate) model: &'a str,
+    pub(crate) seconds: f64,
+}
+
+pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
+    let asked = measured.right.len().max(1) as f64;
+    let held_out = measured.right.iter().filter(|right| **right).count() as f64 / asked;
+    let law = PowerLaw::fit(measured.curve);
+    // The race learnt from fewer rows; its error falls as the probe's does, which is not taken for more than it is.
+    let fall = law.map_or(1.0, |law| law.error(measured.rows as f64) / law.error(measured.rows_learnt.max(1) as f64));
+    let error = (1.0 - held_out) * fall.clamp(0.5, 1.0);
+    let accuracy = 1.0 - error;
+    // One more right and one more wrong, so that no sample is sure of itself.
+    let smoothed = (held_out * asked + 1.0) / (asked + 2.0);
+    let spread = WIDTH * (smoothed * (1.0 - smoothed) / asked + MODEL_ERROR.powi(2)).sqrt();
+    let interval = ((accuracy - spread).max(0.0), (accuracy + spread).min(1.0));
+    let rows_for_a_point = law.filter(|_| error > 0.02).and_then(|law| {
+        // Along a law of the same exponent through the expected error.
+        let factor = (error / (error - 0.01)).powf(1.0 / law.b);
+        let more = measured.rows as f64 * (factor - 1.0);
+        (more.is_finite() && more < 1e7).then(|| more.ceil() as usize)
+    });
+    let sentence = sentence(measured, accuracy, interval, rows_for_a_point);
+    Expectation {
+        accuracy,
+        interval,
+        from: format!(
+            "{:.1} % of {asked} rows held out in the race, learnt from {} rows",
+            100.0 * held_out,
+            measured.rows_learnt
+        ),
+        law: law.map(|law| Law { a: law.a, b: law.b }),
+        rows_for_a_point,
+        seconds: measured.seconds,
+        sentence,
+    }
+}
+
+fn sentence(measured: &Measured<'_>, accuracy: f64, interval: (f64, f64), rows_for_a_point: Option<usize>) -> String {
+    let (model, words) = (measured.model, measured.bag_of_words);
+    let verdict = if interval.1 <= measured.majority.max(1e-9) || accuracy <= measured.majority {
+        format!("nothing here beats the most frequent class yet ({:.1} %)", 100.0 * measured.majority)
+    } else if interval.0 > words {
+        format!("transfer from {model}: words alone get {:.1} %", 100.0 * words)
+    } else if interval.1 < words {
+        format!("a bag of words is better ({:.1} %): another model is needed", 100.0 * words)
+    } else {
+        format!("{model} and a bag of words ({:.1} %) cannot be told apart on so few rows", 100.0 * words)
+    };
+    match rows_for_a_point {
+        Some(rows) => format!("{verdict}; about {rows} more labelled rows would bring the next point"),
+        None => format!("{verdict}; how much more rows would bring is not known"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured<'a>(right: &'a [bool], curve: &'a [(f64, f64)], words: f64) -> Measured<'a> {
+        Measured {
+            right,
+            rows_learnt: 300,
+            rows: 400,
+            curve,
+            bag_of_words: words,
+            majority: 0.3,
+            model: "m",
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_falling_curve_gives_a_better_score_and_the_rows_for_a_point() {
+        let right: Vec<bool> = (0..200).map(|row| row % 5 != 0).collect();
+        let law = PowerLaw { a: 1.0, b: 0.3 };
+        let curve = [150.0, 300.0].map(|rows| (rows, law.error(rows)));
+        let found = expect(&measured(&right, &curve, 0.5));
+        assert!(found.accuracy > 0.8 && found.interval.0 < 0.8 && found.interval.1 > found.accuracy);
+        let rows = found.rows_for_a_point.unwrap();
+        let error = |rows: f64| (1.0 - found.accuracy) * (rows / 400.0f64).powf(-0.3);
+        assert!((error(400.0 + rows as f64) - (1.0 - found.accuracy - 0.01)).abs() < 1e-3);
+        assert!(found.sentence.starts_with("transfer from m"), "{}", found.sentence);
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        let right: Vec<bool> = (0..20).map(|row| row % 2 == 0).collect();
+        let found = expect(&measured(&right, &[(10.0, 0.5), (20.0, 0.5)], 0.5));
+        assert_eq!(found.rows_for_a_point, None);
+        assert!(
+            found.sentence.contains("cannot be told apart") && found.sentence.contains("not known"),
+            "{}",
+            found.sentence
+        );
+        let hopeless = expect(&measured(&[false; 40], &[], 0.5));
+        assert!(hopeless.sentence.contains("most frequent class"), "{}", hopeless.sentence);
+    }
+}

@@ -1,0 +1,414 @@
+//! Advice before a run: what the data is like, how far it lies from what the model knows, which model to take, how deep to
+//! tune it, at which learning rate, and what to expect. All of it comes from one pass of each model over the rows.
+
+pub mod depth;
+pub mod expectation;
+pub mod learning_rate;
+pub mod race;
+pub mod recipe;
+mod sample;
+pub mod similarity;
+pub mod transferability;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use serde::Serialize;
+use topwork_data::LabelSet;
+use topwork_metrics::transferability::{FOLDS, cross_validate, folds};
+use topwork_metrics::{Matrix, select_rows};
+use topwork_models::{HubSettings, SEEDLING};
+
+use crate::audit::{Audit, audit_files};
+use crate::batch::{Output, infer};
+use crate::error::Error;
+use crate::events::{NoObserver, Observer, RunEvent};
+use crate::facts::VERSION;
+use crate::features::LayerFeatures;
+use crate::inputs::{Inputs, Split};
+use crate::lr_find::{RangeOptions, RangeTest};
+use crate::recipe::{Options, Recipe};
+use crate::run::thread_pool;
+use crate::training::{Regimen, Subject};
+use crate::transfer::bag_of_words;
+use crate::value::Init;
+use depth::DepthProposal;
+use expectation::{Expectation, Measured, expect};
+use learning_rate::{Chosen, LearningRate, choose};
+use recipe::AdvisedRecipe;
+use similarity::Similarity;
+use transferability::{Baselines, Candidate, Scored, rank, score};
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub struct AdviseOptions {
+    /// The models to choose among.
+    pub models: Vec<String>,
+    /// Texts of the kind that the models were pre-trained on; without any, what the model says of itself.
+    pub source_text: Vec<PathBuf>,
+    /// Only the scores of the models, without trainings.
+    pub only_transferability: bool,
+    /// What the race may cost, as a multiple of the usual.
+    pub effort: f64,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct Advice {
+    /// The version of topwork.
+    pub topwork_version: &'static str,
+    /// Rows of the training file.
+    pub rows: usize,
+    /// Rows that were looked at.
+    pub rows_looked_at: usize,
+    /// The model that is advised.
+    pub model: String,
+    /// What is wrong with the files.
+    pub audit: Audit,
+    /// How far the texts lie from what the model knows.
+    pub similarity: Similarity,
+    /// Which model.
+    pub transferability: Transferability,
+    /// How deep to tune it; none when only models were scored.
+    pub depth: Option<DepthProposal>,
+    /// At which learning rate.
+    pub learning_rate: Option<LearningRate>,
+    /// What to expect.
+    pub expectation: Option<Expectation>,
+    /// What `tune` is to do.
+    pub recipe: Option<AdvisedRecipe>,
+    /// Models that could not be looked at.
+    pub failures: Vec<Failure>,
+    /// Seconds of everything.
+    pub seconds: f64,
+}
+
+/// The candidates, and what is known without them.
+#[derive(Debug, Serialize)]
+pub struct Transferability {
+    /// Best first.
+    pub candidates: Vec<Candidate>,
+    /// What needs no pretrained model.
+    pub baselines: Baselines,
+}
+
+/// A model that could not be looked at.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// The model, as it was named.
+    pub model: String,
+    /// What happened.
+    pub error: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// A candidate that was looked at.
+struct Looked {
+    inputs: Inputs,
+    /// The numbers of the training rows that were looked at.
+    numbers: Vec<usize>,
+    features: LayerFeatures,
+    scored: Scored,
+    /// Tokens a second of a forward pass.
+    speed: f64,
+}
+
+/// Looks at the data and the models of `options`, and advises.
+///
+/// # Errors
+/// When the data cannot be used, none of the models can, or the user interrupts.
+pub fn advise(
+    recipe: &Recipe,
+    options: &AdviseOptions,
+    hub: &HubSettings,
+    observer: &mut (dyn Observer + Send),
+    interrupt: &AtomicBool,
+) -> Result<Advice, Error> {
+    with_threads(recipe, || run(recipe, options, hub, observer, interrupt))
+}
+
+fn run(
+    recipe: &Recipe,
+    options: &AdviseOptions,
+    hub: &HubSettings,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Advice, Error> {
+    let started = Instant::now();
+    observer.event(&RunEvent::phase("audit"));
+    let mut audit = audit_files(recipe)?;
+    let (mut looked, failures) = look_at_all(recipe, &options.models, hub, observer)?;
+    let mut candidates: Vec<&mut Candidate> = looked.iter_mut().map(|looked| &mut looked.scored.candidate).collect();
+    rank(&mut candidates);
+    looked.sort_by(|a, b| a.scored.candidate.mean_rank.total_cmp(&b.scored.candidate.mean_rank));
+    let best = &looked[0];
+    let rows = best.inputs.train.select(&best.numbers);
+    let baselines = baselines(best, &rows)?;
+    audit.look_at_tokens(&best.inputs);
+    if let Some(probe) = &best.scored.probe {
+        audit.look_at_labels(&best.inputs, &best.numbers, probe);
+    }
+    observer.event(&RunEvent::phase("compare"));
+    let similarity = similarity::compare(&best.inputs, &rows, &options.source_text)?;
+    let mut advice = Advice {
+        topwork_version: VERSION,
+        rows: best.inputs.plan.facts.rows,
+        rows_looked_at: rows.labels.len(),
+        model: best.scored.candidate.model.clone(),
+        audit,
+        similarity,
+        transferability: Transferability {
+            candidates: looked.iter().map(|looked| looked.scored.candidate.clone()).collect(),
+            baselines,
+        },
+        depth: None,
+        learning_rate: None,
+        expectation: None,
+        recipe: None,
+        failures,
+        seconds: 0.0,
+    };
+    if !options.only_transferability {
+        train(&mut advice, recipe, options, best, &rows, observer, interrupt)?;
+    }
+    advice.seconds = started.elapsed().as_secs_f64();
+    Ok(advice)
+}
+
+/// What takes trainings: depth, learning rate, and what to expect of both.
+fn train(
+    advice: &mut Advice,
+    recipe: &Recipe,
+    options: &AdviseOptions,
+    best: &Looked,
+    rows: &Split,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<(), Error> {
+    let layers = best.features.layers.len();
+    let depth = depth::propose(&best.scored.probes[..layers], rows.labels.len(), advice.rows);
+    let Looked { inputs, features, .. } = best;
+    let chosen = Chosen { recipe, inputs, rows, features, depth: &depth, effort: options.effort };
+    let learning_rate = choose(&chosen, observer, interrupt)?;
+    if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+        return Err(Error::run("interrupted: no advice", "topwork advise again"));
+    }
+    let planned = plan_rows(recipe, best);
+    let race = &learning_rate.race;
+    let expectation = expect(&Measured {
+        right: &race.winner_right,
+        rows_learnt: race.rows_learnt,
+        rows: planned,
+        curve: &probe_curve(features.layer_mean().as_ref(), &rows.labels, &best.scored),
+        bag_of_words: advice.transferability.baselines.bag_of_words,
+        majority: advice.transferability.baselines.majority,
+        model: &advice.model,
+        seconds: seconds_of_a_run(recipe, best, &learning_rate, planned),
+    });
+    advice.recipe = Some(AdvisedRecipe::of(recipe, advice, inputs, &depth, race));
+    advice.depth = Some(depth);
+    advice.learning_rate = Some(learning_rate);
+    advice.expectation = Some(expectation);
+    Ok(())
+}
+
+/// Every model that can be looked at; an error when there is none.
+fn look_at_all(
+    recipe: &Recipe,
+    models: &[String],
+    hub: &HubSettings,
+    observer: &mut dyn Observer,
+) -> Result<(Vec<Looked>, Vec<Failure>), Error> {
+    let (mut looked, mut failures) = (Vec::new(), Vec::new());
+    let mut last = None;
+    for model in models {
+        observer.event(&RunEvent::Note { message: format!("looking at {model}") });
+        match look(recipe, model, hub, observer) {
+            Ok(own) => looked.push(own),
+            Err(error) => {
+                observer.event(&RunEvent::warning(format!("{model} is left out: {error}")));
+                failures.push(Failure { model: model.clone(), error: error.to_string(), hint: error.hint() });
+                last = Some(error);
+            }
+        }
+    }
+    match last {
+        Some(error) if looked.is_empty() => Err(error),
+        None if looked.is_empty() => Err(Error::run("expected a model, found none", "--models seedling")),
+        _ => Ok((looked, failures)),
+    }
+}
+
+/// Reads a model and the data, runs the rows through it and scores what comes out.
+fn look(recipe: &Recipe, model: &str, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Looked, Error> {
+    let inputs = Inputs::read(&every_row(recipe, model)?, hub, &mut NoObserver)?;
+    let numbers = sample::sample(&inputs.train.labels, inputs.labels.len(), inputs.plan.seed.value);
+    let rows = inputs.train.select(&numbers);
+    let subject = Subject::load(&inputs, &Regimen::planned(&inputs), inputs.plan.seed.value)?;
+    observer.event(&RunEvent::phase("encode"));
+    let began = Instant::now();
+    let features = LayerFeatures::of(&subject.model, &subject.parameters, &rows.texts);
+    let speed = rows.texts.total_tokens() as f64 / began.elapsed().as_secs_f64();
+    observer.event(&RunEvent::phase("score"));
+    let parameters = inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
+    let scored = score(model, parameters, &features, &rows.labels);
+    Ok(Looked { inputs, numbers, features, scored, speed })
+}
+
+/// The recipe with this model, and no row held out.
+pub(crate) fn every_row(recipe: &Recipe, model: &str) -> Result<Recipe, Error> {
+    let mut own = Recipe::default();
+    own.say("model_name_or_path", model, "--models")?;
+    if recipe.validation_file.is_none() {
+        own.say("validation_fraction", "0", "--validation-fraction")?;
+        own.say("load_best_model_at_end", "false", "--load-best-model-at-end")?;
+    }
+    let mut recipe = recipe.clone();
+    recipe.early_stopping_patience = None;
+    Ok(recipe.overridden_by(own))
+}
+
+/// What needs no pretrained model, in the same folds as the probe.
+fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
+    let (labels, count) = (&rows.labels, best.inputs.labels.len());
+    let counts = LabelSet::counts(&best.inputs.labels, labels);
+    let majority = counts.iter().max().copied().unwrap_or(0) as f64 / labels.len().max(1) as f64;
+    let fold_of = folds(best.features.layer_mean().as_ref(), labels, FOLDS);
+    let mut right = 0;
+    for fold in 0..FOLDS {
+        let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|&row| fold_of[row] == fold);
+        if held_out.is_empty() || fitted.is_empty() {
+            continue;
+        }
+        let (train, test) = (rows.select(&fitted), rows.select(&held_out));
+        let logits = bag_of_words::logits(&train.examples, &train.labels, count, &test.examples);
+        let predicted = topwork_metrics::argmax(&logits, count);
+        right += predicted.iter().zip(&test.labels).filter(|(predicted, gold)| predicted == gold).count();
+    }
+    let mut regimen = Regimen::planned(&best.inputs);
+    regimen.plan.init.value = Init::Random;
+    let random = Subject::load(&best.inputs, &regimen, best.inputs.plan.seed.value)?;
+    let features = LayerFeatures::of(&random.model, &random.parameters, &rows.texts);
+    let probe = cross_validate(features.layer_mean().as_ref(), labels);
+    Ok(Baselines {
+        majority,
+        bag_of_words: right as f64 / labels.len().max(1) as f64,
+        random_weights: probe.map_or(majority, |probe| probe.accuracy(labels)),
+    })
+}
+
+/// The rows that `tune` will learn from: those that it does not hold out.
+fn plan_rows(recipe: &Recipe, best: &Looked) -> usize {
+    let rows = best.inputs.plan.facts.rows;
+    let usual = if recipe.validation_file.is_some() { 0.0 } else { crate::defaults::validation_fraction(false).value };
+    let held_out = recipe.validation_fraction.as_ref().map_or(usual, |said| said.value);
+    rows - ((rows as f64 * held_out).round() as usize).min(rows)
+}
+
+/// The errors of a probe fitted to a half and to all of the rows but a fold.
+fn probe_curve(features: Matrix<'_>, labels: &[u32], scored: &Scored) -> Vec<(f64, f64)> {
+    let share = (FOLDS - 1) as f64 / FOLDS as f64;
+    let half: Vec<usize> = (0..labels.len()).step_by(2).collect();
+    let of_half: Vec<u32> = half.iter().map(|&row| labels[row]).collect();
+    let error =
+        |probe: &topwork_metrics::transferability::CrossValidation, labels: &[u32]| 1.0 - probe.accuracy(labels);
+    let first = cross_validate(select_rows(features, &half).as_ref(), &of_half);
+    let points = [
+        first.map(|probe| (share * half.len() as f64, error(&probe, &of_half))),
+        scored.probe.as_ref().map(|probe| (share * labels.len() as f64, error(probe, labels))),
+    ];
+    points.into_iter().flatten().collect()
+}
+
+/// Seconds of `tune` from the speeds that were measured here.
+fn seconds_of_a_run(recipe: &Recipe, best: &Looked, found: &LearningRate, rows: usize) -> f64 {
+    /// Writing the model, reading it back and scoring it.
+    const AROUND: f64 = 1.0;
+    let plan = &best.inputs.plan;
+    let a_row = plan.facts.total_tokens as f64 / plan.facts.rows.max(1) as f64;
+    let tokens = |rows: usize| a_row * rows as f64;
+    let epochs = plan.num_train_epochs.value;
+    let trained = match recipe.max_steps.as_ref() {
+        Some(steps) => tokens(steps.value * plan.per_device_train_batch_size.value),
+        None => tokens(rows) * epochs as f64,
+    };
+    let held_out = plan.facts.rows - rows + best.inputs.validation.as_ref().map_or(0, |split| split.labels.len());
+    let test = best.inputs.test.as_ref().map_or(0, |split| split.labels.len());
+    // The rows of the probe, the validation rows after each epoch, some training rows at the end.
+    let scored = tokens(rows + held_out * (epochs + 1) + rows.min(crate::tune::TRAIN_ROWS_SCORED) + test);
+    let layers = plan.facts.model.num_hidden_layers.max(1) as f64;
+    let winner = &found.race.entrants[found.race.winner];
+    // A frozen layer's step is its forward pass: a third.
+    let share = 1.0 - winner.freeze_layers as f64 / layers * 2.0 / 3.0;
+    let trained_speed = found.range_test.tokens as f64 / found.range_test.seconds.max(1e-9);
+    best.inputs.load_seconds
+        + best.inputs.tokenize_seconds
+        + share * trained / trained_speed
+        + scored / best.speed
+        + AROUND
+}
+
+/// Adds to an audit what the model of the recipe says of every training row: what its tokenizer makes of them, and whose
+/// label is doubted.
+///
+/// # Errors
+/// When the model cannot be used.
+pub fn look_at_every_row(
+    recipe: &Recipe,
+    audit: &mut Audit,
+    hub: &HubSettings,
+    observer: &mut (dyn Observer + Send),
+) -> Result<(), Error> {
+    with_threads(recipe, || {
+        let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, &mut NoObserver)?;
+        audit.look_at_tokens(&inputs);
+        observer.event(&RunEvent::phase("encode"));
+        let numbers: Vec<usize> = (0..inputs.train.labels.len()).collect();
+        let subject = Subject::load(&inputs, &Regimen::planned(&inputs), inputs.plan.seed.value)?;
+        let features = LayerFeatures::of(&subject.model, &subject.parameters, &inputs.train.texts);
+        observer.event(&RunEvent::phase("score"));
+        if let Some(probe) = cross_validate(features.layer_mean().as_ref(), &inputs.train.labels) {
+            audit.look_at_labels(&inputs, &numbers, &probe);
+        }
+        Ok(())
+    })
+}
+
+/// A range test of the recipe's setting on the training rows, and the learning rate that the plan has without it.
+///
+/// # Errors
+/// When the data or the model cannot be used, or the range is none.
+pub fn find_learning_rate(
+    recipe: &Recipe,
+    options: &RangeOptions,
+    hub: &HubSettings,
+    observer: &mut (dyn Observer + Send),
+) -> Result<(RangeTest, f64), Error> {
+    if options.end <= options.start {
+        let message = format!("--end-lr: expected more than --start-lr {:e}, found {:e}", options.start, options.end);
+        return Err(Error::run(message, format!("--end-lr {:e}", 1e4 * options.start)));
+    }
+    with_threads(recipe, || {
+        let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer)?;
+        observer.event(&RunEvent::phase("range test"));
+        let subject = Subject::load(&inputs, &Regimen::planned(&inputs), inputs.plan.seed.value)?;
+        let numbers = sample::sample(&inputs.train.labels, inputs.labels.len(), inputs.plan.seed.value);
+        let rows = inputs.train.select(&numbers);
+        let batch_size = inputs.plan.per_device_eval_batch_size.value;
+        let pooled = infer(&subject.model, &subject.parameters, &rows.texts, batch_size, Output::Features);
+        let found = learning_rate::test(&inputs, &rows, &pooled, Some(*options))?;
+        Ok((found, inputs.plan.learning_rate.value))
+    })
+}
+
+fn model_of(recipe: &Recipe) -> &str {
+    recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str())
+}
+
+fn with_threads<R: Send>(recipe: &Recipe, work: impl FnOnce() -> Result<R, Error> + Send) -> Result<R, Error> {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = recipe.threads.as_ref().map_or_else(cores, |said| said.value);
+    thread_pool(threads)?.install(work)
+}

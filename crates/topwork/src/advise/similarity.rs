@@ -1,0 +1,476 @@
+//! How far the labelled texts lie from what the model was pre-trained on: a small panel, each value between a floor (two
+//! halves of the source) and a ceiling (the labelled texts enciphered, which is a language that the model does not know).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, Example, Passage, Stream, TokenizedTexts};
+use topwork_engine::Parameters;
+use topwork_metrics::bootstrap::interval;
+use topwork_metrics::similarity::{KernelSample, coverage, frechet_of_components, two_sample, vocabulary_overlap};
+use topwork_metrics::{Mat, Matrix, select_rows};
+use topwork_models::bert::{BertPretraining, EncoderDropout};
+use topwork_models::{FamilyConfig, Head, HeadRule, LoadOptions, SEEDLING_PROFILE, load_parameters};
+
+use crate::error::Error;
+use crate::features::LayerFeatures;
+use crate::inputs::{Inputs, Split};
+use crate::objectives::mlm::Mlm;
+use crate::objectives::{Question, Questions};
+use crate::pretrain::inputs::vocabulary;
+use crate::tasks::pretraining::hidden_word_losses;
+use crate::training::{Regimen, Subject};
+
+/// Texts of each side.
+const TEXTS: usize = 300;
+/// Most frequent words that are compared.
+const WORDS: usize = 10_000;
+/// Resamples of an interval, and random divisions of a test.
+const RESAMPLES: usize = 200;
+/// Resamples of the Fréchet distance, each of which takes an eigenvalue problem.
+const FEW_RESAMPLES: usize = 50;
+/// How often each text is masked anew.
+const MASKINGS: u64 = 4;
+/// Rows that are listed as least covered.
+const LISTED: usize = 20;
+/// Names the draws.
+const SEED: u64 = 0;
+
+/// The panel.
+#[derive(Clone, Debug, Serialize)]
+pub struct Similarity {
+    /// What the labelled texts were compared with.
+    pub source: String,
+    /// Texts of each side.
+    pub texts: usize,
+    /// The measures.
+    pub measures: Vec<Measure>,
+    /// The rows farthest from the source, farthest first.
+    pub least_covered: Vec<FarRow>,
+    /// What could not be measured, and why.
+    pub missing: Vec<String>,
+}
+
+/// A measure.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measure {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// Where it lies in 95 % of the resamples.
+    pub interval: Option<(f64, f64)>,
+    /// The value of two halves of the source.
+    pub floor: Option<f64>,
+    /// The value of the labelled texts enciphered.
+    pub ceiling: Option<f64>,
+    /// Where the value lies between floor (0) and ceiling (1).
+    pub place: Option<f64>,
+    /// What else there is to know.
+    pub note: String,
+}
+
+impl Measure {
+    fn new(name: &'static str, value: f64, floor: Option<f64>, ceiling: Option<f64>) -> Self {
+        let place = floor.zip(ceiling).and_then(|(floor, ceiling)| {
+            let place = (value - floor) / (ceiling - floor);
+            place.is_finite().then(|| place.clamp(0.0, 1.0))
+        });
+        Self { name, value, interval: None, floor, ceiling, place, note: String::new() }
+    }
+
+    fn within(mut self, interval: Option<(f64, f64)>) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    fn with(mut self, note: String) -> Self {
+        self.note = note;
+        self
+    }
+}
+
+/// A row far from the source.
+#[derive(Clone, Debug, Serialize)]
+pub struct FarRow {
+    /// The line on which it begins, from 1.
+    pub line: usize,
+    /// Its distance in radii of the source's neighbourhood.
+    pub distance: f64,
+    /// The text.
+    pub text: String,
+}
+
+/// What is read of `pretraining_profile.json`.
+#[derive(Deserialize)]
+struct Profile {
+    unigrams: Vec<(String, u64)>,
+    #[serde(default)]
+    held_out: Vec<HeldOut>,
+}
+
+#[derive(Deserialize)]
+struct HeldOut {
+    objective: String,
+    loss: f64,
+}
+
+/// Compares the labelled `rows` with the texts of `source` files or, without any, with the model's own profile.
+pub(crate) fn compare(inputs: &Inputs, rows: &Split, source: &[PathBuf]) -> Result<Similarity, Error> {
+    let profile = Profile::of(inputs);
+    let numbers = distinct(rows);
+    let target = rows.select(&numbers);
+    let enciphered: Vec<Example> = target.examples.iter().map(|example| enciphered(example, SEED)).collect();
+    let mut panel = Similarity {
+        source: String::new(),
+        texts: target.examples.len(),
+        measures: Vec::new(),
+        least_covered: Vec::new(),
+        missing: Vec::new(),
+    };
+    let (name, source_counts, halves) = if source.is_empty() {
+        let (name, profile) = match &profile {
+            Some(profile) => ("the model's own pretraining_profile.json".to_string(), profile),
+            None => ("the carried profile of general English".to_string(), &Profile::carried()?),
+        };
+        (name, profile.unigrams.iter().cloned().collect(), None)
+    } else {
+        let (halves, counts) = read_source(source, &target)?;
+        let names: Vec<String> = source.iter().map(|path| path.display().to_string()).collect();
+        (names.join(", "), counts, Some(halves))
+    };
+    panel.source = name;
+    panel.measures.push(words(&target, &enciphered, &source_counts, halves.as_ref()));
+    match &halves {
+        Some(halves) => features(&mut panel, inputs, &target, &enciphered, halves)?,
+        None => panel
+            .missing
+            .push("distances of features and coverage: they need the source's texts (--source-text FILE)".to_string()),
+    }
+    match MaskedWords::load(inputs)? {
+        Some(masked) => {
+            let floor = match &halves {
+                Some(halves) => Some(masked.loss(inputs, &halves.first)?.0),
+                None => profile.and_then(|profile| profile.held_out_loss()),
+            };
+            let (loss, interval) = masked.loss(inputs, &target.examples)?;
+            let (ceiling, _) = masked.loss(inputs, &enciphered)?;
+            panel.measures.push(Measure::new("masked_lm_loss", loss, floor, Some(ceiling)).within(interval));
+        }
+        None => panel.missing.push("the loss of hidden words: the model has no head for it".to_string()),
+    }
+    Ok(panel)
+}
+
+/// Two disjoint samples of the source, of texts as long as the labelled ones.
+struct Halves {
+    first: Vec<Example>,
+    second: Vec<Example>,
+}
+
+impl Profile {
+    /// The profile in the model's directory.
+    fn of(inputs: &Inputs) -> Option<Self> {
+        let text = std::fs::read_to_string(inputs.source.join("pretraining_profile.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// That of the carried model: general English.
+    fn carried() -> Result<Self, Error> {
+        serde_json::from_slice(SEEDLING_PROFILE)
+            .map_err(|error| Error::run(format!("the carried profile cannot be read: {error}"), "report this"))
+    }
+
+    fn held_out_loss(&self) -> Option<f64> {
+        self.held_out.iter().find(|held_out| held_out.objective == "mlm").map(|held_out| held_out.loss)
+    }
+}
+
+/// At most [`TEXTS`] rows with different texts, drawn.
+fn distinct(rows: &Split) -> Vec<usize> {
+    let mut seen = std::collections::HashSet::new();
+    let mut numbers: Vec<usize> = (0..rows.examples.len())
+        .filter(|&row| {
+            let example = &rows.examples[row];
+            !example.text.trim().is_empty() && seen.insert((&example.text, &example.text_pair))
+        })
+        .collect();
+    Stream::named("similarity", SEED).shuffle(&mut numbers);
+    numbers.truncate(TEXTS);
+    numbers
+}
+
+fn example(text: String) -> Example {
+    Example { text, text_pair: None, label: None, line: 0 }
+}
+
+/// What a text is counted in: words, or letters where words are not parted by spaces.
+fn units(text: &str) -> Vec<&str> {
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let unspaced =
+        text.chars().filter(|c| matches!(u32::from(*c), 0x0E00..=0x0E7F | 0x3040..=0x30FF | 0x3400..=0x9FFF));
+    if 2 * unspaced.count() > letters {
+        return text.char_indices().map(|(at, letter)| &text[at..at + letter.len_utf8()]).collect();
+    }
+    text.split_whitespace().collect()
+}
+
+/// Draws texts of the source's documents that are as long as the labelled ones, and counts its words.
+fn read_source(paths: &[PathBuf], target: &Split) -> Result<(Halves, HashMap<String, u64>), Error> {
+    let corpus = Corpus::read(paths, &CorpusOptions { seed: SEED, ..CorpusOptions::default() }, &mut |_| {})?;
+    let lengths: Vec<usize> = target.examples.iter().map(|example| units(&joined(example)).len().max(1)).collect();
+    let known: std::collections::HashSet<String> = target.examples.iter().map(joined).collect();
+    let mut counts = HashMap::new();
+    let mut stream = Stream::named("source texts", SEED);
+    let wanted = 2 * target.examples.len();
+    // Each text of the source is drawn with the same chance (Vitter, "Random Sampling with a Reservoir", 1985).
+    let (mut drawn, mut met): (Vec<String>, u64) = (Vec::with_capacity(wanted), 0);
+    for document in corpus.documents(CorpusPart::Train) {
+        let document: Result<String, DataError> = document;
+        let document = document?;
+        count_words(&document, &mut counts);
+        let units = units(&document);
+        let is_spaced = units.first().is_some_and(|unit| unit.chars().count() > 1) || document.contains(' ');
+        let mut start = 0;
+        while start < units.len() {
+            let length = lengths[stream.below(lengths.len() as u64) as usize];
+            let end = (start + length).min(units.len());
+            let text = units[start..end].join(if is_spaced { " " } else { "" });
+            start = end;
+            if text.trim().is_empty() || known.contains(&text) {
+                continue;
+            }
+            met += 1;
+            if drawn.len() < wanted {
+                drawn.push(text);
+            } else {
+                let place = stream.below(met) as usize;
+                if let Some(slot) = drawn.get_mut(place) {
+                    *slot = text;
+                }
+            }
+        }
+    }
+    if drawn.len() < 4 {
+        let message =
+            format!("{}: expected at least 4 texts to compare with, found {}", paths[0].display(), drawn.len());
+        return Err(Error::run(message, "a longer --source-text"));
+    }
+    Stream::named("halves", SEED).shuffle(&mut drawn);
+    let second = drawn.split_off(drawn.len() / 2);
+    let examples = |texts: Vec<String>| texts.into_iter().map(example).collect();
+    Ok((Halves { first: examples(drawn), second: examples(second) }, counts))
+}
+
+fn joined(example: &Example) -> String {
+    match &example.text_pair {
+        Some(pair) => format!("{} {pair}", example.text),
+        None => example.text.clone(),
+    }
+}
+
+fn count_words(text: &str, counts: &mut HashMap<String, u64>) {
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        *counts.entry(word.to_lowercase()).or_default() += 1;
+    }
+}
+
+fn counts_of(examples: &[Example]) -> HashMap<String, u64> {
+    let mut counts = HashMap::new();
+    examples.iter().for_each(|example| count_words(&joined(example), &mut counts));
+    counts
+}
+
+/// The words that both have. Of the source a sample as large as the labelled texts is compared where there is one.
+fn words(target: &Split, enciphered: &[Example], source: &HashMap<String, u64>, halves: Option<&Halves>) -> Measure {
+    let sample = halves.map(|halves| counts_of(&halves.first));
+    let against = sample.as_ref().unwrap_or(source);
+    let overlap =
+        |counts: &HashMap<String, u64>| vocabulary_overlap(against, counts, WORDS).map_or(0.0, |found| found.overlap);
+    let value = overlap(&counts_of(&target.examples));
+    let floor = halves.map(|halves| overlap(&counts_of(&halves.second)));
+    let ceiling = overlap(&counts_of(enciphered));
+    let interval = interval(target.examples.len(), FEW_RESAMPLES, SEED, |rows| {
+        overlap(&counts_of(&rows.iter().map(|&row| target.examples[row].clone()).collect::<Vec<_>>()))
+    });
+    let known = vocabulary_overlap(source, &counts_of(&target.examples), WORDS).map_or(0.0, |found| found.known);
+    Measure::new("vocabulary_overlap", value, floor, Some(ceiling))
+        .within(interval)
+        .with(format!("the source knows {:.1} % of the words", 100.0 * known))
+}
+
+/// The distances of features, and which rows the source covers.
+fn features(
+    panel: &mut Similarity,
+    inputs: &Inputs,
+    target: &Split,
+    enciphered: &[Example],
+    halves: &Halves,
+) -> Result<(), Error> {
+    let subject = Subject::load(inputs, &Regimen::planned(inputs), inputs.plan.seed.value)?;
+    let encode = |examples: &[Example]| -> Result<Mat<f64>, Error> {
+        let texts = tokenize(inputs, examples)?;
+        Ok(LayerFeatures::of(&subject.model, &subject.parameters, &texts).layer_mean())
+    };
+    let own = LayerFeatures::of(&subject.model, &subject.parameters, &target.texts).layer_mean();
+    let (first, second, unknown) = (encode(&halves.first)?, encode(&halves.second)?, encode(enciphered)?);
+    let (a, b, floor, ceiling) = (first.as_ref(), own.as_ref(), second.as_ref(), unknown.as_ref());
+
+    let told = |other: Matrix<'_>| two_sample(a, other, RESAMPLES, SEED);
+    if let Some(value) = told(b) {
+        let bound = |other| told(other).map(|found| found.distance);
+        panel.measures.push(
+            Measure::new("proxy_a_distance", value.distance, bound(floor), bound(ceiling))
+                .within(Some(value.interval))
+                .with(format!("told apart in {:.1} % of the cases, {:.1} σ", 100.0 * value.accuracy, value.sigmas)),
+        );
+    }
+    let kernel = |other: Matrix<'_>| Some(KernelSample::new(a, other)?.compare(RESAMPLES, SEED));
+    if let Some(value) = kernel(b) {
+        let bound = |other| kernel(other).map(|found| found.mmd2);
+        panel.measures.push(
+            Measure::new("mmd2", value.mmd2, bound(floor), bound(ceiling))
+                .within(Some(value.interval))
+                .with(format!("p = {:.3}", value.p_value)),
+        );
+    }
+    if let Some(value) = frechet_of_components(a, b) {
+        let bound = |other| frechet_of_components(a, other);
+        let interval = interval(b.nrows(), FEW_RESAMPLES, SEED, |rows| {
+            frechet_of_components(a, select_rows(b, rows).as_ref()).unwrap_or(f64::NAN)
+        });
+        panel.measures.push(Measure::new("frechet", value, bound(floor), bound(ceiling)).within(interval));
+    }
+    if let Some(value) = coverage(a, b) {
+        let bound = |other| coverage(a, other).map(|found| found.covered);
+        let inside = |row: usize| f64::from(value.distances[row] <= 1.0);
+        let interval = interval(b.nrows(), RESAMPLES, SEED, |rows| {
+            rows.iter().map(|&row| inside(row)).sum::<f64>() / rows.len() as f64
+        });
+        panel.measures.push(Measure::new("coverage", value.covered, bound(floor), bound(ceiling)).within(interval));
+        let mut order: Vec<usize> = (0..value.distances.len()).collect();
+        order.sort_by(|&x, &y| value.distances[y].total_cmp(&value.distances[x]));
+        let far = |&row: &usize| FarRow {
+            line: target.examples[row].line,
+            distance: value.distances[row],
+            text: joined(&target.examples[row]),
+        };
+        panel.least_covered = order.iter().take(LISTED).map(far).collect();
+    }
+    Ok(())
+}
+
+fn tokenize(inputs: &Inputs, examples: &[Example]) -> Result<TokenizedTexts, Error> {
+    let path = &inputs.plan.train_file.value;
+    Ok(TokenizedTexts::tokenize(&inputs.tokenizer, examples, inputs.plan.max_seq_length.value, path)?)
+}
+
+/// A model that fills in hidden words.
+struct MaskedWords {
+    model: BertPretraining,
+    parameters: Parameters,
+    vocabulary: crate::objectives::Vocabulary,
+}
+
+impl MaskedWords {
+    /// The model with its head for words; none when its checkpoint has none.
+    fn load(inputs: &Inputs) -> Result<Option<Self>, Error> {
+        let FamilyConfig::Bert(bert) = &inputs.config.family else { return Ok(None) };
+        if !inputs.checkpoint.names().any(|name| name.ends_with("predictions.transform.dense.weight")) {
+            return Ok(None);
+        }
+        let head = Head::Pretraining { pairs: false, pooler: false };
+        let specs = inputs.config.parameters(head);
+        let range = bert.initializer_range;
+        let options = LoadOptions { seed: 0, initializer_range: range, head, head_rule: HeadRule::LoadIfShapeFits };
+        let loaded = load_parameters(&inputs.checkpoint, inputs.config.description(), &specs, &options)?;
+        let mut parameters = Parameters::new();
+        for (spec, values) in specs.iter().zip(&loaded.tensors) {
+            parameters.add(spec.name.clone(), &spec.shape, values);
+        }
+        let model = BertPretraining::new(bert, &parameters, EncoderDropout { hidden: 0.0, attention: 0.0 })?;
+        let vocabulary = vocabulary(&inputs.tokenizer, Some(&inputs.source), bert.vocab_size)?;
+        Ok(Some(Self { model, parameters, vocabulary }))
+    }
+
+    /// The mean loss of hidden words, in nats, and its interval over resamples of the texts.
+    fn loss(&self, inputs: &Inputs, examples: &[Example]) -> Result<(f64, Option<(f64, f64)>), Error> {
+        let texts = tokenize(inputs, examples)?;
+        let max_length = inputs.plan.max_seq_length.value;
+        let passage = |row: usize| {
+            let (ids, _) = texts.row(row);
+            let ids = ids.iter().copied().filter(|&id| self.vocabulary.is_text[id as usize]);
+            let ids: Vec<u32> = ids.take(Questions::max_passage(max_length, false)).collect();
+            Passage { document: row as u64, sentence_ends: vec![ids.len() as u32], ids }
+        };
+        let passages: Vec<Passage> = (0..texts.len()).map(passage).filter(|passage| !passage.ids.is_empty()).collect();
+        let mlm = Mlm::default();
+        let questions = Questions { vocabulary: &self.vocabulary, mlm: Some(&mlm), pair: None, max_length };
+        let mut by_text: Vec<(f64, usize)> = vec![(0.0, 0); passages.len()];
+        for masking in 0..MASKINGS {
+            let asked: Vec<Question> = questions.ask(&passages, &Stream::named("similarity", SEED).nth(masking));
+            let losses = hidden_word_losses(&self.model, &self.parameters, &asked, 32);
+            for ((sum, count), own) in by_text.iter_mut().zip(losses) {
+                *sum += own.iter().sum::<f64>();
+                *count += own.len();
+            }
+        }
+        let mean = |rows: &[usize]| {
+            let (sum, count) =
+                rows.iter().map(|&row| by_text[row]).fold((0.0, 0), |(s, c), (sum, count)| (s + sum, c + count));
+            sum / count.max(1) as f64
+        };
+        let all: Vec<usize> = (0..by_text.len()).collect();
+        Ok((mean(&all), interval(by_text.len(), RESAMPLES, SEED, mean)))
+    }
+}
+
+/// The text with every letter replaced by another of its alphabet, always the same: the look of a language, and no word of
+/// one that is known.
+fn enciphered(example: &Example, seed: u64) -> Example {
+    let mut alphabet: Vec<char> = ('a'..='z').collect();
+    Stream::named("cipher", seed).shuffle(&mut alphabet);
+    let letter = |letter: char| match letter {
+        'a'..='z' => alphabet[letter as usize - 'a' as usize],
+        'A'..='Z' => alphabet[letter as usize - 'A' as usize].to_ascii_uppercase(),
+        // Letters of other alphabets are moved within their block of 64.
+        other if other.is_alphabetic() => char::from_u32(u32::from(other) ^ 0x2B).unwrap_or(other),
+        other => other,
+    };
+    Example {
+        text: example.text.chars().map(letter).collect(),
+        text_pair: example.text_pair.as_ref().map(|text| text.chars().map(letter).collect()),
+        ..example.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cipher_keeps_the_look_and_no_word() {
+        let text = "The parcel, that I ordered on Monday, has not arrived!";
+        let other = enciphered(&example(text.to_string()), SEED).text;
+        assert_eq!(text.chars().count(), other.chars().count());
+        assert_eq!(text.matches([' ', ',', '!']).count(), other.matches([' ', ',', '!']).count());
+        let shared = text.split(' ').filter(|word| word.len() > 2 && other.split(' ').any(|own| own == *word));
+        assert_eq!(shared.count(), 0);
+    }
+
+    #[test]
+    fn words_are_units_where_they_are_parted() {
+        assert_eq!(units("two words"), ["two", "words"]);
+        assert_eq!(units("房间比较差").len(), 5);
+    }
+
+    #[test]
+    fn a_place_lies_between_floor_and_ceiling() {
+        assert_eq!(Measure::new("m", 0.5, Some(0.0), Some(2.0)).place, Some(0.25));
+        assert_eq!(Measure::new("m", -1.0, Some(0.0), Some(2.0)).place, Some(0.0));
+        // Also where more is nearer, and not at all where both are the same.
+        assert_eq!(Measure::new("m", 0.5, Some(1.0), Some(0.0)).place, Some(0.5));
+        assert_eq!(Measure::new("m", 0.5, Some(1.0), Some(1.0)).place, None);
+    }
+}
