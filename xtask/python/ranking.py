@@ -25,6 +25,8 @@ SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailmen
 TRAIN_ROWS = collections.defaultdict(lambda: 480, banking77=1200, clinc150=1200)
 TEST_ROWS = 1000
 LEARNING_RATE = 3e-4
+# As `RANKED_BY` of topwork/src/advise/transferability.rs.
+RANKED_BY = ("logme", "linear_probe")
 
 
 def main():
@@ -73,8 +75,8 @@ def measure(options):
             work = pathlib.Path(work)
             draw(options, name, seed, work)
             advice = json.loads(labelled.run([
-                options.topwork, "advise", work / "train.csv", "--models", ",".join(map(str, models.values())), "--only",
-                "transferability", "--output", work / "recipe.toml", "--json", "--threads", "1"]))
+                options.topwork, "advise", work / "train.csv", "--models", ",".join(map(str, models.values())), "--scores-only",
+                "--json", "--threads", "1"]))
         names = {str(path): model for model, path in models.items()}
         scores = {names[candidate["model"]]: candidate["scores"] for candidate in advice["transferability"]["candidates"]}
         labelled.append_result(options.results, dict(set=name, seed=seed, scores=scores, sources=sources))
@@ -113,6 +115,10 @@ def table(results):
             continue
         own = accuracy[r["set"], r["seed"]]
         models = [model for model in r["scores"] if model in own]
+        places = lambda score: {model: sum(r["scores"][other][score] > r["scores"][model][score] for other in models)
+                                + sum(r["scores"][other][score] == r["scores"][model][score] for other in models) / 2 for model in models}
+        for model in models:
+            r["scores"][model]["default ranking"] = -sum(places(score)[model] for score in RANKED_BY)
         for score in next(iter(r["scores"].values())):
             values = [r["scores"][model].get(score) for model in models]
             if len(models) > 2 and None not in values:

@@ -50,7 +50,8 @@ def draw(options, name, count, seed, folder):
 
 def measure(options):
     sources = labelled.sources()
-    key = lambda r: (r["set"], r["rows"], r["seed"], r.get("depth"), r.get("rate"))
+    # The grid does not depend on how advice is made.
+    key = lambda r: (r["set"], r["rows"], r["seed"], r.get("depth"), r.get("rate"), None if r.get("rate") else r["sources"])
     results = labelled.read_results(options.results)
     done = {key(r) for r in results}
 
@@ -66,7 +67,7 @@ def measure(options):
             else:
                 labelled.run([options.topwork, "advise", work / "train.csv", "--model", options.model, "--output",
                               work / "recipe.toml", "--seed", seed, "--threads", "1"])
-                advice = json.loads((work / "recipe.json").read_text())
+                advice = json.loads((work / "advice.json").read_text())
                 flags = ["--recipe", work / "recipe.toml"]
                 line |= dict(advised=advice["recipe"], expectation=advice["expectation"], advice_seconds=advice["seconds"])
             result = labelled.tune(options.topwork, work / "train.csv", work / "test.csv", options.model, seed, work / "out",
@@ -79,11 +80,13 @@ def measure(options):
     points = (grid if "grid" in options.part else []) + ([(None, None)] if "advised" in options.part else [])
     items = [(name, count, seed, *point) for count in map(int, options.rows.split(",")) for seed in range(options.seeds)
              for name in options.sets.split(",") for point in points]
-    labelled.side_by_side(options.jobs, run, [item for item in items if item not in done])
+    labelled.side_by_side(options.jobs, run, [item for item in items if (*item, None if item[-1] else sources) not in done])
 
 
 def table(results):
     cells = collections.defaultdict(dict)
+    newest = next((r["sources"] for r in reversed(results) if not r.get("rate")), None)
+    results = [r for r in results if r.get("rate") or r["sources"] == newest]
     for r in results:
         point = (r["depth"], r["rate"]) if r.get("rate") else "advised"
         cells[r["set"], r["rows"]].setdefault(point, {})[r["seed"]] = r

@@ -93,6 +93,53 @@ enum Chore {
         #[arg(long, default_value = "mlm")]
         objective: String,
     },
+    /// Whether the scores of `topwork advise` order encoders as fine-tuning does.
+    Ranking {
+        /// The folder with the labelled sets and the raw corpora.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// Where results are kept; finished runs in it are not repeated.
+        #[arg(long, default_value = "benches/runs/ranking.jsonl")]
+        results: PathBuf,
+        /// The sets, separated by commas; all without it.
+        #[arg(long)]
+        sets: Option<String>,
+    },
+    /// What the advice of `topwork advise` is worth: its recipe against a grid of depths and learning rates.
+    Regret {
+        /// The folder with the labelled sets.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// Where results are kept; finished runs in it are not repeated.
+        #[arg(long, default_value = "benches/runs/regret.jsonl")]
+        results: PathBuf,
+        /// Rows to learn from, separated by commas; 0 is all.
+        #[arg(long, default_value = "64,500")]
+        rows: String,
+        /// Draws of rows.
+        #[arg(long, default_value_t = 3)]
+        seeds: usize,
+        /// The sets, separated by commas; all without it.
+        #[arg(long)]
+        sets: Option<String>,
+    },
+    /// Whether `topwork audit` finds planted wrong labels, near-duplicates and leaks.
+    Faults {
+        /// The folder with the labelled sets.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+    },
+    /// Whether the similarity panel orders corpora as people would.
+    Nearness {
+        /// The folder with the labelled sets and the raw corpora.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// The model whose features are compared.
+        #[arg(long, default_value = "seedling")]
+        model: String,
+    },
+    /// Compute anew what the scores are held to, in `fixtures/scores.json`.
+    Oracles,
     /// Turn a pre-trained directory into the model that the binary carries, in `assets/seedling`.
     Seedling {
         /// The output directory of `topwork pretrain`.
@@ -115,6 +162,13 @@ fn main() -> Result<()> {
         }
         Chore::Transfer { data, results, model } => python::transfer(&data, &results, &model),
         Chore::Adapt { data, results, model, objective } => python::adapt(&data, &results, &model, &objective),
+        Chore::Ranking { data, results, sets } => python::ranking(&data, &results, sets.as_deref()),
+        Chore::Regret { data, results, rows, seeds, sets } => {
+            python::regret(&data, &results, &rows, seeds, sets.as_deref())
+        }
+        Chore::Faults { data } => python::faults(&data),
+        Chore::Nearness { data, model } => python::nearness(&data, &model),
+        Chore::Oracles => python::oracles(),
         Chore::Seedling { directory } => seedling::store(&directory),
         Chore::Curve => seedling::draw(),
         Chore::Licences => licences::check(),

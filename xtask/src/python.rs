@@ -114,6 +114,60 @@ pub(crate) fn adapt(data: &Path, results: &Path, model: &str, objective: &str) -
     run(series.args(["--work", "target/adapt", "--objective", objective, "--jobs"]).arg(cores()))
 }
 
+/// Fine-tunes a pool of encoders on every set, scores them without training, and prints how the orders agree.
+pub(crate) fn ranking(data: &Path, results: &Path, sets: Option<&str>) -> Result<()> {
+    // The pool is made with numpy.
+    let (python, minilm) = (venv()?, model::fetch()?);
+    let mut command = Command::new(python);
+    command.arg("xtask/python/ranking.py").arg("--topwork").arg(topwork()?).arg("--data").arg(data);
+    command
+        .arg("--results")
+        .arg(results)
+        .arg("--minilm")
+        .arg(minilm)
+        .args(["--work", "target/pool", "--jobs"])
+        .arg(cores());
+    run(with_sets(&mut command, sets))
+}
+
+/// Runs the advised recipe and a grid on few labels, and prints the table.
+pub(crate) fn regret(data: &Path, results: &Path, rows: &str, seeds: usize, sets: Option<&str>) -> Result<()> {
+    let minilm = model::fetch()?;
+    let mut series = series("regret.py", data, results, &minilm.display().to_string())?;
+    series.args(["--rows", rows, "--seeds", &seeds.to_string(), "--jobs"]).arg(cores());
+    run(with_sets(&mut series, sets))
+}
+
+fn with_sets<'a>(command: &'a mut Command, sets: Option<&str>) -> &'a mut Command {
+    match sets {
+        Some(sets) => command.args(["--sets", sets]),
+        None => command,
+    }
+}
+
+/// Plants faults in labelled sets and prints how many the audit finds.
+pub(crate) fn faults(data: &Path) -> Result<()> {
+    let minilm = model::fetch()?;
+    run(measuring("faults.py", data)?.arg("--model").arg(minilm))
+}
+
+/// Compares corpora and prints in which order the panel puts them.
+pub(crate) fn nearness(data: &Path, model: &str) -> Result<()> {
+    run(measuring("nearness.py", data)?.args(["--model", model]))
+}
+
+/// Computes the fixtures of the scores with numpy, scipy and scikit-learn.
+pub(crate) fn oracles() -> Result<()> {
+    run(Command::new(venv()?).args(["xtask/python/oracles.py", "fixtures/scores.json"]))
+}
+
+/// A script that runs the release binary and keeps no results.
+fn measuring(script: &str, data: &Path) -> Result<Command> {
+    let mut command = Command::new("python3");
+    command.arg(Path::new("xtask/python").join(script)).arg("--topwork").arg(topwork()?).arg("--data").arg(data);
+    Ok(command)
+}
+
 /// A series of runs of the release binary. Nothing but Python's standard library is needed.
 fn series(script: &str, data: &Path, results: &Path, model: &str) -> Result<Command> {
     let mut command = Command::new("python3");

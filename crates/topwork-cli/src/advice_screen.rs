@@ -11,6 +11,8 @@ use topwork::advise::transferability::Candidate;
 use topwork::audit::Audit;
 use topwork::lr_find::RangeTest;
 
+use crate::commands::advise::beside;
+
 /// Pairs and rows of a kind that fit on a screen.
 const SHOWN: usize = 5;
 /// Letters of a text that fit in a line.
@@ -29,12 +31,19 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
     text.push_str(&candidates(advice));
     let _ = writeln!(text, "\n{}", similarity(&advice.similarity));
     if let Some(found) = &advice.learning_rate {
-        let _ = writeln!(text, "\n{}", race(&found.race));
+        if let Some(own) = &found.race {
+            let _ = writeln!(text, "\n{}", race(own));
+        }
+        let _ = writeln!(
+            text,
+            "setting: {} (freeze {}, rate {:.1e}): {}",
+            found.setting.from, found.setting.freeze_layers, found.setting.learning_rate, found.why
+        );
     }
     if let Some(expectation) = &advice.expectation {
         let _ = writeln!(
             text,
-            "expected: accuracy {:.1} % ({:.1} to {:.1} %) in about {:.0} s\n{}",
+            "expected: accuracy {:.1} % ({:.1} to {:.1} %) in about {:.0} s without comparisons\n{}",
             100.0 * expectation.accuracy,
             100.0 * expectation.interval.0,
             100.0 * expectation.interval.1,
@@ -48,14 +57,15 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
     let _ = write!(text, "\nin {:.1} s", advice.seconds);
     match (written, &advice.recipe) {
         (Some(path), Some(_)) => {
-            let _ = writeln!(text, "; run it: topwork tune --recipe '{}'", path.display());
+            let _ = writeln!(text, "; see {}", beside(path, "html").display());
+            let _ = writeln!(text, "run it: topwork tune --recipe '{}'", path.display());
         }
         (Some(path), None) => {
-            let _ = writeln!(text, "; everything: {}", path.with_extension("json").display());
+            let _ = writeln!(text, "; everything: {}", beside(path, "html").display());
         }
         (None, _) => text.push_str("; keep it: --output recipe.toml\n"),
     }
-    text
+    harmless(&text)
 }
 
 fn candidates(advice: &Advice) -> String {
@@ -134,7 +144,6 @@ fn race(race: &Race) -> String {
             rounds.join(" → ")
         );
     }
-    let _ = writeln!(text, "taken: {} ({})", race.entrants[race.winner].from, race.why);
     text
 }
 
@@ -229,7 +238,7 @@ pub(crate) fn audit_screen(audit: &Audit) -> String {
             let _ = writeln!(text, "! {finding}");
         }
     }
-    text
+    harmless(&text)
 }
 
 /// A range test: the curve and what it suggests.
@@ -283,6 +292,16 @@ fn plot(found: &RangeTest) -> String {
     let _ = writeln!(text, "        └{}", "─".repeat(columns));
     let _ = writeln!(text, "         {start}{}{end}", " ".repeat(columns - start.len() - end.len()));
     text
+}
+
+/// A text that leaves the terminal as it is, whatever stands in files: without control characters but the ends of lines, and
+/// without marks that turn the direction of writing.
+fn harmless(text: &str) -> String {
+    let is_harmful = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// At most so many letters, on one line.

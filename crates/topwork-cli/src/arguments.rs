@@ -126,6 +126,7 @@ fn models() -> Arg {
     Arg::new("models")
         .long("models")
         .visible_aliases(["model", "model-name-or-path"])
+        .alias("model_name_or_path")
         .value_name("MODEL,…")
         .value_delimiter(',')
         .action(ArgAction::Append)

@@ -1,5 +1,6 @@
 //! The `topwork` command: arguments in, tables and JSON out. All work is done by the libraries.
 
+mod advice_page;
 mod advice_screen;
 mod arguments;
 mod commands;

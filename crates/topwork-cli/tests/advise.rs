@@ -38,10 +38,12 @@ fn the_advised_recipe_says_what_chose_it_and_tune_runs_it() {
     let interval = [&expectation["interval"][0], &expectation["interval"][1]].map(|bound| bound.as_f64().unwrap());
     let accuracy = expectation["accuracy"].as_f64().unwrap();
     assert!(interval[0] <= accuracy && accuracy <= interval[1]);
-    assert_eq!(folder.json("recipe.json")["rows"], 96);
+    assert_eq!(folder.json("advice.json")["rows"], 96);
+    let page = std::fs::read_to_string(folder.path("advice.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("</html>"), "a page with a curve");
 
     let recipe = std::fs::read_to_string(folder.path("recipe.toml")).unwrap();
-    for key in ["model_name_or_path", "freeze_layers", "max_seq_length", "learning_rate", "layer_decay"] {
+    for key in ["model_name_or_path", "freeze_layers", "learning_rate"] {
         let line = recipe.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
         assert!(line.contains("# advice: "), "{line}");
     }
@@ -56,11 +58,32 @@ fn the_advised_recipe_says_what_chose_it_and_tune_runs_it() {
 #[test]
 fn what_was_said_is_not_advised() {
     let folder = Folder::new();
-    let advice = advise(&folder, &["--learning-rate", "2e-4", "--freeze-layers", "1", "--output", "recipe.toml"]);
+    let said = ["--learning-rate", "2e-4", "--freeze-layers", "1", "--validation-fraction", "0.2"];
+    let advice = advise(&folder, &[&said[..], &["--early-stopping-patience", "3", "--output", "recipe.toml"]].concat());
     assert_eq!(advice["learning_rate"]["race"]["entrants"].as_array().unwrap().len(), 1);
     let recipe = std::fs::read_to_string(folder.path("recipe.toml")).unwrap();
     assert!(recipe.contains("learning_rate = 2e-4 # flag"), "{recipe}");
-    assert!(recipe.contains("freeze_layers = 1 # flag"), "{recipe}");
+    for line in ["freeze_layers = 1 # flag", "validation_fraction = 0.2 # flag", "early_stopping_patience = 3 # flag"] {
+        assert!(recipe.contains(line), "{line} is not in {recipe}");
+    }
+}
+
+#[test]
+fn texts_and_labels_cannot_break_the_page() {
+    let folder = Folder::new();
+    let rows: String = (0..24)
+        .map(|row| {
+            let label = ["<b>x</b>", "y&amp;z"][row % 2];
+            format!("\"<script>alert({})</script> & \"\"people\"\" \u{202e}\x1b[2J\",{label}\n", row % 6)
+        })
+        .collect();
+    folder.write("train.csv", format!("text,label\n{rows}"));
+    advise(&folder, &["--output", "mine.toml"]);
+    let screen = folder.ok(&["advise", "train.csv", "--model", model().to_str().unwrap()]);
+    assert!(!screen.contains(['\u{202e}', '\x1b']), "the terminal stays as it is");
+    let page = std::fs::read_to_string(folder.path("mine-advice.html")).unwrap();
+    assert!(page.contains("&lt;script&gt;"), "the texts are shown");
+    assert!(!page.contains("<script") && !page.contains("<b>x") && !page.contains("http"), "nothing is run or fetched");
 }
 
 #[test]
@@ -78,6 +101,7 @@ fn the_same_advice_twice_and_for_any_number_of_threads() {
     let folder = Folder::new();
     let without_times = |mut advice: Value| {
         advice["seconds"] = Value::Null;
+        advice["seconds_by_part"] = Value::Null;
         // It repeats --threads.
         advice["recipe"] = Value::Null;
         advice["expectation"]["seconds"] = Value::Null;
@@ -137,6 +161,7 @@ fn nothing_is_written_over() {
     let hint = folder.fails(&["advise", "train.csv", "--output", "recipe.toml"], &["recipe.toml", "not taken"]);
     assert!(hint.contains("recipe-2.toml"), "{hint}");
     assert_eq!(std::fs::read_to_string(folder.path("recipe.toml")).unwrap(), "mine");
+    folder.fails(&["advise", "train.csv", "--output", "none/recipe.toml"], &["none/recipe.toml", "folder"]);
 }
 
 #[test]
@@ -158,6 +183,18 @@ fn source_texts_are_compared_with() {
     assert!(!advice["similarity"]["least_covered"].as_array().unwrap().is_empty());
     let output = folder.fails(&["advise", "train.csv", "--source-text", "none.txt"], &["none.txt"]);
     assert!(!output.is_empty());
+}
+
+#[test]
+fn a_head_for_words_says_how_surprised_it_is() {
+    let folder = Folder::new();
+    let model = model().with_file_name("tiny-bert-pretraining");
+    let arguments = ["advise", "train.csv", "--model", model.to_str().unwrap(), "--scores-only", "--json"];
+    let advice: Value = serde_json::from_str(&folder.ok(&arguments)).unwrap();
+    let measures = advice["similarity"]["measures"].as_array().unwrap();
+    let loss = measures.iter().find(|measure| measure["name"] == "masked_lm_loss").unwrap();
+    let value = loss["value"].as_f64().unwrap();
+    assert!(loss["interval"][0].as_f64().unwrap() <= value && value <= loss["interval"][1].as_f64().unwrap());
 }
 
 #[test]
@@ -194,6 +231,7 @@ fn doubted_labels_are_listed_most_doubtful_first() {
     let written = std::fs::read_to_string(folder.path("doubted.csv")).unwrap();
     assert_eq!(written.lines().count(), 1 + issues.len());
     assert!(written.starts_with("line,label,suggested,"));
+    folder.fails(&["audit", "train.csv", "--label-issues", "train.csv"], &["train.csv", "not taken"]);
     assert!(is_finite(&found["tokens"]["pieces_per_word"]));
 }
 
@@ -217,4 +255,6 @@ fn a_range_test_gives_a_curve_and_leaves_everything_as_it_was() {
         &["lr-find", "train.csv", "--model", model, "--start-lr", "0.1", "--end-lr", "0.01"],
         &["--end-lr", "1e-1", "1e-2"],
     );
+    // The option of Hugging Face's scripts works here, too.
+    folder.ok(&["advise", "train.csv", "--model_name_or_path", model, "--scores-only"]);
 }

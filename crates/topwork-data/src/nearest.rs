@@ -21,7 +21,7 @@ fn fold(name: &str) -> Vec<char> {
 }
 
 /// Insertions, deletions and replacements between `a` and `b` (Levenshtein).
-fn edit_distance(a: &[char], b: &[char]) -> usize {
+pub(crate) fn edit_distance<T: PartialEq>(a: &[T], b: &[T]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use tokenizers::Tokenizer;
-use topwork_data::audit::{RESEMBLANCE, Repeats, RowOf, Shared, empty_rows, scripts};
+use topwork_data::audit::{Repeats, RowOf, Shared, empty_rows, scripts};
 use topwork_data::{Dataset, TokenizedTexts, label_variants};
 use topwork_metrics::Matrix;
 use topwork_metrics::label_errors::label_issues;
@@ -204,11 +204,16 @@ impl Splits {
     }
 }
 
-fn excerpt(example: &topwork_data::Example) -> String {
-    let text = match &example.text_pair {
+/// The text, or both of a pair.
+fn whole(example: &topwork_data::Example) -> String {
+    match &example.text_pair {
         Some(pair) => format!("{} ‖ {pair}", example.text),
         None => example.text.clone(),
-    };
+    }
+}
+
+fn excerpt(example: &topwork_data::Example) -> String {
+    let text = whole(example);
     let mut letters = text.chars();
     let start: String = letters.by_ref().take(EXCERPT).collect();
     if letters.next().is_some() { start + "…" } else { start }
@@ -228,11 +233,12 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
     let splits = Splits { names, datasets };
     let references = splits.references();
     let repeats = Repeats::find(&references);
-    let class_rows = |(class, label): (usize, &String)| {
-        let rows = references.iter().map(|dataset| {
-            labels.encode(dataset).map_or(0, |labels| labels.iter().filter(|&&own| own as usize == class).count())
-        });
-        ClassRows { label: label.clone(), rows: rows.collect() }
+    let counts: Result<Vec<Vec<usize>>, topwork_data::DataError> =
+        references.iter().map(|dataset| Ok(labels.counts(&labels.encode(dataset)?))).collect();
+    let counts = counts?;
+    let class_rows = |(class, label): (usize, &String)| ClassRows {
+        label: label.clone(),
+        rows: counts.iter().map(|counts| counts[class]).collect(),
     };
     let classes: Vec<ClassRows> = labels.names().iter().enumerate().map(class_rows).collect();
     let of_train = || classes.iter().map(|class| class.rows[0]);
@@ -275,10 +281,7 @@ impl Audit {
                 suggested: name(issue.suggested),
                 given_probability: issue.given_probability,
                 suggested_probability: issue.suggested_probability,
-                text: match &example.text_pair {
-                    Some(pair) => format!("{} ‖ {pair}", example.text),
-                    None => example.text.clone(),
-                },
+                text: whole(example),
             }
         };
         let issues: Vec<DoubtedLabel> = label_issues(probabilities, &given).into_iter().map(doubted).collect();
@@ -479,6 +482,3 @@ fn vocabulary_share(tokenizer: &Tokenizer, script: &str) -> f64 {
     let own = counts.iter().find(|(name, _)| *name == script).map_or(0, |(_, count)| *count);
     own as f64 / all.max(1) as f64
 }
-
-/// The least part of their runs of letters that texts which nearly agree have in common.
-pub const NEARLY: f64 = RESEMBLANCE;

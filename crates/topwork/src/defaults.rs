@@ -15,7 +15,7 @@ const FEW_ROWS: usize = 2_000;
 const ENOUGH_TO_CHOOSE: usize = 200;
 /// Models with fewer values in the matrices of their layers take higher learning rates: BERT-Mini has 3.1 M, MiniLM-L6
 /// 10.6 M.
-const SMALL_MODEL: usize = 5_000_000;
+pub(crate) const SMALL_MODEL: usize = 5_000_000;
 /// Longer texts are cut unless most rows are longer.
 const USUAL_LENGTH: usize = 256;
 

@@ -1,5 +1,7 @@
 //! What the layers of an untouched model say about texts: one pass over the rows, from which all advice is drawn.
 
+use std::collections::HashMap;
+
 use topwork_data::TokenizedTexts;
 use topwork_engine::{Mode, Parameters, Pool, Tape};
 use topwork_metrics::{Mat, matrix};
@@ -22,8 +24,35 @@ pub struct LayerFeatures {
 }
 
 impl LayerFeatures {
-    /// Runs all texts through the model without dropout, in order.
+    /// Runs all texts through the model without dropout, in order. Equal texts are run once, so that their features are the same
+    /// to the bit and they are known as equal when rows are parted.
     pub fn of(model: &BertClassifier, parameters: &Parameters, texts: &TokenizedTexts) -> Self {
+        let mut known: HashMap<(&[u32], &[u32]), usize> = HashMap::new();
+        let mut different: Vec<usize> = Vec::new();
+        let place_of: Vec<usize> = (0..texts.len())
+            .map(|row| {
+                *known.entry(texts.row(row)).or_insert_with(|| {
+                    different.push(row);
+                    different.len() - 1
+                })
+            })
+            .collect();
+        if different.len() == texts.len() {
+            return Self::of_different(model, parameters, texts);
+        }
+        let once = Self::of_different(model, parameters, &texts.select(&different));
+        let width = once.hidden_size;
+        let spread = |values: &[f32]| -> Vec<f32> {
+            place_of.iter().flat_map(|&place| &values[place * width..(place + 1) * width]).copied().collect()
+        };
+        Self {
+            hidden_size: width,
+            layers: once.layers.iter().map(|layer| spread(layer)).collect(),
+            pooled: spread(&once.pooled),
+        }
+    }
+
+    fn of_different(model: &BertClassifier, parameters: &Parameters, texts: &TokenizedTexts) -> Self {
         let pool = Pool::new();
         let mut features = Self { hidden_size: 0, layers: Vec::new(), pooled: Vec::new() };
         let mut start = 0;

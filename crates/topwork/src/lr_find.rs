@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::fit::{clipping_factor, gradient_norm};
 use crate::tasks::Task;
 
-/// How much of the average each new loss makes up, as in fastai.
+/// How much of the average is kept at each new loss, as in fastai.
 const SMOOTHING: f64 = 0.98;
 /// The test ends when the smoothed loss is so many times the best.
 const EXPLODED: f64 = 4.0;
@@ -50,7 +50,7 @@ pub struct RangeStep {
 pub struct RangeTest {
     /// The steps that were taken.
     pub curve: Vec<RangeStep>,
-    /// Two thirds along the longest stretch in which the loss falls all the time: fastai's choice.
+    /// Half-way along the longest run of ever smaller losses, not all of them neighbours: fastai's choice.
     pub valley: Option<f64>,
     /// Where the loss falls fastest.
     pub steepest: Option<f64>,
@@ -152,7 +152,7 @@ pub struct Suggestions {
 }
 
 /// Reads the suggestions off a curve as fastai does: without the first tenth of the steps, where the average has not
-/// settled, and the last five, where the loss explodes. None from fewer than ten steps.
+/// settled, and the last five, where the loss explodes. None where that leaves fewer than five steps.
 pub fn suggestions(curve: &[RangeStep]) -> Suggestions {
     let kept = (curve.len() / 10)..curve.len().saturating_sub(5);
     let Some(curve) = curve.get(kept).filter(|curve| curve.len() >= 5) else { return Suggestions::default() };
@@ -171,8 +171,7 @@ pub fn suggestions(curve: &[RangeStep]) -> Suggestions {
     }
 }
 
-/// The place two thirds along the longest decreasing subsequence, measured back from its end; none when the loss never
-/// falls.
+/// The place half-way along the longest decreasing subsequence, measured back from its end; none when the loss never falls.
 fn valley(losses: &[f64]) -> Option<usize> {
     let mut longest = vec![1usize; losses.len()];
     for end in 1..losses.len() {

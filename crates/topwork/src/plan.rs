@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 pub use crate::fields::Plan;
 use crate::fields::{Field, Table};
 use crate::recipe::FACTS;
@@ -20,7 +22,8 @@ pub struct Resolved<T> {
 }
 
 /// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The command line.
     Flag,

@@ -142,8 +142,8 @@ pub trait Options: Default {
     ///
     /// # Errors
     /// As [`Options::say`].
-    fn advise(&mut self, key: &str, text: &str, measurement: &str) -> Result<(), PlanError> {
-        self.set(key, Written::Text(text), Place::Advice { measurement: measurement.to_string() })
+    fn advise(&mut self, key: &str, value: &Value, measurement: &str) -> Result<(), PlanError> {
+        self.set(key, Written::Toml(value), Place::Advice { measurement: measurement.to_string() })
     }
 
     /// This recipe with what `flags` say in place of its own. A pinned fact is dropped when flags say another value for

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use std::sync::atomic::Ordering;
+
 use clap::ArgMatches;
 use topwork::advise::{Advice, AdviseOptions, advise};
 use topwork::error::Error;
@@ -11,6 +13,7 @@ use topwork_models::{HubSettings, SEEDLING};
 
 use super::run::stop_on_interrupt;
 use crate::Ended;
+use crate::advice_page::advice_page;
 use crate::advice_screen::advice_screen;
 use crate::arguments::recipe;
 use crate::progress::Progress;
@@ -19,14 +22,19 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let recipe = recipe(matches)?;
     let path = matches.get_one::<PathBuf>("output").cloned();
     if let Some(path) = &path {
-        check_new(path)?;
+        for file in [path.clone(), beside(path, "json"), beside(path, "html")] {
+            check_new(&file, &format!("--output '{}-2.toml'", path.with_extension("").display()))?;
+        }
     }
     let options = options(matches, &recipe);
     let mut progress = Progress::new();
     let interrupt = stop_on_interrupt()?;
     let advice = advise(&recipe, &options, &HubSettings::from_env(), &mut progress, &interrupt);
     progress.clear();
-    let advice = advice?;
+    let advice = match advice {
+        Err(_) if interrupt.load(Ordering::Relaxed) => return Ok(Ended::Interrupted),
+        advice => advice?,
+    };
     let written = path.map(|path| write(&advice, &path).map(|()| path)).transpose()?;
     let mut out = std::io::stdout().lock();
     if matches.get_flag("json") {
@@ -49,13 +57,23 @@ fn options(matches: &ArgMatches, recipe: &Recipe) -> AdviseOptions {
     }
 }
 
-/// The recipe, and beside it everything that was measured.
+/// The recipe, and beside it everything that was measured, as numbers and as a page.
 fn write(advice: &Advice, path: &Path) -> Result<(), Error> {
-    write_json(&path.with_extension("json"), advice)?;
+    write_json(&beside(path, "json"), advice)?;
+    put(&beside(path, "html"), &advice_page(advice))?;
     match &advice.recipe {
         Some(recipe) => put(path, &recipe.to_toml(path)),
         None => Ok(()),
     }
+}
+
+/// `advice.json` beside `recipe.toml`, `other-advice.json` beside `other.toml`.
+pub(crate) fn beside(path: &Path, extension: &str) -> PathBuf {
+    let name = match path.file_stem().map(|stem| stem.to_string_lossy()) {
+        Some(stem) if stem != "recipe" => format!("{stem}-advice.{extension}"),
+        _ => format!("advice.{extension}"),
+    };
+    path.with_file_name(name)
 }
 
 pub(crate) fn write_json(path: &Path, advice: &Advice) -> Result<(), Error> {
@@ -67,13 +85,18 @@ fn put(path: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(path, text).map_err(|source| Error::write(path, source))
 }
 
-/// Before anything is measured: a recipe that somebody wrote is not written over.
-fn check_new(path: &Path) -> Result<(), Error> {
-    let taken = [path.to_path_buf(), path.with_extension("json")].into_iter().find(|path| path.exists());
-    match taken {
-        Some(taken) => {
-            let message = format!("{}: expected a name that is not taken, found a file", taken.display());
-            Err(Error::run(message, format!("--output '{}-2.toml'", path.with_extension("").display())))
+/// Before anything is measured: a file that somebody wrote is not written over, and there is a folder for a new one.
+pub(crate) fn check_new(path: &Path, hint: &str) -> Result<(), Error> {
+    if path.exists() {
+        let message = format!("{}: expected a name that is not taken, found a file", path.display());
+        return Err(Error::run(message, hint));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => {
+            let message =
+                format!("{}: expected a folder for the file, found none at {}", path.display(), folder.display());
+            Err(Error::run(message, format!("mkdir -p '{}'", folder.display())))
         }
         None => Ok(()),
     }

@@ -9,6 +9,7 @@ use topwork::audit::{Audit, LabelIssues, audit_files};
 use topwork::error::Error;
 use topwork_models::HubSettings;
 
+use super::advise::check_new;
 use crate::Ended;
 use crate::advice_screen::audit_screen;
 use crate::arguments::recipe;
@@ -16,6 +17,9 @@ use crate::progress::Progress;
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let recipe = recipe(matches)?;
+    if let Some(path) = matches.get_one::<PathBuf>("label-issues") {
+        check_new(path, "--label-issues OTHER.csv")?;
+    }
     let mut audit = audit_files(&recipe)?;
     if !matches.get_flag("no-model") {
         let mut progress = Progress::new();

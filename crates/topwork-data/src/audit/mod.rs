@@ -53,7 +53,8 @@ pub struct Shared {
 }
 
 impl Repeats {
-    /// Finds every repeated text, and pairs with at least [`RESEMBLANCE`] of their runs of five letters in common.
+    /// Finds every repeated text, and pairs with at least [`RESEMBLANCE`] of their runs of five letters in common or no more
+    /// than one word in ten that is another.
     pub fn find(splits: &[&Dataset]) -> Self {
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut texts: Vec<Vec<RowOf>> = Vec::new();

@@ -6,19 +6,25 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::NearPair;
+use crate::nearest::edit_distance;
 use crate::random::mix;
 
-/// The part of their runs of letters that two texts that nearly agree have in common.
+/// Texts with so much of their runs of letters in common nearly agree.
 pub const RESEMBLANCE: f64 = 0.8;
+/// Texts with so much in common are compared word by word: they nearly agree as well when no more than one word in ten is
+/// another. In a short text, one word changes a third of the runs.
+const WORTH_COMPARING: f64 = 0.5;
+/// Words for each that may be another.
+const WORDS_A_CHANGE: usize = 10;
 
 /// Letters of a run.
 const RUN: usize = 5;
 /// Shorter texts have too few runs to nearly agree.
 const FEWEST_RUNS: usize = 8;
-/// Texts with as many least hashes in common in some band are compared: with 32 bands of 4, a pair at the threshold is
-/// missed in fewer than one of ten million cases.
-const BANDS: usize = 32;
-const ROWS: usize = 4;
+/// Texts with the same least hashes in some band are compared: with 40 bands of 3, a pair with half of its runs in common is
+/// missed in one of two hundred cases.
+const BANDS: usize = 40;
+const ROWS: usize = 3;
 /// Texts of a band's bucket that each one is compared with: thousands of rows of one template are known from few.
 const COMPARED: usize = 64;
 
@@ -39,13 +45,22 @@ pub(super) fn pairs(texts: &[String]) -> Vec<NearPair> {
     }
     let compare = |(first, second): (usize, usize)| {
         let resemblance = resemblance(&runs[first], &runs[second]);
-        (resemblance >= RESEMBLANCE).then_some(NearPair { first, second, resemblance })
+        let is_near = resemblance >= RESEMBLANCE
+            || (resemblance >= WORTH_COMPARING && few_words_differ(&texts[first], &texts[second]));
+        is_near.then_some(NearPair { first, second, resemblance })
     };
     let mut pairs: Vec<NearPair> = candidates.into_par_iter().filter_map(compare).collect();
     pairs.sort_by(|a, b| {
         b.resemblance.total_cmp(&a.resemblance).then_with(|| (a.first, a.second).cmp(&(b.first, b.second)))
     });
     pairs
+}
+
+/// Whether one text becomes the other by changing, adding or taking away no more than one word in ten.
+fn few_words_differ(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<&str>, Vec<&str>) = (a.split_whitespace().collect(), b.split_whitespace().collect());
+    let most = a.len().max(b.len()) / WORDS_A_CHANGE;
+    a.len().abs_diff(b.len()) <= most && edit_distance(&a, &b) <= most
 }
 
 /// The hash of every run of letters, each once, in ascending order.
@@ -102,6 +117,17 @@ mod tests {
         let planted: HashSet<(usize, usize)> = (0..100).map(|place| (place, 300 + place)).collect();
         let found: HashSet<(usize, usize)> = found.iter().map(|pair| (pair.first, pair.second)).collect();
         assert_eq!(found, planted);
+    }
+
+    #[test]
+    fn one_word_in_ten_may_be_another() {
+        let text = "how far is it from the old mill to the sea today";
+        let other = |from: &str, to: &str| text.replace(from, to);
+        assert!(few_words_differ(text, &other("mill", "bakery")));
+        assert!(few_words_differ(text, &other(" today", "")));
+        assert!(!few_words_differ(text, &other("mill", "bakery").replace("sea", "lake")));
+        let found = pairs(&[text.into(), other("mill", "bakery")]);
+        assert!(found.len() == 1 && found[0].resemblance < RESEMBLANCE, "{found:?}");
     }
 
     #[test]

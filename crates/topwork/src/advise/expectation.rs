@@ -6,6 +6,10 @@ use topwork_metrics::learning_curve::PowerLaw;
 /// What a score on rows held out differs by from the one of the whole run, besides chance: another sample of the task,
 /// another seed, a whole training. Measured: see docs/experiments.md.
 const MODEL_ERROR: f64 = 0.035;
+/// A fine-tuned model's error as a part of a probe's, and the deviation of its logarithm. Measured: see
+/// docs/experiments.md.
+const TUNED_ERROR: f64 = 0.75;
+const TUNED_SPREAD: f64 = 0.4;
 /// Standard errors of an interval that is to hold in four of five cases, with room.
 const WIDTH: f64 = 1.5;
 
@@ -37,12 +41,17 @@ pub struct Law {
     pub b: f64,
 }
 
+/// Who was asked about rows held out.
+pub(crate) enum Asked<'a> {
+    /// The race's winner: for each row whether it was right, and the rows that it had learnt from.
+    Race { right: &'a [bool], rows_learnt: usize },
+    /// A probe, in folds of so many rows.
+    Probe { accuracy: f64, rows: usize },
+}
+
 /// What was measured.
 pub(crate) struct Measured<'a> {
-    /// For each row held out: whether the race's winner was right.
-    pub(crate) right: &'a [bool],
-    /// Rows that it had learnt from.
-    pub(crate) rows_learnt: usize,
+    pub(crate) asked: Asked<'a>,
     /// Rows that the run will learn from.
     pub(crate) rows: usize,
     /// The errors of a probe by the rows it was fitted to.
@@ -56,17 +65,45 @@ pub(crate) struct Measured<'a> {
 }
 
 pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
-    let asked = measured.right.len().max(1) as f64;
-    let held_out = measured.right.iter().filter(|right| **right).count() as f64 / asked;
     let law = PowerLaw::fit(measured.curve);
-    // The race learnt from fewer rows; its error falls as the probe's does, which is not taken for more than it is.
-    let fall = law.map_or(1.0, |law| law.error(measured.rows as f64) / law.error(measured.rows_learnt.max(1) as f64));
-    let error = (1.0 - held_out) * fall.clamp(0.5, 1.0);
-    let accuracy = 1.0 - error;
+    // More rows than were learnt from: the error falls as the probe's does, which is not taken for more than it is.
+    let fall = |learnt: f64| {
+        law.map_or(1.0, |law| law.error(measured.rows as f64) / law.error(learnt.max(1.0))).clamp(0.5, 1.0)
+    };
     // One more right and one more wrong, so that no sample is sure of itself.
-    let smoothed = (held_out * asked + 1.0) / (asked + 2.0);
-    let spread = WIDTH * (smoothed * (1.0 - smoothed) / asked + MODEL_ERROR.powi(2)).sqrt();
-    let interval = ((accuracy - spread).max(0.0), (accuracy + spread).min(1.0));
+    let chance = |accuracy: f64, rows: f64| {
+        let smoothed = (accuracy * rows + 1.0) / (rows + 2.0);
+        smoothed * (1.0 - smoothed) / rows
+    };
+    let (error, interval, from) = match measured.asked {
+        Asked::Race { right, rows_learnt } => {
+            let asked = right.len().max(1) as f64;
+            let held_out = right.iter().filter(|right| **right).count() as f64 / asked;
+            let error = (1.0 - held_out) * fall(rows_learnt as f64);
+            let spread = WIDTH * (chance(held_out, asked) + MODEL_ERROR.powi(2)).sqrt();
+            let from = format!(
+                "{:.1} % of {asked} rows held out in the race, learnt from {rows_learnt} rows",
+                100.0 * held_out
+            );
+            (error, (error - spread, error + spread), from)
+        }
+        Asked::Probe { accuracy, rows } => {
+            // One more wrong: a sample without an error is not sure of itself.
+            let wrong = ((1.0 - accuracy) * rows as f64 + 1.0) / (rows as f64 + 1.0);
+            let probe = wrong * fall(0.8 * rows as f64);
+            let error = TUNED_ERROR * probe;
+            let spread =
+                WIDTH * (TUNED_SPREAD.powi(2) + chance(accuracy, rows as f64) / probe.max(0.01).powi(2)).sqrt();
+            let from = format!(
+                "a probe's {:.1} % in folds of {rows} rows; fine-tuning leaves {:.0} % of its error",
+                100.0 * accuracy,
+                100.0 * TUNED_ERROR
+            );
+            (error, (error * (-spread).exp(), error * spread.exp()), from)
+        }
+    };
+    let accuracy = 1.0 - error;
+    let interval = ((1.0 - interval.1).max(0.0), (1.0 - interval.0).min(1.0));
     let rows_for_a_point = law.filter(|_| error > 0.02).and_then(|law| {
         // Along a law of the same exponent through the expected error.
         let factor = (error / (error - 0.01)).powf(1.0 / law.b);
@@ -77,11 +114,7 @@ pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
     Expectation {
         accuracy,
         interval,
-        from: format!(
-            "{:.1} % of {asked} rows held out in the race, learnt from {} rows",
-            100.0 * held_out,
-            measured.rows_learnt
-        ),
+        from,
         law: law.map(|law| Law { a: law.a, b: law.b }),
         rows_for_a_point,
         seconds: measured.seconds,
@@ -112,8 +145,7 @@ mod tests {
 
     fn measured<'a>(right: &'a [bool], curve: &'a [(f64, f64)], words: f64) -> Measured<'a> {
         Measured {
-            right,
-            rows_learnt: 300,
+            asked: Asked::Race { right, rows_learnt: 300 },
             rows: 400,
             curve,
             bag_of_words: words,
@@ -134,6 +166,20 @@ mod tests {
         let error = |rows: f64| (1.0 - found.accuracy) * (rows / 400.0f64).powf(-0.3);
         assert!((error(400.0 + rows as f64) - (1.0 - found.accuracy - 0.01)).abs() < 1e-3);
         assert!(found.sentence.starts_with("transfer from m"), "{}", found.sentence);
+    }
+
+    #[test]
+    fn a_probe_alone_gives_a_wider_interval_than_a_race() {
+        let right: Vec<bool> = (0..400).map(|row| row % 4 != 0).collect();
+        let race = expect(&measured(&right, &[], 0.5));
+        let asked = Asked::Probe { accuracy: 0.75, rows: 400 };
+        let probe = expect(&Measured { asked, ..measured(&right, &[], 0.5) });
+        let width = |found: &Expectation| found.interval.1 - found.interval.0;
+        assert!(width(&probe) > width(&race));
+        assert!(probe.accuracy > 0.75 && probe.interval.0 < 0.75, "{:?}", probe.interval);
+        let asked = Asked::Probe { accuracy: 1.0, rows: 40 };
+        let perfect = expect(&Measured { asked, ..measured(&right, &[], 0.5) });
+        assert!(width(&perfect) > 0.01, "{:?}", perfect.interval);
     }
 
     #[test]

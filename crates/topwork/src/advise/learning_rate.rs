@@ -4,8 +4,9 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
-use super::depth::DepthProposal;
-use super::race::{Entrant, PARTS, Race, SEEDS, Track, race};
+use super::depth::{DepthProposal, FEW_ROWS};
+use super::race::{Entrant, PARTS, Race, SEEDS, STEP_OPERATIONS, Track, race};
+use crate::defaults::SMALL_MODEL;
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::features::LayerFeatures;
@@ -16,23 +17,30 @@ use crate::training::{Regimen, Subject, classification, fit_options, start_from_
 use topwork_metrics::transferability::folds;
 
 /// Floating-point operations of a range test: a few seconds on two cores.
-const OPERATIONS: f64 = 1e12;
+const OPERATIONS: f64 = 8e11;
 /// Steps of a range test at least; fewer make no curve.
 const FEWEST_STEPS: usize = 40;
 /// Rates nearer to each other than this factor are one.
 const APART: f64 = 1.6;
 /// No suggestion is taken that lies farther from the usual rate than this factor.
 const FARTHEST: f64 = 12.0;
-/// What else is tried: this multiple of the usual rate.
+/// What else is tried: these multiples of the usual rate. Fewer layers stand higher rates.
 const HIGHER: f64 = 3.0;
+const HIGHEST: f64 = 10.0;
+/// No rate above it is tried.
+const HIGHEST_RATE: f64 = 3e-3;
 
 /// The range test and the race.
 #[derive(Debug, Serialize)]
 pub struct LearningRate {
     /// Of the usual setting.
     pub range_test: RangeTest,
-    /// Between the few that are left.
-    pub race: Race,
+    /// Between the few that are left; none when it would have cost too much.
+    pub race: Option<Race>,
+    /// What is advised.
+    pub setting: Entrant,
+    /// Why.
+    pub why: String,
 }
 
 /// The rows that were looked at, and the model that was chosen.
@@ -42,6 +50,8 @@ pub(crate) struct Chosen<'a> {
     pub(crate) rows: &'a Split,
     pub(crate) features: &'a LayerFeatures,
     pub(crate) depth: &'a DepthProposal,
+    /// Optimizer steps of the training that is planned.
+    pub(crate) planned_steps: usize,
     pub(crate) effort: f64,
 }
 
@@ -56,8 +66,18 @@ pub(crate) fn choose(
     let entrants = entrants(chosen, &range_test);
     let parts = parts(chosen.features, &chosen.rows.labels);
     let Chosen { inputs, rows, features, effort, .. } = *chosen;
-    let track = Track { inputs, rows, features, parts: &parts, effort };
-    Ok(LearningRate { race: race(&track, entrants, observer, interrupt)?, range_test })
+    let track = Track { planned_steps: chosen.planned_steps, inputs, rows, features, parts: &parts, effort };
+    let first = entrants[0].clone();
+    let needed = track.effort_needed(&entrants).ceil();
+    let race = race(&track, entrants, observer, interrupt)?;
+    let (setting, why) = match &race {
+        Some(race) => (race.entrants[race.winner].clone(), race.why.clone()),
+        None if !track.stands_for_all() => {
+            (first, "the rows looked at are too few for a race that stands for all".to_string())
+        }
+        None => (first, format!("a race long enough to tell takes --effort {needed}")),
+    };
+    Ok(LearningRate { range_test, race, setting, why })
 }
 
 /// The part of each row. Rows with the same features share one, unless all of them would.
@@ -87,7 +107,7 @@ pub(crate) fn test(
     let options = options.unwrap_or_else(|| {
         let per_row = rows.texts.total_tokens() as f64 / rows.labels.len().max(1) as f64;
         let tokens = per_row * task.options.rows_per_step().min(rows.labels.len()) as f64;
-        let cost = 6.0 * inputs.plan.facts.model.layer_values() as f64 * tokens;
+        let cost = inputs.plan.facts.model.layer_values() as f64 * (6.0 * tokens + STEP_OPERATIONS);
         let usual = RangeOptions::default();
         let steps = ((OPERATIONS / cost.max(1.0)) as usize).clamp(FEWEST_STEPS, usual.steps);
         RangeOptions { steps, ..usual }
@@ -96,40 +116,48 @@ pub(crate) fn test(
     range_test(&mut task, &mut parameters, None, fit.adamw, fit.max_grad_norm, &options)
 }
 
-/// The usual setting first, then what the range test suggests, a higher rate, and both rates at the proposed depth.
+/// What is most likely to be best first: tune's own setting or, with few rows and a model that is not small, the proposed depth
+/// at a high rate (measured: docs/experiments.md). Then what else is worth a try: higher rates, the range test's suggestion, the proposed depth.
 fn entrants(chosen: &Chosen<'_>, range_test: &RangeTest) -> Vec<Entrant> {
     let plan = &chosen.inputs.plan;
-    let (usual, frozen) = (plan.learning_rate.value, plan.freeze_layers.value);
+    let (usual, frozen, depth) = (plan.learning_rate.value, plan.freeze_layers.value, chosen.depth.freeze_layers);
     let entrant = |freeze_layers: usize, learning_rate: f64, from: &str| Entrant {
         freeze_layers,
         learning_rate,
         from: from.to_string(),
         rounds: Vec::new(),
     };
-    let mut entrants = vec![entrant(frozen, usual, "what is usual")];
-    if chosen.recipe.learning_rate.is_none() {
-        let suggestions = [
-            (range_test.valley, "the valley of the range test"),
-            (range_test.minimum_tenth, "a tenth of the range test's minimum"),
-            (Some(HIGHER * usual), "three times what is usual"),
-        ];
-        for (rate, from) in suggestions {
-            let Some(rate) = rate.map(round) else { continue };
-            let near = |a: f64, b: f64, factor: f64| (a / b).max(b / a) <= factor;
-            let is_new = entrants.iter().all(|other| !near(other.learning_rate, rate, APART));
-            if is_new && near(rate, usual, FARTHEST) {
-                entrants.push(entrant(frozen, rate, from));
+    let tunes_own = entrant(frozen, usual, "tune's own setting");
+    let (rate_is_free, depth_is_free) =
+        (chosen.recipe.learning_rate.is_none(), chosen.recipe.freeze_layers.is_none() && depth != frozen);
+    let higher = round((HIGHER * usual).min(HIGHEST_RATE).max(usual));
+    let highest = round((HIGHEST * usual).min(HIGHEST_RATE).max(usual));
+    match (rate_is_free, depth_is_free) {
+        (false, false) => vec![tunes_own],
+        (false, true) => vec![tunes_own, entrant(depth, usual, "the proposed depth")],
+        (true, true) if plan.facts.rows < FEW_ROWS && plan.facts.model.layer_values() >= SMALL_MODEL => vec![
+            entrant(depth, highest, "the upper half at a high rate, as was best on few rows"),
+            tunes_own,
+            entrant(depth, higher, "the upper half at three times the usual rate"),
+        ],
+        (true, _) => {
+            let mut entrants = vec![tunes_own, entrant(frozen, higher, "three times the usual rate")];
+            if let Some(valley) = range_test.valley.map(round) {
+                let near = |a: f64, b: f64, factor: f64| (a / b).max(b / a) <= factor;
+                let is_new = entrants.iter().all(|other| !near(other.learning_rate, valley, APART));
+                if is_new && near(valley, usual, FARTHEST) && valley <= HIGHEST_RATE {
+                    entrants.push(entrant(frozen, valley, "the valley of the range test"));
+                }
             }
+            if depth_is_free {
+                entrants.push(entrant(depth, higher, "the proposed depth at three times the usual rate"));
+                if highest > higher {
+                    entrants.push(entrant(depth, highest, "the proposed depth at a high rate"));
+                }
+            }
+            entrants
         }
     }
-    if chosen.recipe.freeze_layers.is_none() && chosen.depth.freeze_layers != frozen {
-        let depth = chosen.depth.freeze_layers;
-        entrants.push(entrant(depth, usual, "the proposed depth at the usual rate"));
-        if chosen.recipe.learning_rate.is_none() {
-            entrants.push(entrant(depth, round(HIGHER * usual), "the proposed depth at three times the usual rate"));
-        }
-    }
-    entrants
 }
 
 /// To two digits: nobody needs more of a learning rate.

@@ -11,7 +11,7 @@ pub mod similarity;
 pub mod transferability;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -28,13 +28,15 @@ use crate::facts::VERSION;
 use crate::features::LayerFeatures;
 use crate::inputs::{Inputs, Split};
 use crate::lr_find::{RangeOptions, RangeTest};
+use crate::plan::Plan;
 use crate::recipe::{Options, Recipe};
-use crate::run::thread_pool;
+use crate::resolve::resolve;
+use crate::run::{lap, thread_pool};
 use crate::training::{Regimen, Subject};
 use crate::transfer::bag_of_words;
 use crate::value::Init;
 use depth::DepthProposal;
-use expectation::{Expectation, Measured, expect};
+use expectation::{Asked, Expectation, Measured, expect};
 use learning_rate::{Chosen, LearningRate, choose};
 use recipe::AdvisedRecipe;
 use similarity::Similarity;
@@ -80,6 +82,8 @@ pub struct Advice {
     pub recipe: Option<AdvisedRecipe>,
     /// Models that could not be looked at.
     pub failures: Vec<Failure>,
+    /// Seconds of each part, in order: looking at the models, baselines, similarity, trainings.
+    pub seconds_by_part: Vec<(&'static str, f64)>,
     /// Seconds of everything.
     pub seconds: f64,
 }
@@ -136,13 +140,19 @@ fn run(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Advice, Error> {
-    let started = Instant::now();
+    let (started, mut timer, mut seconds) = (Instant::now(), Instant::now(), Vec::new());
     observer.event(&RunEvent::phase("audit"));
+    if let Some(missing) = options.source_text.iter().find(|path| !path.exists()) {
+        let message = format!("{}: expected a text file to compare with, found nothing", missing.display());
+        return Err(Error::run(message, "--source-text FILE"));
+    }
     let mut audit = audit_files(recipe)?;
-    let (mut looked, failures) = look_at_all(recipe, &options.models, hub, observer)?;
+    seconds.push(("audit", lap(&mut timer)));
+    let (mut looked, failures) = look_at_all(recipe, &options.models, hub, observer, interrupt)?;
     let mut candidates: Vec<&mut Candidate> = looked.iter_mut().map(|looked| &mut looked.scored.candidate).collect();
     rank(&mut candidates);
     looked.sort_by(|a, b| a.scored.candidate.mean_rank.total_cmp(&b.scored.candidate.mean_rank));
+    seconds.push(("models", lap(&mut timer)));
     let best = &looked[0];
     let rows = best.inputs.train.select(&best.numbers);
     let baselines = baselines(best, &rows)?;
@@ -150,8 +160,10 @@ fn run(
     if let Some(probe) = &best.scored.probe {
         audit.look_at_labels(&best.inputs, &best.numbers, probe);
     }
+    seconds.push(("baselines", lap(&mut timer)));
     observer.event(&RunEvent::phase("compare"));
-    let similarity = similarity::compare(&best.inputs, &rows, &options.source_text)?;
+    let similarity = similarity::compare(&best.inputs, &rows, &best.features, &options.source_text)?;
+    seconds.push(("similarity", lap(&mut timer)));
     let mut advice = Advice {
         topwork_version: VERSION,
         rows: best.inputs.plan.facts.rows,
@@ -168,11 +180,13 @@ fn run(
         expectation: None,
         recipe: None,
         failures,
+        seconds_by_part: seconds,
         seconds: 0.0,
     };
     if !options.only_transferability {
         train(&mut advice, recipe, options, best, &rows, observer, interrupt)?;
     }
+    advice.seconds_by_part.push(("trainings", lap(&mut timer)));
     advice.seconds = started.elapsed().as_secs_f64();
     Ok(advice)
 }
@@ -187,30 +201,47 @@ fn train(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<(), Error> {
-    let layers = best.features.layers.len();
-    let depth = depth::propose(&best.scored.probes[..layers], rows.labels.len(), advice.rows);
     let Looked { inputs, features, .. } = best;
-    let chosen = Chosen { recipe, inputs, rows, features, depth: &depth, effort: options.effort };
+    let layers = features.layers.len();
+    let depth = match inputs.plan.init.value {
+        Init::Pretrained => depth::propose(&best.scored.probes[..layers], rows.labels.len(), advice.rows),
+        Init::Random => DepthProposal { freeze_layers: 0, why: "random layers have all to learn".to_string() },
+    };
+    let planned = as_planned(recipe, best)?;
+    let rows_to_learn = advice.rows - planned.facts.validation_rows(planned.validation_fraction.value).min(advice.rows);
+    let a_step = planned.per_device_train_batch_size.value * planned.gradient_accumulation_steps.value;
+    let epoch = rows_to_learn.div_ceil(a_step).max(1);
+    let planned_steps = planned.max_steps.value.unwrap_or(epoch * planned.num_train_epochs.value);
+    let effort = options.effort;
+    let chosen = Chosen { recipe, inputs, rows, features, depth: &depth, planned_steps, effort };
     let learning_rate = choose(&chosen, observer, interrupt)?;
-    if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
-        return Err(Error::run("interrupted: no advice", "topwork advise again"));
+    if interrupt.load(Ordering::Relaxed) {
+        return Err(interrupted());
     }
-    let planned = plan_rows(recipe, best);
-    let race = &learning_rate.race;
-    let expectation = expect(&Measured {
-        right: &race.winner_right,
-        rows_learnt: race.rows_learnt,
-        rows: planned,
-        curve: &probe_curve(features.layer_mean().as_ref(), &rows.labels, &best.scored),
-        bag_of_words: advice.transferability.baselines.bag_of_words,
-        majority: advice.transferability.baselines.majority,
-        model: &advice.model,
-        seconds: seconds_of_a_run(recipe, best, &learning_rate, planned),
+    let asked = match &learning_rate.race {
+        Some(race) => Some(Asked::Race { right: &race.winner_right, rows_learnt: race.rows_learnt }),
+        None => best
+            .scored
+            .probe
+            .as_ref()
+            .map(|probe| Asked::Probe { accuracy: probe.accuracy(&rows.labels), rows: rows.labels.len() }),
+    };
+    let seconds = seconds_of_a_run(&planned, best, &learning_rate, planned_steps, epoch);
+    let expectation = asked.map(|asked| {
+        expect(&Measured {
+            asked,
+            rows: rows_to_learn,
+            curve: &probe_curve(features.layer_mean().as_ref(), &rows.labels, &best.scored),
+            bag_of_words: advice.transferability.baselines.bag_of_words,
+            majority: advice.transferability.baselines.majority,
+            model: &advice.model,
+            seconds,
+        })
     });
-    advice.recipe = Some(AdvisedRecipe::of(recipe, advice, inputs, &depth, race));
+    advice.recipe = Some(AdvisedRecipe::of(recipe, advice, &planned, &depth, &learning_rate));
     advice.depth = Some(depth);
     advice.learning_rate = Some(learning_rate);
-    advice.expectation = Some(expectation);
+    advice.expectation = expectation;
     Ok(())
 }
 
@@ -220,10 +251,14 @@ fn look_at_all(
     models: &[String],
     hub: &HubSettings,
     observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
 ) -> Result<(Vec<Looked>, Vec<Failure>), Error> {
     let (mut looked, mut failures) = (Vec::new(), Vec::new());
     let mut last = None;
     for model in models {
+        if interrupt.load(Ordering::Relaxed) {
+            return Err(interrupted());
+        }
         observer.event(&RunEvent::Note { message: format!("looking at {model}") });
         match look(recipe, model, hub, observer) {
             Ok(own) => looked.push(own),
@@ -299,18 +334,23 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
     })
 }
 
-/// The rows that `tune` will learn from: those that it does not hold out.
-fn plan_rows(recipe: &Recipe, best: &Looked) -> usize {
-    let rows = best.inputs.plan.facts.rows;
-    let usual = if recipe.validation_file.is_some() { 0.0 } else { crate::defaults::validation_fraction(false).value };
-    let held_out = recipe.validation_fraction.as_ref().map_or(usual, |said| said.value);
-    rows - ((rows as f64 * held_out).round() as usize).min(rows)
+/// What the user's own recipe makes of the data with the best model: every value as `tune` would have it.
+fn as_planned(recipe: &Recipe, best: &Looked) -> Result<Plan, Error> {
+    let mut model = Recipe::default();
+    model.say("model_name_or_path", &best.scored.candidate.model, "--models")?;
+    Ok(resolve(&recipe.clone().overridden_by(model), &best.inputs.plan.facts)?)
+}
+
+/// The user wants no advice any more.
+pub(crate) fn interrupted() -> Error {
+    Error::run("interrupted: nothing was advised", "topwork advise again")
 }
 
 /// The errors of a probe fitted to a half and to all of the rows but a fold.
 fn probe_curve(features: Matrix<'_>, labels: &[u32], scored: &Scored) -> Vec<(f64, f64)> {
     let share = (FOLDS - 1) as f64 / FOLDS as f64;
-    let half: Vec<usize> = (0..labels.len()).step_by(2).collect();
+    let parts = folds(features, labels, 2);
+    let half: Vec<usize> = (0..labels.len()).filter(|&row| parts[row] == 0).collect();
     let of_half: Vec<u32> = half.iter().map(|&row| labels[row]).collect();
     let error =
         |probe: &topwork_metrics::transferability::CrossValidation, labels: &[u32]| 1.0 - probe.accuracy(labels);
@@ -322,32 +362,29 @@ fn probe_curve(features: Matrix<'_>, labels: &[u32], scored: &Scored) -> Vec<(f6
     points.into_iter().flatten().collect()
 }
 
-/// Seconds of `tune` from the speeds that were measured here.
-fn seconds_of_a_run(recipe: &Recipe, best: &Looked, found: &LearningRate, rows: usize) -> f64 {
+/// Seconds of `tune` without comparisons, from the speeds that were measured here.
+fn seconds_of_a_run(plan: &Plan, best: &Looked, found: &LearningRate, steps: usize, steps_per_epoch: usize) -> f64 {
     /// Writing the model, reading it back and scoring it.
     const AROUND: f64 = 1.0;
-    let plan = &best.inputs.plan;
-    let a_row = plan.facts.total_tokens as f64 / plan.facts.rows.max(1) as f64;
+    let Inputs { train, validation, test, .. } = &best.inputs;
+    let a_row = train.texts.total_tokens() as f64 / train.labels.len().max(1) as f64;
     let tokens = |rows: usize| a_row * rows as f64;
-    let epochs = plan.num_train_epochs.value;
-    let trained = match recipe.max_steps.as_ref() {
-        Some(steps) => tokens(steps.value * plan.per_device_train_batch_size.value),
-        None => tokens(rows) * epochs as f64,
+    let held_out = match validation {
+        Some(split) => split.labels.len(),
+        None => plan.facts.validation_rows(plan.validation_fraction.value),
     };
-    let held_out = plan.facts.rows - rows + best.inputs.validation.as_ref().map_or(0, |split| split.labels.len());
-    let test = best.inputs.test.as_ref().map_or(0, |split| split.labels.len());
+    let learnt = plan.facts.rows - held_out.min(plan.facts.rows) * usize::from(validation.is_none());
+    let test = test.as_ref().map_or(0, |split| split.labels.len());
+    let epochs = steps.div_ceil(steps_per_epoch);
     // The rows of the probe, the validation rows after each epoch, some training rows at the end.
-    let scored = tokens(rows + held_out * (epochs + 1) + rows.min(crate::tune::TRAIN_ROWS_SCORED) + test);
+    let scored = tokens(learnt + held_out * (epochs + 1) + learnt.min(crate::tune::TRAIN_ROWS_SCORED) + test);
     let layers = plan.facts.model.num_hidden_layers.max(1) as f64;
-    let winner = &found.race.entrants[found.race.winner];
     // A frozen layer's step is its forward pass: a third.
-    let share = 1.0 - winner.freeze_layers as f64 / layers * 2.0 / 3.0;
-    let trained_speed = found.range_test.tokens as f64 / found.range_test.seconds.max(1e-9);
-    best.inputs.load_seconds
-        + best.inputs.tokenize_seconds
-        + share * trained / trained_speed
-        + scored / best.speed
-        + AROUND
+    let share = |frozen: usize| 1.0 - frozen as f64 / layers * 2.0 / 3.0;
+    let share = share(found.setting.freeze_layers) / share(plan.freeze_layers.value);
+    let a_step = found.range_test.seconds / found.range_test.curve.len().max(1) as f64;
+    let loaded = best.inputs.load_seconds + best.inputs.tokenize_seconds;
+    loaded + share * a_step * steps as f64 + scored / best.speed + AROUND
 }
 
 /// Adds to an audit what the model of the recipe says of every training row: what its tokenizer makes of them, and whose
@@ -388,7 +425,7 @@ pub fn find_learning_rate(
 ) -> Result<(RangeTest, f64), Error> {
     if options.end <= options.start {
         let message = format!("--end-lr: expected more than --start-lr {:e}, found {:e}", options.start, options.end);
-        return Err(Error::run(message, format!("--end-lr {:e}", 1e4 * options.start)));
+        return Err(Error::run(message, format!("--start-lr {:e}", options.end / 1e4)));
     }
     with_threads(recipe, || {
         let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer)?;

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use serde::Serialize;
+use toml_edit::Value;
 
 use super::Advice;
 use super::depth::DepthProposal;
-use super::race::Race;
+use super::learning_rate::LearningRate;
 use crate::error::Error;
 use crate::fields::Table;
-use crate::inputs::Inputs;
-use crate::plan::{Entry, Origin};
+use crate::plan::{Entry, Origin, Plan};
 use crate::recipe::{Field, Options, Recipe};
 use crate::value::RecipeValue;
 
@@ -28,16 +28,22 @@ pub struct AdvisedValue {
     pub key: &'static str,
     /// The TOML text of its value.
     pub value: String,
-    /// Whether it was measured; otherwise it was said.
-    pub is_measured: bool,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What chose it.
     pub reason: String,
 }
 
 impl AdvisedRecipe {
-    /// What was said, and the model, length, depth and learning rate that were measured.
-    pub(super) fn of(recipe: &Recipe, advice: &Advice, inputs: &Inputs, depth: &DepthProposal, race: &Race) -> Self {
-        let winner = &race.entrants[race.winner];
+    /// What was said, what was measured (model, depth, learning rate), and the length and layer decay that go with it as `planned`.
+    pub(super) fn of(
+        recipe: &Recipe,
+        advice: &Advice,
+        planned: &Plan,
+        depth: &DepthProposal,
+        found: &LearningRate,
+    ) -> Self {
+        let winner = &found.setting;
         let candidates = advice.transferability.candidates.len();
         let by = &advice.transferability.candidates[0];
         let score = |name: &str| by.scores.get(name).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
@@ -48,36 +54,30 @@ impl AdvisedRecipe {
             score("logme")
         );
         let freeze = if winner.freeze_layers == depth.freeze_layers {
-            format!("{}; {}", depth.why, race.why)
+            format!("{}; {}", depth.why, found.why)
         } else {
-            format!("{} layers were proposed ({}); {}", depth.freeze_layers, depth.why, race.why)
-        };
-        let decay = match winner.freeze_layers {
-            0 => "no layer is frozen, so the lower ones move less".to_string(),
-            frozen => format!("the {frozen} lowest layers do not move at all, the others the less the lower"),
+            format!("{} layers were proposed ({}); {}", depth.freeze_layers, depth.why, found.why)
         };
         let range = |rate: Option<f64>| rate.map_or("none".to_string(), |rate| format!("{rate:.1e}"));
-        let tested = advice
-            .learning_rate
-            .as_ref()
-            .map_or(String::new(), |found| format!("; range test: valley {}", range(found.range_test.valley)));
+        let tested = format!("range test: valley {}", range(found.range_test.valley));
         let measured = [
             ("model_name_or_path", toml_string(&advice.model), model),
             ("freeze_layers", winner.freeze_layers.to_string(), freeze),
-            ("max_seq_length", inputs.plan.max_seq_length.value.to_string(), inputs.plan.max_seq_length.reason.clone()),
-            ("learning_rate", winner.learning_rate.to_toml(), format!("{}: {}{tested}", winner.from, race.why)),
-            ("layer_decay", inputs.plan.layer_decay.value.to_toml(), decay),
+            ("learning_rate", winner.learning_rate.to_toml(), format!("{}: {}; {tested}", winner.from, found.why)),
         ];
-        let said = inputs.plan.entries();
+        let entries = planned.entries();
         let values = Recipe::FIELDS.iter().filter_map(|field| {
             let was_said = recipe.said(field.key);
             let own = measured.iter().find(|(key, ..)| *key == field.key && !was_said);
             if let Some((key, value, reason)) = own {
-                return Some(AdvisedValue { key, value: value.clone(), is_measured: true, reason: reason.clone() });
+                let (value, reason) = (value.clone(), reason.clone());
+                return Some(AdvisedValue { key, value, origin: Origin::Advice, reason });
             }
-            let entry = said.iter().find(|entry| entry.field.key == field.key && was_said)?;
-            let (key, reason) = (field.key, entry.reason.clone());
-            Some(AdvisedValue { key, value: entry.value.clone()?, is_measured: false, reason })
+            let entry = entries.iter().find(|entry| entry.field.key == field.key)?;
+            let goes_with = ["max_seq_length", "layer_decay"].contains(&field.key);
+            let (origin, reason) = (entry.origin, entry.reason.clone());
+            let value = entry.value.clone().filter(|_| was_said || goes_with)?;
+            Some(AdvisedValue { key: field.key, value, origin, reason })
         });
         Self { values: values.collect() }
     }
@@ -96,9 +96,8 @@ impl AdvisedRecipe {
                 .iter()
                 .filter_map(|value| {
                     let field = Field::find(value.key).filter(|field| field.table == table)?;
-                    let origin = if value.is_measured { Origin::Advice } else { Origin::Flag };
-                    let (value, reason) = (Some(value.value.clone()), value.reason.clone());
-                    Some(Entry { field, value, origin, reason }.line())
+                    let (origin, reason) = (value.origin, value.reason.clone());
+                    Some(Entry { field, value: Some(value.value.clone()), origin, reason }.line())
                 })
                 .collect();
             if !lines.is_empty() {
@@ -114,11 +113,11 @@ impl AdvisedRecipe {
     /// When a value is not of its option's type, which would be a fault of the advice.
     pub fn apply(&self, recipe: &Recipe) -> Result<Recipe, Error> {
         let mut recipe = recipe.clone();
-        for value in self.values.iter().filter(|value| value.is_measured) {
-            // Text on a flag has no quotes.
-            let text = value.value.trim_matches('"');
+        for value in self.values.iter().filter(|value| value.origin == Origin::Advice) {
+            let toml: Value =
+                value.value.parse().map_err(|_| Error::run(format!("{}: no TOML", value.key), "report this"))?;
             if !recipe.said(value.key) {
-                recipe.advise(value.key, text, &value.reason)?;
+                recipe.advise(value.key, &toml, &value.reason)?;
             }
         }
         Ok(recipe)

@@ -2,9 +2,9 @@
 
 use topwork_data::Stream;
 
-/// Rows at most, but for [`ROWS_A_CLASS`].
+/// Rows at most where there are few classes.
 const ROWS: usize = 1_000;
-/// Rows of each class at least, where there are as many.
+/// Rows of each class, where there are as many and [`MOST_ROWS`] leaves room.
 const ROWS_A_CLASS: usize = 8;
 /// Rows at most in any case.
 const MOST_ROWS: usize = 4_000;
@@ -18,11 +18,12 @@ pub(crate) fn sample(labels: &[u32], classes: usize, seed: u64) -> Vec<usize> {
     let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); classes];
     labels.iter().enumerate().for_each(|(row, &label)| by_class[label as usize].push(row));
     let stream = Stream::named("advice", seed);
+    let a_class = ROWS_A_CLASS.min(MOST_ROWS / classes.max(1)).max(1);
     let part = most as f64 / labels.len() as f64;
     let mut rows: Vec<usize> = Vec::with_capacity(most);
     for (class, mut own) in by_class.into_iter().enumerate() {
         stream.nth(class as u64).shuffle(&mut own);
-        let share = ((part * own.len() as f64).round() as usize).max(ROWS_A_CLASS).min(own.len());
+        let share = ((part * own.len() as f64).round() as usize).max(a_class).min(own.len());
         rows.extend(own.into_iter().take(share));
     }
     rows.sort_unstable();
@@ -49,5 +50,7 @@ mod tests {
     fn many_classes_have_more_rows() {
         let labels: Vec<u32> = (0..10_000).map(|row| row % 400).collect();
         assert_eq!(sample(&labels, 400, 1).len(), 3_200);
+        let labels: Vec<u32> = (0..20_000).map(|row| row % 1_000).collect();
+        assert_eq!(sample(&labels, 1_000, 1).len(), 4_000);
     }
 }

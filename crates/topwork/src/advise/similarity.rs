@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, Example, Passage, Stream, TokenizedTexts};
 use topwork_engine::Parameters;
 use topwork_metrics::bootstrap::interval;
 use topwork_metrics::similarity::{KernelSample, coverage, frechet_of_components, two_sample, vocabulary_overlap};
-use topwork_metrics::{Mat, Matrix, select_rows};
+use topwork_metrics::{Mat, select_rows};
 use topwork_models::bert::{BertPretraining, EncoderDropout};
 use topwork_models::{FamilyConfig, Head, HeadRule, LoadOptions, SEEDLING_PROFILE, load_parameters};
 
@@ -21,6 +22,7 @@ use crate::objectives::{Question, Questions};
 use crate::pretrain::inputs::vocabulary;
 use crate::tasks::pretraining::hidden_word_losses;
 use crate::training::{Regimen, Subject};
+use crate::value::Init;
 
 /// Texts of each side.
 const TEXTS: usize = 300;
@@ -117,7 +119,14 @@ struct HeldOut {
 }
 
 /// Compares the labelled `rows` with the texts of `source` files or, without any, with the model's own profile.
-pub(crate) fn compare(inputs: &Inputs, rows: &Split, source: &[PathBuf]) -> Result<Similarity, Error> {
+///
+/// `known` are the features of the rows.
+pub(crate) fn compare(
+    inputs: &Inputs,
+    rows: &Split,
+    known: &LayerFeatures,
+    source: &[PathBuf],
+) -> Result<Similarity, Error> {
     let profile = Profile::of(inputs);
     let numbers = distinct(rows);
     let target = rows.select(&numbers);
@@ -129,6 +138,10 @@ pub(crate) fn compare(inputs: &Inputs, rows: &Split, source: &[PathBuf]) -> Resu
         least_covered: Vec::new(),
         missing: Vec::new(),
     };
+    if numbers.len() < 2 {
+        panel.missing.push("anything: it takes at least two different texts".to_string());
+        return Ok(panel);
+    }
     let (name, source_counts, halves) = if source.is_empty() {
         let (name, profile) = match &profile {
             Some(profile) => ("the model's own pretraining_profile.json".to_string(), profile),
@@ -143,12 +156,20 @@ pub(crate) fn compare(inputs: &Inputs, rows: &Split, source: &[PathBuf]) -> Resu
     panel.source = name;
     panel.measures.push(words(&target, &enciphered, &source_counts, halves.as_ref()));
     match &halves {
-        Some(halves) => features(&mut panel, inputs, &target, &enciphered, halves)?,
+        Some(halves) => {
+            let own = (!inputs.train.examples.iter().any(|example| example.text_pair.is_some()))
+                .then(|| select_rows(known.layer_mean().as_ref(), &numbers));
+            features(&mut panel, inputs, &target, own, &enciphered, halves)?;
+        }
         None => panel
             .missing
             .push("distances of features and coverage: they need the source's texts (--source-text FILE)".to_string()),
     }
-    match MaskedWords::load(inputs)? {
+    let masked = match inputs.plan.init.value {
+        Init::Pretrained => MaskedWords::load(inputs)?,
+        Init::Random => None,
+    };
+    match masked {
         Some(masked) => {
             let floor = match &halves {
                 Some(halves) => Some(masked.loss(inputs, &halves.first)?.0),
@@ -158,7 +179,7 @@ pub(crate) fn compare(inputs: &Inputs, rows: &Split, source: &[PathBuf]) -> Resu
             let (ceiling, _) = masked.loss(inputs, &enciphered)?;
             panel.measures.push(Measure::new("masked_lm_loss", loss, floor, Some(ceiling)).within(interval));
         }
-        None => panel.missing.push("the loss of hidden words: the model has no head for it".to_string()),
+        None => panel.missing.push("the loss of hidden words: the model has no pretrained head for it".to_string()),
     }
     Ok(panel)
 }
@@ -193,7 +214,7 @@ fn distinct(rows: &Split) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..rows.examples.len())
         .filter(|&row| {
             let example = &rows.examples[row];
-            !example.text.trim().is_empty() && seen.insert((&example.text, &example.text_pair))
+            !joined(example).trim().is_empty() && seen.insert((&example.text, &example.text_pair))
         })
         .collect();
     Stream::named("similarity", SEED).shuffle(&mut numbers);
@@ -305,32 +326,38 @@ fn features(
     panel: &mut Similarity,
     inputs: &Inputs,
     target: &Split,
+    own: Option<Mat<f64>>,
     enciphered: &[Example],
     halves: &Halves,
 ) -> Result<(), Error> {
     let subject = Subject::load(inputs, &Regimen::planned(inputs), inputs.plan.seed.value)?;
+    // The source has single texts, so both texts of a pair are one here: otherwise the form alone would tell them apart.
     let encode = |examples: &[Example]| -> Result<Mat<f64>, Error> {
-        let texts = tokenize(inputs, examples)?;
+        let singles: Vec<Example> = examples.iter().map(|own| example(joined(own))).collect();
+        let texts = tokenize(inputs, &singles)?;
         Ok(LayerFeatures::of(&subject.model, &subject.parameters, &texts).layer_mean())
     };
-    let own = LayerFeatures::of(&subject.model, &subject.parameters, &target.texts).layer_mean();
+    let own = own.map_or_else(|| encode(&target.examples), Ok)?;
     let (first, second, unknown) = (encode(&halves.first)?, encode(&halves.second)?, encode(enciphered)?);
     let (a, b, floor, ceiling) = (first.as_ref(), own.as_ref(), second.as_ref(), unknown.as_ref());
 
-    let told = |other: Matrix<'_>| two_sample(a, other, RESAMPLES, SEED);
-    if let Some(value) = told(b) {
-        let bound = |other| told(other).map(|found| found.distance);
+    // The labelled texts, the floor and the ceiling, side by side.
+    let sides = [b, floor, ceiling];
+    let told: Vec<_> = sides.par_iter().map(|other| two_sample(a, *other, RESAMPLES, SEED)).collect();
+    if let Some(value) = told[0] {
+        let bound = |side: usize| told[side].map(|found| found.distance);
         panel.measures.push(
-            Measure::new("proxy_a_distance", value.distance, bound(floor), bound(ceiling))
+            Measure::new("proxy_a_distance", value.distance, bound(1), bound(2))
                 .within(Some(value.interval))
                 .with(format!("told apart in {:.1} % of the cases, {:.1} σ", 100.0 * value.accuracy, value.sigmas)),
         );
     }
-    let kernel = |other: Matrix<'_>| Some(KernelSample::new(a, other)?.compare(RESAMPLES, SEED));
-    if let Some(value) = kernel(b) {
-        let bound = |other| kernel(other).map(|found| found.mmd2);
+    let kernels: Vec<_> =
+        sides.par_iter().map(|other| Some(KernelSample::new(a, *other)?.compare(RESAMPLES, SEED))).collect();
+    if let Some(value) = kernels[0] {
+        let bound = |side: usize| kernels[side].map(|found| found.mmd2);
         panel.measures.push(
-            Measure::new("mmd2", value.mmd2, bound(floor), bound(ceiling))
+            Measure::new("mmd2", value.mmd2, bound(1), bound(2))
                 .within(Some(value.interval))
                 .with(format!("p = {:.3}", value.p_value)),
         );
@@ -377,10 +404,11 @@ impl MaskedWords {
     /// The model with its head for words; none when its checkpoint has none.
     fn load(inputs: &Inputs) -> Result<Option<Self>, Error> {
         let FamilyConfig::Bert(bert) = &inputs.config.family else { return Ok(None) };
-        if !inputs.checkpoint.names().any(|name| name.ends_with("predictions.transform.dense.weight")) {
+        let has = |key: &str| inputs.checkpoint.names().any(|name| name.ends_with(key));
+        if !has("predictions.transform.dense.weight") {
             return Ok(None);
         }
-        let head = Head::Pretraining { pairs: false, pooler: false };
+        let head = Head::Pretraining { pairs: false, pooler: has("pooler.dense.weight") };
         let specs = inputs.config.parameters(head);
         let range = bert.initializer_range;
         let options = LoadOptions { seed: 0, initializer_range: range, head, head_rule: HeadRule::LoadIfShapeFits };
@@ -390,7 +418,10 @@ impl MaskedWords {
             parameters.add(spec.name.clone(), &spec.shape, values);
         }
         let model = BertPretraining::new(bert, &parameters, EncoderDropout { hidden: 0.0, attention: 0.0 })?;
-        let vocabulary = vocabulary(&inputs.tokenizer, Some(&inputs.source), bert.vocab_size)?;
+        // Without a token that hides words, the head cannot be asked.
+        let Ok(vocabulary) = vocabulary(&inputs.tokenizer, Some(&inputs.source), bert.vocab_size) else {
+            return Ok(None);
+        };
         Ok(Some(Self { model, parameters, vocabulary }))
     }
 

@@ -75,8 +75,10 @@ pub(crate) fn score(model: &str, parameters: usize, features: &LayerFeatures, cl
         (0..=layers + 1).flat_map(|set| (0..SCORES.len()).map(move |score| (set, score))).collect();
     let matrices: Vec<Mat<f64>> =
         (0..layers).map(|index| features.layer(index)).chain([features.pooled(), mean.clone()]).collect();
-    let values: Vec<Option<f64>> =
-        jobs.par_iter().map(|&(set, score)| (SCORES[score].compute)(matrices[set].as_ref(), classes)).collect();
+    let all = || -> Vec<Option<f64>> {
+        jobs.par_iter().map(|&(set, score)| (SCORES[score].compute)(matrices[set].as_ref(), classes)).collect()
+    };
+    let (probe, values) = rayon::join(|| cross_validate(mean.as_ref(), classes), all);
     let of_set = |set: usize| -> Map<String, Value> {
         let own = &values[set * SCORES.len()..(set + 1) * SCORES.len()];
         SCORES.iter().zip(own).map(|(score, value)| (score.name.to_string(), json!(value))).collect()
@@ -95,7 +97,7 @@ pub(crate) fn score(model: &str, parameters: usize, features: &LayerFeatures, cl
         by_layer: by_layer.collect(),
         mean_rank: 1.0,
     };
-    Scored { candidate, probe: cross_validate(mean.as_ref(), classes), probes }
+    Scored { candidate, probe, probes }
 }
 
 /// Gives each candidate its mean place; equal scores share theirs. What is undefined comes last.

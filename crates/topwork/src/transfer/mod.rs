@@ -26,7 +26,7 @@ const RANDOM: &str = "random weights";
 const FROZEN: &str = "frozen + linear head";
 const TUNED: &str = "fine-tuned";
 /// So many values are trained at once: with their gradients and moments they take 1.6 GB.
-const VALUES_AT_ONCE: usize = 100_000_000;
+pub(crate) const VALUES_AT_ONCE: usize = 100_000_000;
 
 /// The comparison of a run.
 #[derive(Clone, Debug, Serialize)]

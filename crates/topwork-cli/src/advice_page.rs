@@ -1,0 +1,305 @@
+//! What was found before a run, as a page: one file that needs nothing else, for light and dark screens, paper and phones.
+
+use std::fmt::Write;
+
+use plotters::prelude::*;
+use serde_json::Value;
+use topwork::advise::Advice;
+use topwork::advise::transferability::Candidate;
+use topwork::lr_find::RangeTest;
+
+/// Rows of a table of texts.
+const SHOWN: usize = 20;
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8886; --good: #2a7d3f; --bar: #3a7bd5 }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }
+th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top }
+th:first-child, td:first-child, td.text, th.text { text-align: left; overflow-wrap: anywhere }
+.wide { overflow-x: auto }
+.taken { font-weight: 600; color: var(--good) }
+figure { margin: 0; background: #fff; padding: .5rem }
+svg { max-width: 100%; height: auto; display: block }
+meter { width: 8rem }
+pre { overflow-x: auto; border: 1px solid var(--line); padding: .75rem }
+@media print { body { max-width: none } }
+";
+
+/// The page.
+pub(crate) fn advice_page(advice: &Advice) -> String {
+    let mut page = String::new();
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Advice</title>\n\
+         <style>{STYLE}</style></head>\n<body><main>\n<h1>Before training</h1>\n"
+    );
+    summary(&mut page, advice);
+    models(&mut page, advice);
+    similarity(&mut page, advice);
+    settings(&mut page, advice);
+    audit(&mut page, advice);
+    if let Some(recipe) = &advice.recipe {
+        page.push_str("<h2>Recipe</h2>\n<table><thead><tr><th>option</th><th class=\"text\">value</th><th class=\"text\">chosen by</th></tr></thead><tbody>\n");
+        for value in &recipe.values {
+            let _ = writeln!(
+                page,
+                "<tr><td><code>{}</code></td><td class=\"text\">{}</td><td class=\"text\">{}</td></tr>",
+                value.key,
+                escaped(&value.value),
+                escaped(&value.reason)
+            );
+        }
+        page.push_str("</tbody></table>\n");
+    }
+    let _ = writeln!(page, "<p>topwork {}, {:.1} s</p>\n</main></body></html>", advice.topwork_version, advice.seconds);
+    page
+}
+
+fn summary(page: &mut String, advice: &Advice) {
+    let _ = writeln!(page, "<p>{} rows, {} looked at.</p>", advice.rows, advice.rows_looked_at);
+    if let Some(expectation) = &advice.expectation {
+        let _ = writeln!(
+            page,
+            "<p><strong>Expected accuracy {:.1} %</strong> ({:.1} to {:.1} %), in about {:.0} s. {}.</p>\n<p>From {}.</p>",
+            100.0 * expectation.accuracy,
+            100.0 * expectation.interval.0,
+            100.0 * expectation.interval.1,
+            expectation.seconds,
+            escaped(&expectation.sentence),
+            escaped(&expectation.from)
+        );
+    }
+    for failure in &advice.failures {
+        let _ = writeln!(page, "<p>Left out: {}: {}</p>", escaped(&failure.model), escaped(&failure.error));
+    }
+}
+
+fn models(page: &mut String, advice: &Advice) {
+    page.push_str("<h2>Which model</h2>\n<div class=\"wide\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
+    let score = |candidate: &Candidate, name: &str| candidate.scores.get(name).and_then(Value::as_f64);
+    let number =
+        |value: Option<f64>, digits: usize| value.map_or("–".to_string(), |value| format!("{value:.digits$}"));
+    for candidate in &advice.transferability.candidates {
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{} %</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1} M</td></tr>",
+            escaped(&candidate.model),
+            number(score(candidate, "linear_probe").map(|value| 100.0 * value), 1),
+            number(score(candidate, "logme"), 3),
+            number(score(candidate, "h_score"), 2),
+            candidate.num_hidden_layers,
+            candidate.parameters as f64 / 1e6
+        );
+    }
+    let baselines = &advice.transferability.baselines;
+    for (name, value) in [
+        ("random weights of that shape", baselines.random_weights),
+        ("bag of words", baselines.bag_of_words),
+        ("majority class", baselines.majority),
+    ] {
+        let _ = writeln!(
+            page,
+            "<tr><td>{name}</td><td>{:.1} %</td><td></td><td></td><td></td><td></td></tr>",
+            100.0 * value
+        );
+    }
+    page.push_str("</tbody></table></div>\n");
+    let Some(best) = advice.transferability.candidates.first() else { return };
+    let _ = writeln!(
+        page,
+        "<h3>Layer by layer: {}</h3>\n<div class=\"wide\"><table><thead><tr><th>layer</th>",
+        escaped(&best.model)
+    );
+    let names: Vec<&String> = best.by_layer.first().map(|layer| layer.scores.keys().collect()).unwrap_or_default();
+    names.iter().for_each(|name| {
+        let _ = write!(page, "<th>{}</th>", name.replace('_', " "));
+    });
+    page.push_str("</tr></thead><tbody>\n");
+    for layer in &best.by_layer {
+        let _ = write!(page, "<tr><td>{}</td>", layer.layer);
+        for name in &names {
+            let _ = write!(page, "<td>{}</td>", number(layer.scores.get(*name).and_then(Value::as_f64), 3));
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</tbody></table></div>\n");
+}
+
+fn similarity(page: &mut String, advice: &Advice) {
+    let panel = &advice.similarity;
+    let _ = writeln!(
+        page,
+        "<h2>How near</h2>\n<p>Compared with {}: floor, two halves of it; ceiling, these texts enciphered.</p>\n<div class=\"wide\"><table><thead><tr><th>measure</th><th>value</th><th>interval</th><th>floor</th><th>ceiling</th><th>near … far</th><th class=\"text\"></th></tr></thead><tbody>",
+        escaped(&panel.source)
+    );
+    let number = |value: Option<f64>| value.map_or("–".to_string(), |value| format!("{value:.3}"));
+    for measure in &panel.measures {
+        let interval = measure.interval.map_or("–".to_string(), |(low, high)| format!("{low:.3} to {high:.3}"));
+        let place = measure.place.map_or("–".to_string(), |place| {
+            format!("<meter min=\"0\" max=\"1\" value=\"{place:.2}\" aria-label=\"place between floor and ceiling\">{place:.2}</meter>")
+        });
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{:.3}</td><td>{interval}</td><td>{}</td><td>{}</td><td>{place}</td><td class=\"text\">{}</td></tr>",
+            measure.name.replace('_', " "),
+            measure.value,
+            number(measure.floor),
+            number(measure.ceiling),
+            escaped(&measure.note)
+        );
+    }
+    page.push_str("</tbody></table></div>\n");
+    for missing in &panel.missing {
+        let _ = writeln!(page, "<p>Not measured: {}.</p>", escaped(missing));
+    }
+    if !panel.least_covered.is_empty() {
+        page.push_str("<h3>Rows farthest from it</h3>\n<table><thead><tr><th>line</th><th>radii</th><th class=\"text\">text</th></tr></thead><tbody>\n");
+        for row in &panel.least_covered {
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td>{:.2}</td><td class=\"text\">{}</td></tr>",
+                row.line,
+                row.distance,
+                excerpt(&row.text)
+            );
+        }
+        page.push_str("</tbody></table>\n");
+    }
+}
+
+fn settings(page: &mut String, advice: &Advice) {
+    let Some(found) = &advice.learning_rate else { return };
+    let _ = writeln!(page, "<h2>Depth and learning rate</h2>\n<p>{}.</p>", escaped(&found.why));
+    if let Some(depth) = &advice.depth {
+        let _ = writeln!(page, "<p>Proposed: {} frozen layers; {}.</p>", depth.freeze_layers, escaped(&depth.why));
+    }
+    if let Some(race) = &found.race {
+        page.push_str("<div class=\"wide\"><table><thead><tr><th>setting</th><th>frozen layers</th><th>learning rate</th><th>accuracy held out, by round</th></tr></thead><tbody>\n");
+        for (place, entrant) in race.entrants.iter().enumerate() {
+            let rounds: Vec<String> = entrant
+                .rounds
+                .iter()
+                .map(|round| format!("{:.1} % of {}", 100.0 * round.accuracy, round.rows))
+                .collect();
+            let class = if place == race.winner { " class=\"taken\"" } else { "" };
+            let _ = writeln!(
+                page,
+                "<tr{class}><td>{}</td><td>{}</td><td>{:.1e}</td><td>{}</td></tr>",
+                escaped(&entrant.from),
+                entrant.freeze_layers,
+                entrant.learning_rate,
+                rounds.join(", ")
+            );
+        }
+        page.push_str("</tbody></table></div>\n");
+    }
+    let suggestion = |rate: Option<f64>| rate.map_or("none".to_string(), |rate| format!("{rate:.1e}"));
+    let test = &found.range_test;
+    let _ = writeln!(
+        page,
+        "<h3>Range test</h3>\n<p>Valley {}, steepest {}, a tenth of the minimum {}.</p>\n<figure>{}</figure>",
+        suggestion(test.valley),
+        suggestion(test.steepest),
+        suggestion(test.minimum_tenth),
+        // A curve that cannot be drawn is in the numbers all the same.
+        range_curve(test).unwrap_or_else(|| "no curve".to_string())
+    );
+}
+
+fn audit(page: &mut String, advice: &Advice) {
+    page.push_str("<h2>Data</h2>\n<ul>\n");
+    for finding in &advice.audit.findings {
+        let _ = writeln!(page, "<li>{}</li>", escaped(finding));
+    }
+    page.push_str("</ul>\n");
+    if let Some(found) = advice.audit.label_issues.as_ref().filter(|found| !found.issues.is_empty()) {
+        page.push_str("<h3>Doubted labels</h3>\n<table><thead><tr><th>line</th><th class=\"text\">label</th><th class=\"text\">rather</th><th class=\"text\">text</th></tr></thead><tbody>\n");
+        for issue in found.issues.iter().take(SHOWN) {
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td class=\"text\">{} ({:.0} %)</td><td class=\"text\">{} ({:.0} %)</td><td class=\"text\">{}</td></tr>",
+                issue.line,
+                escaped(&issue.given),
+                100.0 * issue.given_probability,
+                escaped(&issue.suggested),
+                100.0 * issue.suggested_probability,
+                excerpt(&issue.text)
+            );
+        }
+        page.push_str("</tbody></table>\n");
+    }
+    if !advice.audit.pairs.is_empty() {
+        page.push_str("<h3>Texts that stand twice, or nearly</h3>\n<table><thead><tr><th>rows</th><th>alike</th><th class=\"text\">texts</th></tr></thead><tbody>\n");
+        for pair in advice.audit.pairs.iter().take(SHOWN) {
+            let _ = writeln!(
+                page,
+                "<tr><td>{} {}, {} {}</td><td>{:.0} %</td><td class=\"text\">{}<br>{}</td></tr>",
+                pair.first.split,
+                pair.first.line,
+                pair.second.split,
+                pair.second.line,
+                100.0 * pair.resemblance,
+                excerpt(&pair.first_text),
+                excerpt(&pair.second_text)
+            );
+        }
+        page.push_str("</tbody></table>\n");
+    }
+}
+
+/// The loss over the learning rate, as SVG.
+fn range_curve(test: &RangeTest) -> Option<String> {
+    let (first, last) = (test.curve.first()?, test.curve.last()?);
+    let low = test.curve.iter().map(|step| step.smoothed).fold(f64::INFINITY, f64::min);
+    let high = test.curve.iter().map(|step| step.smoothed).fold(0.0, f64::max).min(2.0 * first.smoothed.max(low));
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (720, 300)).into_drawing_area();
+        let rates = (first.learning_rate..last.learning_rate * 1.000_001).log_scale();
+        let mut chart = ChartBuilder::on(&area)
+            .margin(12)
+            .x_label_area_size(40)
+            .y_label_area_size(56)
+            .build_cartesian_2d(rates, 0.98 * low..1.02 * high.max(low + 1e-6))
+            .ok()?;
+        chart
+            .configure_mesh()
+            .x_desc("learning rate")
+            .y_desc("smoothed loss, nats")
+            .x_label_formatter(&|rate| format!("{rate:.0e}"))
+            .light_line_style(TRANSPARENT)
+            .draw()
+            .ok()?;
+        let points = test.curve.iter().map(|step| (step.learning_rate, step.smoothed.min(1.02 * high)));
+        chart.draw_series(LineSeries::new(points, &BLUE)).ok()?;
+        area.present().ok()?;
+    }
+    // A namespace is an address, but nothing is fetched; within a page it is not needed.
+    Some(svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", " role=\"img\" aria-label=\"loss over learning rate\""))
+}
+
+/// The beginning of a text.
+fn excerpt(text: &str) -> String {
+    let mut letters = text.chars();
+    let start: String = letters.by_ref().take(200).collect();
+    escaped(&if letters.next().is_some() { start + "…" } else { start })
+}
+
+/// A text that can stand in a page, whatever is in it; marks that turn the direction of writing are shown as such.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => safe.push('\u{fffd}'),
+            control if control.is_control() => safe.push(' '),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
