@@ -15,8 +15,10 @@ const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8886; --good: #2a7d3f; --bar: #3a7bd5 }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }
-th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top }
-th:first-child, td:first-child, td.text, th.text { text-align: left; overflow-wrap: anywhere }
+th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; white-space: nowrap }
+th:first-child, td:first-child, td.text, th.text { text-align: left }
+td.text { white-space: normal; overflow-wrap: anywhere; min-width: 8rem }
+td:last-child.text { min-width: 14rem }
 .wide { overflow-x: auto }
 .taken { font-weight: 600; color: var(--good) }
 figure { margin: 0; background: #fff; padding: .5rem }
@@ -41,7 +43,7 @@ pub(crate) fn advice_page(advice: &Advice) -> String {
     settings(&mut page, advice);
     audit(&mut page, advice);
     if let Some(recipe) = &advice.recipe {
-        page.push_str("<h2>Recipe</h2>\n<table><thead><tr><th>option</th><th class=\"text\">value</th><th class=\"text\">chosen by</th></tr></thead><tbody>\n");
+        page.push_str("<h2>Recipe</h2>\n<div class=\"wide\"><table><thead><tr><th>option</th><th class=\"text\">value</th><th class=\"text\">chosen by</th></tr></thead><tbody>\n");
         for value in &recipe.values {
             let _ = writeln!(
                 page,
@@ -51,7 +53,7 @@ pub(crate) fn advice_page(advice: &Advice) -> String {
                 escaped(&value.reason)
             );
         }
-        page.push_str("</tbody></table>\n");
+        page.push_str("</tbody></table></div>\n");
     }
     let _ = writeln!(page, "<p>topwork {}, {:.1} s</p>\n</main></body></html>", advice.topwork_version, advice.seconds);
     page
@@ -155,7 +157,7 @@ fn similarity(page: &mut String, advice: &Advice) {
         let _ = writeln!(page, "<p>Not measured: {}.</p>", escaped(missing));
     }
     if !panel.least_covered.is_empty() {
-        page.push_str("<h3>Rows farthest from it</h3>\n<table><thead><tr><th>line</th><th>radii</th><th class=\"text\">text</th></tr></thead><tbody>\n");
+        page.push_str("<h3>Rows farthest from it</h3>\n<div class=\"wide\"><table><thead><tr><th>line</th><th>radii</th><th class=\"text\">text</th></tr></thead><tbody>\n");
         for row in &panel.least_covered {
             let _ = writeln!(
                 page,
@@ -165,13 +167,20 @@ fn similarity(page: &mut String, advice: &Advice) {
                 excerpt(&row.text)
             );
         }
-        page.push_str("</tbody></table>\n");
+        page.push_str("</tbody></table></div>\n");
     }
 }
 
 fn settings(page: &mut String, advice: &Advice) {
     let Some(found) = &advice.learning_rate else { return };
-    let _ = writeln!(page, "<h2>Depth and learning rate</h2>\n<p>{}.</p>", escaped(&found.why));
+    let _ = writeln!(
+        page,
+        "<h2>Depth and learning rate</h2>\n<p>Taken: {} (freeze {}, rate {:.1e}); {}.</p>",
+        escaped(&found.setting.from),
+        found.setting.freeze_layers,
+        found.setting.learning_rate,
+        escaped(&found.why)
+    );
     if let Some(depth) = &advice.depth {
         let _ = writeln!(page, "<p>Proposed: {} frozen layers; {}.</p>", depth.freeze_layers, escaped(&depth.why));
     }
@@ -215,7 +224,7 @@ fn audit(page: &mut String, advice: &Advice) {
     }
     page.push_str("</ul>\n");
     if let Some(found) = advice.audit.label_issues.as_ref().filter(|found| !found.issues.is_empty()) {
-        page.push_str("<h3>Doubted labels</h3>\n<table><thead><tr><th>line</th><th class=\"text\">label</th><th class=\"text\">rather</th><th class=\"text\">text</th></tr></thead><tbody>\n");
+        page.push_str("<h3>Doubted labels</h3>\n<div class=\"wide\"><table><thead><tr><th>line</th><th class=\"text\">label</th><th class=\"text\">rather</th><th class=\"text\">text</th></tr></thead><tbody>\n");
         for issue in found.issues.iter().take(SHOWN) {
             let _ = writeln!(
                 page,
@@ -228,10 +237,10 @@ fn audit(page: &mut String, advice: &Advice) {
                 excerpt(&issue.text)
             );
         }
-        page.push_str("</tbody></table>\n");
+        page.push_str("</tbody></table></div>\n");
     }
     if !advice.audit.pairs.is_empty() {
-        page.push_str("<h3>Texts that stand twice, or nearly</h3>\n<table><thead><tr><th>rows</th><th>alike</th><th class=\"text\">texts</th></tr></thead><tbody>\n");
+        page.push_str("<h3>Texts that stand twice, or nearly</h3>\n<div class=\"wide\"><table><thead><tr><th>rows</th><th>alike</th><th class=\"text\">texts</th></tr></thead><tbody>\n");
         for pair in advice.audit.pairs.iter().take(SHOWN) {
             let _ = writeln!(
                 page,
@@ -245,7 +254,7 @@ fn audit(page: &mut String, advice: &Advice) {
                 excerpt(&pair.second_text)
             );
         }
-        page.push_str("</tbody></table>\n");
+        page.push_str("</tbody></table></div>\n");
     }
 }
 

@@ -30,8 +30,12 @@ pub struct Effort {
 impl Effort {
     /// To the optimum, for scores that are made of it.
     pub const EXACT: Self = Self { steps: 5_000, slope: 1e-9 };
-    /// To where predictions hardly change any more.
-    pub const USUAL: Self = Self { steps: 60, slope: 1e-4 };
+
+    /// To where predictions hardly change any more; of many `values` (columns × classes) fewer steps are made, because each
+    /// takes longer and a start from another penalty's fit is near already.
+    pub fn usual(values: usize) -> Self {
+        Self { steps: (600_000 / values.max(1)).clamp(15, 60), slope: 1e-4 }
+    }
 }
 
 impl Logistic {

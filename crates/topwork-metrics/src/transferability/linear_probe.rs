@@ -57,9 +57,10 @@ pub fn cross_validate(features: Matrix<'_>, classes: &[u32]) -> Option<CrossVali
         let train = scale.apply(select_rows(features, &fitted).as_ref());
         let test = scale.apply(select_rows(features, &held_out).as_ref());
         let targets: Vec<u32> = fitted.iter().map(|&row| classes[row]).collect();
+        let effort = Effort::usual(features.ncols() * count);
         let mut last: Option<Logistic> = None;
         for (penalty, probabilities) in PENALTIES.into_iter().zip(&mut by_penalty) {
-            let model = Logistic::fit(train.as_ref(), &targets, count, penalty, Effort::USUAL, last.as_ref());
+            let model = Logistic::fit(train.as_ref(), &targets, count, penalty, effort, last.as_ref());
             let own = model.probabilities(test.as_ref());
             for (place, &row) in held_out.iter().enumerate() {
                 (0..count).for_each(|class| probabilities[(row, class)] = own[(place, class)]);

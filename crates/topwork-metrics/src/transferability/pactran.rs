@@ -27,8 +27,10 @@ pub fn pactran(features: Matrix<'_>, classes: &[u32]) -> Option<PacTran> {
         rows.iter().for_each(|&row| targets[row] = class as u32);
     }
     let (rows, columns, count) = (features.nrows() as f64, features.ncols() as f64, by_class.len());
-    let effort =
-        if features.nrows() * features.ncols() < 10_000 { Effort::EXACT } else { Effort { steps: 200, slope: 1e-6 } };
+    let effort = match features.nrows() * features.ncols() {
+        0..10_000 => Effort::EXACT,
+        _ => Effort { steps: 4 * Effort::usual(features.ncols() * count).steps, slope: 1e-6 },
+    };
     let model = Logistic::fit(features, &targets, count, 1.0 / (LAMBDA * rows), effort, None);
     let probabilities = model.probabilities(features);
     // The diagonal of the Hessian of the summed cross-entropy, weights and biases.

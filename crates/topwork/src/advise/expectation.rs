@@ -128,6 +128,8 @@ fn sentence(measured: &Measured<'_>, accuracy: f64, interval: (f64, f64), rows_f
         format!("nothing here beats the most frequent class yet ({:.1} %)", 100.0 * measured.majority)
     } else if interval.0 > words {
         format!("transfer from {model}: words alone get {:.1} %", 100.0 * words)
+    } else if 0.5 * (accuracy + interval.0) > words {
+        format!("{model} is probably better than words alone ({:.1} %)", 100.0 * words)
     } else if interval.1 < words {
         format!("a bag of words is better ({:.1} %): another model is needed", 100.0 * words)
     } else {
