@@ -114,6 +114,10 @@ def table(results):
               f"{statistics.mean(gains[count]):+.2f} points")
     if covered:
         print(f"\nThe interval held the test score in {sum(covered)} of {len(covered)} runs.")
+    times = sorted(r["expectation"]["seconds"] / r["seconds"] for runs in cells.values() for r in runs.get("advised", {}).values())
+    if times:
+        print(f"The predicted time was {times[0]:.2f} to {times[-1]:.2f} of the real one, {statistics.median(times):.2f} in the middle; "
+              f"within 30 % in {sum(0.7 <= time <= 1.3 for time in times)} of {len(times)} runs.")
     grid = collections.defaultdict(lambda: collections.defaultdict(list))
     for (name, count), points in cells.items():
         full = {point: runs for point, runs in points.items() if point != "advised"}
