@@ -66,6 +66,14 @@ fn advise() -> Command {
         )
         .arg(models())
         .arg(source_text())
+        .arg(
+            Arg::new("source-labels")
+                .long("source-labels")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .value_hint(ValueHint::FilePath)
+                .help("A labelled file, such as that of an earlier task, to measure the distance to, texts and classes together"),
+        )
         .arg(effort())
         .arg(scores_only)
         .arg(recipe_file)

@@ -170,10 +170,11 @@ fn source_texts_are_compared_with() {
     let words = ["the", "people", "there", "is", "place", "number", "of", "a", "in", "time"];
     let text: Vec<&str> = (0..4000).map(|place| words[place * place % 97 % words.len()]).collect();
     folder.write("source.txt", text.join(" "));
-    let advice = advise(&folder, &["--source-text", "source.txt", "--scores-only"]);
+    let sources = ["--source-text", "source.txt", "--source-labels", "test.csv", "--scores-only"];
+    let advice = advise(&folder, &sources);
     let measures = advice["similarity"]["measures"].as_array().unwrap();
     let names: Vec<&str> = measures.iter().map(|measure| measure["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["vocabulary_overlap", "proxy_a_distance", "mmd2", "frechet", "coverage"]);
+    assert_eq!(names, ["vocabulary_overlap", "proxy_a_distance", "mmd2", "frechet", "coverage", "otdd"]);
     for measure in measures {
         assert!(
             is_finite(&measure["value"]) && is_finite(&measure["floor"]) && is_finite(&measure["ceiling"]),

@@ -52,6 +52,7 @@ fn options(matches: &ArgMatches, recipe: &Recipe) -> AdviseOptions {
     AdviseOptions {
         models: if said.is_empty() { vec![of_recipe()] } else { said },
         source_text: matches.get_many::<PathBuf>("source-text").into_iter().flatten().cloned().collect(),
+        source_labels: matches.get_one::<PathBuf>("source-labels").cloned(),
         only_transferability: matches.get_flag("scores-only"),
         effort: matches.get_one::<f64>("effort").copied().unwrap_or(1.0),
     }

@@ -62,6 +62,7 @@ fn advice(recipe: &Recipe, progress: &mut Progress, interrupt: &AtomicBool) -> a
     let options = AdviseOptions {
         models: vec![model.to_string()],
         source_text: Vec::new(),
+        source_labels: None,
         only_transferability: false,
         effort: 1.0,
     };

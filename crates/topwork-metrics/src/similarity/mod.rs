@@ -15,7 +15,7 @@ pub use cka::linear_cka;
 pub use coverage::{Coverage, coverage};
 pub use frechet::{frechet, frechet_of_components};
 pub use mmd::{KernelSample, Mmd};
-pub use otdd::{LabelledRows, otdd};
+pub use otdd::{LabelledRows, otdd, otdd_of_components};
 pub use two_sample::{TwoSample, two_sample};
 pub use vocabulary::{VocabularyOverlap, vocabulary_overlap};
 

@@ -4,8 +4,8 @@
 use faer::Mat;
 
 use super::frechet::{covariance, covariance_distance};
-use super::is_pair;
-use crate::matrix::{Matrix, column_means, rows_by_class, select_rows, squared_distances};
+use super::{is_pair, stacked};
+use crate::matrix::{Matrix, column_means, principal_components, rows_by_class, select_rows, squared_distances};
 
 /// The entropy of the transport, as a part of the mean cost.
 const ENTROPY: f64 = 0.05;
@@ -19,6 +19,19 @@ pub struct LabelledRows<'a> {
     pub features: Matrix<'a>,
     /// The class of each row.
     pub classes: &'a [u32],
+}
+
+/// Components that classes are Gaussians of: each class has few rows.
+const COMPONENTS: usize = 16;
+
+/// [`otdd`] along the directions of most variance of both together, at most 16.
+pub fn otdd_of_components(a: LabelledRows<'_>, b: LabelledRows<'_>) -> Option<f64> {
+    if !is_pair(a.features, b.features) {
+        return None;
+    }
+    let both = principal_components(stacked(a.features, b.features).as_ref(), 1.0, COMPONENTS)?;
+    let (first, second) = both.as_ref().split_at_row(a.features.nrows());
+    otdd(LabelledRows { features: first, classes: a.classes }, LabelledRows { features: second, classes: b.classes })
 }
 
 /// The debiased Sinkhorn divergence with the cost d(x, x′)² + W₂²(class of x, class of x′), where classes are compared as

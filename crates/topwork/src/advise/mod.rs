@@ -49,6 +49,8 @@ pub struct AdviseOptions {
     pub models: Vec<String>,
     /// Texts of the kind that the models were pre-trained on; without any, what the model says of itself.
     pub source_text: Vec<PathBuf>,
+    /// A labelled file to measure the distance to, texts and classes together.
+    pub source_labels: Option<PathBuf>,
     /// Only the scores of the models, without trainings.
     pub only_transferability: bool,
     /// What the race may cost, as a multiple of the usual.
@@ -142,9 +144,9 @@ fn run(
 ) -> Result<Advice, Error> {
     let (started, mut timer, mut seconds) = (Instant::now(), Instant::now(), Vec::new());
     observer.event(&RunEvent::phase("audit"));
-    if let Some(missing) = options.source_text.iter().find(|path| !path.exists()) {
-        let message = format!("{}: expected a text file to compare with, found nothing", missing.display());
-        return Err(Error::run(message, "--source-text FILE"));
+    if let Some(missing) = options.source_text.iter().chain(&options.source_labels).find(|path| !path.exists()) {
+        let message = format!("{}: expected a file to compare with, found nothing", missing.display());
+        return Err(Error::run(message, format!("ls -l '{}'", missing.display())));
     }
     let mut audit = audit_files(recipe)?;
     seconds.push(("audit", lap(&mut timer)));
@@ -162,7 +164,13 @@ fn run(
     }
     seconds.push(("baselines", lap(&mut timer)));
     observer.event(&RunEvent::phase("compare"));
-    let similarity = similarity::compare(&best.inputs, &rows, &best.features, &options.source_text)?;
+    let similarity = similarity::compare(
+        &best.inputs,
+        &rows,
+        &best.features,
+        &options.source_text,
+        options.source_labels.as_deref(),
+    )?;
     seconds.push(("similarity", lap(&mut timer)));
     let mut advice = Advice {
         topwork_version: VERSION,

@@ -2,14 +2,19 @@
 //! halves of the source) and a ceiling (the labelled texts enciphered, which is a language that the model does not know).
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, Example, Passage, Stream, TokenizedTexts};
+use topwork_data::{
+    ColumnNames, Corpus, CorpusOptions, CorpusPart, DataError, Dataset, Example, LabelSet, Labels, Passage, Stream,
+    TokenizedTexts,
+};
 use topwork_engine::Parameters;
 use topwork_metrics::bootstrap::interval;
-use topwork_metrics::similarity::{KernelSample, coverage, frechet_of_components, two_sample, vocabulary_overlap};
+use topwork_metrics::similarity::{
+    KernelSample, LabelledRows, coverage, frechet_of_components, otdd_of_components, two_sample, vocabulary_overlap,
+};
 use topwork_metrics::{Mat, select_rows};
 use topwork_models::bert::{BertPretraining, EncoderDropout};
 use topwork_models::{FamilyConfig, Head, HeadRule, LoadOptions, SEEDLING_PROFILE, load_parameters};
@@ -126,6 +131,7 @@ pub(crate) fn compare(
     rows: &Split,
     known: &LayerFeatures,
     source: &[PathBuf],
+    source_labels: Option<&Path>,
 ) -> Result<Similarity, Error> {
     let profile = Profile::of(inputs);
     let numbers = distinct(rows);
@@ -164,6 +170,9 @@ pub(crate) fn compare(
         None => panel
             .missing
             .push("distances of features and coverage: they need the source's texts (--source-text FILE)".to_string()),
+    }
+    if let Some(path) = source_labels {
+        panel.measures.extend(labelled(inputs, &target, &enciphered, path)?);
     }
     let masked = match inputs.plan.init.value {
         Init::Pretrained => MaskedWords::load(inputs)?,
@@ -386,6 +395,35 @@ fn features(
         panel.least_covered = order.iter().take(LISTED).map(far).collect();
     }
     Ok(())
+}
+
+/// The distance to another labelled file, texts and classes together.
+fn labelled(inputs: &Inputs, target: &Split, enciphered: &[Example], path: &Path) -> Result<Option<Measure>, Error> {
+    let dataset = Dataset::read(path, &ColumnNames::default(), Labels::Required)?;
+    let labels = LabelSet::from_training(&dataset)?;
+    let classes = labels.encode(&dataset)?;
+    let mut rows: Vec<usize> = (0..classes.len()).collect();
+    Stream::named("labelled source", SEED).shuffle(&mut rows);
+    rows.truncate(2 * TEXTS);
+    let subject = Subject::load(inputs, &Regimen::planned(inputs), inputs.plan.seed.value)?;
+    let encode = |examples: &[Example]| -> Result<Mat<f64>, Error> {
+        let singles: Vec<Example> = examples.iter().map(|own| example(joined(own))).collect();
+        Ok(LayerFeatures::of(&subject.model, &subject.parameters, &tokenize(inputs, &singles)?).layer_mean())
+    };
+    let side = |rows: &[usize]| -> Result<(Mat<f64>, Vec<u32>), Error> {
+        let examples: Vec<Example> = rows.iter().map(|&row| dataset.examples[row].clone()).collect();
+        Ok((encode(&examples)?, rows.iter().map(|&row| classes[row]).collect()))
+    };
+    let (first, second) = rows.split_at(rows.len() / 2);
+    let (first, second) = (side(first)?, side(second)?);
+    let own = (encode(&target.examples)?, target.labels.clone());
+    let unknown = (encode(enciphered)?, target.labels.clone());
+    let distance = |(features, classes): &(Mat<f64>, Vec<u32>)| {
+        let source = LabelledRows { features: first.0.as_ref(), classes: &first.1 };
+        otdd_of_components(source, LabelledRows { features: features.as_ref(), classes })
+    };
+    let note = format!("to the {} classes of {}", labels.len(), path.display());
+    Ok(distance(&own).map(|value| Measure::new("otdd", value, distance(&second), distance(&unknown)).with(note)))
 }
 
 fn tokenize(inputs: &Inputs, examples: &[Example]) -> Result<TokenizedTexts, Error> {
