@@ -26,7 +26,7 @@ TRAIN_ROWS = collections.defaultdict(lambda: 480, banking77=1200, clinc150=1200)
 TEST_ROWS = 1000
 LEARNING_RATE = 3e-4
 # As `RANKED_BY` of topwork/src/advise/transferability.rs.
-RANKED_BY = ("logme", "linear_probe")
+RANKED_BY = ("linear_probe", "parc", "knn")
 
 
 def main():

@@ -85,8 +85,8 @@ def measure(options):
 
 def table(results):
     cells = collections.defaultdict(dict)
-    newest = next((r["sources"] for r in reversed(results) if not r.get("rate")), None)
-    results = [r for r in results if r.get("rate") or r["sources"] == newest]
+    newest = {r["rows"]: r["sources"] for r in results if not r.get("rate")}
+    results = [r for r in results if r.get("rate") or r["sources"] == newest[r["rows"]]]
     for r in results:
         point = (r["depth"], r["rate"]) if r.get("rate") else "advised"
         cells[r["set"], r["rows"]].setdefault(point, {})[r["seed"]] = r

@@ -79,16 +79,18 @@ fn summary(page: &mut String, advice: &Advice) {
 }
 
 fn models(page: &mut String, advice: &Advice) {
-    page.push_str("<h2>Which model</h2>\n<div class=\"wide\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
+    page.push_str("<h2>Which model</h2>\n<div class=\"wide\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>PARC</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
     let score = |candidate: &Candidate, name: &str| candidate.scores.get(name).and_then(Value::as_f64);
     let number =
         |value: Option<f64>, digits: usize| value.map_or("–".to_string(), |value| format!("{value:.digits$}"));
     for candidate in &advice.transferability.candidates {
         let _ = writeln!(
             page,
-            "<tr><td>{}</td><td>{} %</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1} M</td></tr>",
+            "<tr><td>{}</td><td>{} %</td><td>{}</td><td>{} %</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1} M</td></tr>",
             escaped(&candidate.model),
             number(score(candidate, "linear_probe").map(|value| 100.0 * value), 1),
+            number(score(candidate, "parc"), 1),
+            number(score(candidate, "knn").map(|value| 100.0 * value), 1),
             number(score(candidate, "logme"), 3),
             number(score(candidate, "h_score"), 2),
             candidate.num_hidden_layers,
@@ -103,7 +105,7 @@ fn models(page: &mut String, advice: &Advice) {
     ] {
         let _ = writeln!(
             page,
-            "<tr><td>{name}</td><td>{:.1} %</td><td></td><td></td><td></td><td></td></tr>",
+            "<tr><td>{name}</td><td>{:.1} %</td><td></td><td></td><td></td><td></td><td></td><td></td></tr>",
             100.0 * value
         );
     }

@@ -71,20 +71,21 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
 fn candidates(advice: &Advice) -> String {
     let baselines = &advice.transferability.baselines;
     let mut text = format!(
-        "{:<34}{:>8}{:>9}{:>9}{:>9}{:>12}\n",
-        "model (layer means)", "probe", "LogME", "H-score", "layers", "parameters"
+        "{:<34}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>12}\n",
+        "model (layer means)", "probe", "PARC", "nearest", "LogME", "H-score", "layers", "parameters"
     );
     let score = |candidate: &Candidate, name: &str| candidate.scores.get(name).and_then(Value::as_f64);
     for candidate in &advice.transferability.candidates {
         let number = |name: &str, digits: usize| {
             score(candidate, name).map_or("–".to_string(), |value| format!("{value:.digits$}"))
         };
-        let probe =
-            score(candidate, "linear_probe").map_or("–".to_string(), |value| format!("{:.1} %", 100.0 * value));
+        let [probe, nearest] = ["linear_probe", "knn"]
+            .map(|name| score(candidate, name).map_or("–".to_string(), |value| format!("{:.1} %", 100.0 * value)));
         let _ = writeln!(
             text,
-            "{:<34}{probe:>8}{:>9}{:>9}{:>9}{:>12}",
+            "{:<34}{probe:>8}{:>7}{nearest:>9}{:>9}{:>9}{:>8}{:>12}",
             shortened(&candidate.model, 33),
+            number("parc", 1),
             number("logme", 3),
             number("h_score", 2),
             candidate.num_hidden_layers,

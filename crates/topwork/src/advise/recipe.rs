@@ -48,10 +48,11 @@ impl AdvisedRecipe {
         let by = &advice.transferability.candidates[0];
         let score = |name: &str| by.scores.get(name).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
         let model = format!(
-            "{} of {candidates}: probe {:.1} %, LogME {:.3} on the mean of all layers",
+            "{} of {candidates}: probe {:.1} %, PARC {:.1}, nearest rows {:.1} % on the mean of all layers",
             if candidates > 1 { "first" } else { "the only one" },
             100.0 * score("linear_probe"),
-            score("logme")
+            score("parc"),
+            100.0 * score("knn")
         );
         let freeze = if winner.freeze_layers == depth.freeze_layers {
             format!("{}; {}", depth.why, found.why)
