@@ -92,6 +92,14 @@ impl Measure {
         self
     }
 
+    /// As [`Measure::within`], with the interval's width around the value: a resample has fewer different texts, which moves
+    /// some measures.
+    fn within_width_of(self, interval: Option<(f64, f64)>) -> Self {
+        let half = interval.map(|(low, high)| 0.5 * (high - low));
+        let interval = half.map(|half| (self.value - half, self.value + half));
+        self.within(interval)
+    }
+
     fn with(mut self, note: String) -> Self {
         self.note = note;
         self
@@ -326,7 +334,7 @@ fn words(target: &Split, enciphered: &[Example], source: &HashMap<String, u64>, 
     });
     let known = vocabulary_overlap(source, &counts_of(&target.examples), WORDS).map_or(0.0, |found| found.known);
     Measure::new("vocabulary_overlap", value, floor, Some(ceiling))
-        .within(interval)
+        .within_width_of(interval)
         .with(format!("the source knows {:.1} % of the words", 100.0 * known))
 }
 
@@ -376,7 +384,7 @@ fn features(
         let interval = interval(b.nrows(), FEW_RESAMPLES, SEED, |rows| {
             frechet_of_components(a, select_rows(b, rows).as_ref()).unwrap_or(f64::NAN)
         });
-        panel.measures.push(Measure::new("frechet", value, bound(floor), bound(ceiling)).within(interval));
+        panel.measures.push(Measure::new("frechet", value, bound(floor), bound(ceiling)).within_width_of(interval));
     }
     if let Some(value) = coverage(a, b) {
         let bound = |other| coverage(a, other).map(|found| found.covered);
@@ -541,5 +549,7 @@ mod tests {
         // Also where more is nearer, and not at all where both are the same.
         assert_eq!(Measure::new("m", 0.5, Some(1.0), Some(0.0)).place, Some(0.5));
         assert_eq!(Measure::new("m", 0.5, Some(1.0), Some(1.0)).place, None);
+        let moved = Measure::new("m", 0.5, None, None).within_width_of(Some((0.25, 0.5)));
+        assert_eq!(moved.interval, Some((0.375, 0.625)));
     }
 }
