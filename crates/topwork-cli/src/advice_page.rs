@@ -5,8 +5,9 @@ use std::fmt::Write;
 use plotters::prelude::*;
 use serde_json::Value;
 use topwork::advise::Advice;
-use topwork::advise::transferability::Candidate;
 use topwork::lr_find::RangeTest;
+
+use crate::advice_screen::turns_direction;
 
 /// Rows of a table of texts.
 const SHOWN: usize = 20;
@@ -80,7 +81,6 @@ fn summary(page: &mut String, advice: &Advice) {
 
 fn models(page: &mut String, advice: &Advice) {
     page.push_str("<h2>Which model</h2>\n<div class=\"wide\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>PARC</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
-    let score = |candidate: &Candidate, name: &str| candidate.scores.get(name).and_then(Value::as_f64);
     let number =
         |value: Option<f64>, digits: usize| value.map_or("–".to_string(), |value| format!("{value:.digits$}"));
     for candidate in &advice.transferability.candidates {
@@ -88,11 +88,11 @@ fn models(page: &mut String, advice: &Advice) {
             page,
             "<tr><td>{}</td><td>{} %</td><td>{}</td><td>{} %</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1} M</td></tr>",
             escaped(&candidate.model),
-            number(score(candidate, "linear_probe").map(|value| 100.0 * value), 1),
-            number(score(candidate, "parc"), 1),
-            number(score(candidate, "knn").map(|value| 100.0 * value), 1),
-            number(score(candidate, "logme"), 3),
-            number(score(candidate, "h_score"), 2),
+            number(candidate.score("linear_probe").map(|value| 100.0 * value), 1),
+            number(candidate.score("parc"), 1),
+            number(candidate.score("knn").map(|value| 100.0 * value), 1),
+            number(candidate.score("logme"), 3),
+            number(candidate.score("h_score"), 2),
             candidate.num_hidden_layers,
             candidate.parameters as f64 / 1e6
         );
@@ -307,7 +307,7 @@ fn escaped(text: &str) -> String {
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => safe.push('\u{fffd}'),
+            mark if turns_direction(mark) => safe.push('\u{fffd}'),
             control if control.is_control() => safe.push(' '),
             other => safe.push(other),
         }

@@ -3,11 +3,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use serde_json::Value;
 use topwork::advise::Advice;
 use topwork::advise::race::Race;
 use topwork::advise::similarity::Similarity;
-use topwork::advise::transferability::Candidate;
 use topwork::audit::Audit;
 use topwork::lr_find::RangeTest;
 
@@ -74,13 +72,12 @@ fn candidates(advice: &Advice) -> String {
         "{:<34}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>12}\n",
         "model (layer means)", "probe", "PARC", "nearest", "LogME", "H-score", "layers", "parameters"
     );
-    let score = |candidate: &Candidate, name: &str| candidate.scores.get(name).and_then(Value::as_f64);
     for candidate in &advice.transferability.candidates {
         let number = |name: &str, digits: usize| {
-            score(candidate, name).map_or("–".to_string(), |value| format!("{value:.digits$}"))
+            candidate.score(name).map_or("–".to_string(), |value| format!("{value:.digits$}"))
         };
         let [probe, nearest] = ["linear_probe", "knn"]
-            .map(|name| score(candidate, name).map_or("–".to_string(), |value| format!("{:.1} %", 100.0 * value)));
+            .map(|name| candidate.score(name).map_or("–".to_string(), |value| format!("{:.1} %", 100.0 * value)));
         let _ = writeln!(
             text,
             "{:<34}{probe:>8}{:>7}{nearest:>9}{:>9}{:>9}{:>8}{:>12}",
@@ -298,11 +295,13 @@ fn plot(found: &RangeTest) -> String {
 /// A text that leaves the terminal as it is, whatever stands in files: without control characters but the ends of lines, and
 /// without marks that turn the direction of writing.
 fn harmless(text: &str) -> String {
-    let is_harmful = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let is_harmful = |c: char| (c.is_control() && c != '\n') || turns_direction(c);
     text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a mark turns the direction of writing, so that what follows reads as something else.
+pub(crate) fn turns_direction(mark: char) -> bool {
+    matches!(mark, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// At most so many letters, on one line.

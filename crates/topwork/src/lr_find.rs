@@ -211,6 +211,7 @@ fn state_hash(parameters: &Parameters, state: &AdamWState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::{Regimen, Subject, classification, fit_options};
 
     fn curve(losses: &[f64]) -> Vec<RangeStep> {
         let step = |(place, &smoothed): (usize, &f64)| RangeStep {
@@ -245,5 +246,28 @@ mod tests {
         let found = suggestions(&curve(&(0..40).map(|place| 1.0 + place as f64).collect::<Vec<_>>()));
         assert_eq!((found.valley, found.steepest), (None, None));
         assert_eq!(suggestions(&curve(&[1.0; 8])), Suggestions::default());
+    }
+
+    #[test]
+    fn a_range_test_leaves_every_bit_as_it_was() {
+        let inputs = crate::prefix::tests::inputs();
+        let regimen = Regimen::planned(&inputs);
+        let Subject { mut parameters, model, .. } = Subject::load(&inputs, &regimen, 1).unwrap();
+        let mut task = classification(&inputs, &regimen, &model, 1);
+        let adamw_options = fit_options(&inputs.plan, 30).adamw;
+        // An optimizer that has been at work.
+        let mut gradients = Gradients::new(&parameters, &task.sparse_tables());
+        let mut adamw = AdamW::new(&parameters, &gradients, adamw_options);
+        for step in 0..3 {
+            gradients.clear();
+            task.accumulate(&parameters, step, &Pool::new(), &mut gradients).unwrap();
+            adamw.step(&mut parameters, &gradients, 1.0, |id| task.rates(id, 1e-3));
+        }
+        let state = adamw.state();
+        let before = state_hash(&parameters, &state);
+        let options = RangeOptions { start: 1e-4, end: 1e-1, steps: 30 };
+        let found = range_test(&mut task, &mut parameters, Some(&state), adamw_options, 1.0, &options).unwrap();
+        assert!(found.curve.len() > 5, "steps were taken");
+        assert!(found.state_sha256 == before && state_hash(&parameters, &state) == before, "something changed");
     }
 }

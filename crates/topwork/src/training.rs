@@ -106,7 +106,7 @@ pub(crate) fn classification<'a>(
         classes: inputs.labels.len(),
         train: inputs.train.rows(),
         validation: inputs.validation.as_ref().map(Split::rows),
-        prefixes: None,
+        prefix: None,
         options: ClassificationOptions { seed, ..classification_options(&regimen.plan, &inputs.train.labels) },
         order: None,
     }

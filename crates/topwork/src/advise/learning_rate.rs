@@ -69,13 +69,16 @@ pub(crate) fn choose(
     let track = Track { planned_steps: chosen.planned_steps, inputs, rows, features, parts: &parts, effort };
     let first = entrants[0].clone();
     let needed = track.effort_needed(&entrants).ceil();
-    let race = race(&track, entrants, observer, interrupt)?;
-    let (setting, why) = match &race {
-        Some(race) => (race.entrants[race.winner].clone(), race.why.clone()),
-        None if !track.stands_for_all() => {
-            (first, "the rows looked at are too few for a race that stands for all".to_string())
+    let ran = race(&track, entrants, observer, interrupt)?;
+    let (race, setting, why) = match ran {
+        Some((race, why)) => {
+            let setting = race.entrants[race.winner].clone();
+            (Some(race), setting, why)
         }
-        None => (first, format!("a race long enough to tell takes --effort {needed}")),
+        None if !track.stands_for_all() => {
+            (None, first, "the rows looked at are too few for a race that stands for all".to_string())
+        }
+        None => (None, first, format!("a race long enough to tell takes --effort {needed}")),
     };
     Ok(LearningRate { range_test, race, setting, why })
 }
@@ -117,7 +120,8 @@ pub(crate) fn test(
 }
 
 /// What is most likely to be best first: tune's own setting or, with few rows and a model that is not small, the proposed depth
-/// at a high rate (measured: docs/experiments.md). Then what else is worth a try: higher rates, the range test's suggestion, the proposed depth.
+/// at a high rate (measured: docs/experiments.md). Then what else is worth a try: higher rates, the range test's suggestion,
+/// the proposed depth.
 fn entrants(chosen: &Chosen<'_>, range_test: &RangeTest) -> Vec<Entrant> {
     let plan = &chosen.inputs.plan;
     let (usual, frozen, depth) = (plan.learning_rate.value, plan.freeze_layers.value, chosen.depth.freeze_layers);

@@ -84,7 +84,7 @@ pub struct Advice {
     pub recipe: Option<AdvisedRecipe>,
     /// Models that could not be looked at.
     pub failures: Vec<Failure>,
-    /// Seconds of each part, in order: looking at the models, baselines, similarity, trainings.
+    /// Seconds of each part, in order.
     pub seconds_by_part: Vec<(&'static str, f64)>,
     /// Seconds of everything.
     pub seconds: f64,

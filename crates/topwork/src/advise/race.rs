@@ -1,16 +1,16 @@
 //! A race of a few settings on rows held out (successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm
 //! Identification and Hyperparameter Optimization", AISTATS 2016). All settings see the same rows, in the same order, with
-//! the same random draws; frozen layers are run once, before.
+//! the same random draws; frozen layers are run once for all of them, before.
 //!
 //! A race that is much shorter than the training itself is won by the highest rate, whatever is best in the end (measured:
 //! docs/experiments.md), so there is none where it would have fewer than half the steps of the planned training, because these
 //! cannot be afforded or the rows that were looked at are too few to stand for all. Accuracy decides, whatever the metric of
 //! the run.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use topwork_metrics::Metric;
 use topwork_models::Head;
 
 use super::interrupted;
@@ -21,7 +21,7 @@ use crate::features::LayerFeatures;
 use crate::fit::{Progress, Stop, Surroundings, fit};
 use crate::inputs::{Inputs, Split};
 use crate::policy::policy;
-use crate::prefix::{Prefix, Prefixes};
+use crate::prefix::Prefix;
 use crate::run::side_by_side;
 use crate::tasks::classification::Classification;
 use crate::training::{
@@ -79,12 +79,8 @@ pub struct Round {
 pub struct Race {
     /// The setting that is advised, by its place among the entrants.
     pub winner: usize,
-    /// Why it.
-    pub why: String,
     /// Those that took part; the first is the one that is taken unless another is better.
     pub entrants: Vec<Entrant>,
-    /// The part of a full training that the last round spent.
-    pub part: f64,
     /// For each row that the winner was asked about in the last round: whether it was right.
     #[serde(skip)]
     pub(crate) winner_right: Vec<bool>,
@@ -115,19 +111,19 @@ struct Heat {
 
 /// What a heat gave, row by row.
 struct Finish {
-    /// The row, whether it was right, and its cross-entropy.
-    rows: Vec<(usize, bool, f64)>,
+    /// Whether it was right, and its cross-entropy.
+    rows: Vec<(bool, f64)>,
     learnt: usize,
 }
 
-/// Runs the race; none when it cannot be afforded. The first entrant is the usual setting: another is taken only when it is
+/// Runs the race, and says why the winner is taken; none when it cannot be afforded. The first entrant is taken unless another is
 /// convincingly better.
 pub(crate) fn race(
     track: &Track<'_>,
     mut entrants: Vec<Entrant>,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
-) -> Result<Option<Race>, Error> {
+) -> Result<Option<(Race, String)>, Error> {
     if track.least_cost(&entrants) > track.effort * OPERATIONS || !track.stands_for_all() {
         return Ok(None);
     }
@@ -139,13 +135,12 @@ pub(crate) fn race(
         _ => &[(FIRST_ROUND, SEEDS), (1.0 - FIRST_ROUND, PARTS)],
     };
     let mut last: Vec<(usize, Vec<Finish>)> = Vec::new();
-    let mut spent_part = 0.0;
+    let prefixes = track.prefixes(&entrants)?;
     for (round, &(share, most)) in rounds.iter().enumerate() {
         let costs: f64 = racing.iter().map(|&entrant| track.operations(&entrants[entrant])).sum();
         // Longer trainings before more of them: a short one favours high rates.
         let seeds = ((share * allowed / costs) as usize).clamp(SEEDS, most);
         let part = (share * allowed / (seeds as f64 * costs)).clamp(LEAST_PART, 1.0);
-        spent_part = part;
         let heats: Vec<Heat> = racing
             .iter()
             .flat_map(|&entrant| (0..seeds as u64).map(move |seed| Heat { entrant, seed, part }))
@@ -160,16 +155,16 @@ pub(crate) fn race(
         let threads = track.inputs.plan.threads.value;
         let values: usize = track.inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
         let at_once = (VALUES_AT_ONCE / values.max(1)).clamp(1, threads.min(heats.len()).max(1));
-        let run = |heat: &Heat| track.run(&entrants[heat.entrant], heat, interrupt);
+        let run = |heat: &Heat| track.run(&entrants[heat.entrant], heat, &prefixes, interrupt);
         let mut ran = side_by_side(threads, at_once, &heats, run, |_, _| {})?.into_iter();
         last = racing.iter().map(|&entrant| (entrant, ran.by_ref().take(seeds).collect())).collect();
         for (entrant, finishes) in &last {
-            let rows: Vec<&(usize, bool, f64)> = finishes.iter().flat_map(|finish| &finish.rows).collect();
+            let rows: Vec<&(bool, f64)> = finishes.iter().flat_map(|finish| &finish.rows).collect();
             let count = rows.len().max(1) as f64;
             entrants[*entrant].rounds.push(Round {
                 part,
-                accuracy: rows.iter().filter(|row| row.1).count() as f64 / count,
-                loss: rows.iter().map(|row| row.2).sum::<f64>() / count,
+                accuracy: rows.iter().filter(|row| row.0).count() as f64 / count,
+                loss: rows.iter().map(|row| row.1).sum::<f64>() / count,
                 rows: rows.len(),
             });
         }
@@ -180,14 +175,13 @@ pub(crate) fn race(
     let (winner, why) = judge(&entrants, &last);
     let finishes = last.iter().find(|(entrant, _)| *entrant == winner).map(|(_, finishes)| finishes.as_slice());
     let finishes = finishes.unwrap_or_default();
-    Ok(Some(Race {
+    let race = Race {
         winner,
-        why,
-        winner_right: finishes.iter().flat_map(|finish| finish.rows.iter().map(|row| row.1)).collect(),
+        winner_right: finishes.iter().flat_map(|finish| finish.rows.iter().map(|row| row.0)).collect(),
         rows_learnt: finishes.first().map_or(0, |finish| finish.learnt),
         entrants,
-        part: spent_part,
-    }))
+    };
+    Ok(Some((race, why)))
 }
 
 /// The first setting, and the best of the others.
@@ -202,18 +196,16 @@ fn challengers(entrants: &[Entrant]) -> Vec<usize> {
 
 /// The best of those that ran last, if it is convincingly better than the first setting on the same rows.
 fn judge(entrants: &[Entrant], last: &[(usize, Vec<Finish>)]) -> (usize, String) {
-    let rows = |finishes: &[Finish]| -> Vec<(bool, f64)> {
-        finishes.iter().flat_map(|finish| finish.rows.iter().map(|row| (row.1, row.2))).collect()
+    let right = |finishes: &[Finish]| -> Vec<f64> {
+        finishes.iter().flat_map(|finish| finish.rows.iter().map(|row| f64::from(row.0))).collect()
     };
-    let Some((_, usual)) = last.iter().find(|(entrant, _)| *entrant == 0) else {
+    let Some((_, first)) = last.iter().find(|(entrant, _)| *entrant == 0) else {
         return (0, "it did not run".to_string());
     };
-    let usual = rows(usual);
+    let first = right(first);
     let mut best = (0, 0.0, String::new());
     for (entrant, finishes) in last.iter().filter(|(entrant, _)| *entrant != 0) {
-        let own = rows(finishes);
-        let gains: Vec<f64> =
-            own.iter().zip(&usual).map(|(own, usual)| f64::from(own.0) - f64::from(usual.0)).collect();
+        let gains: Vec<f64> = right(finishes).iter().zip(&first).map(|(own, first)| own - first).collect();
         let (gain, error) = mean_and_error(&gains);
         let sigmas = gain / error.max(1e-9);
         if sigmas >= CONVINCING && gain > best.1 {
@@ -229,7 +221,7 @@ fn judge(entrants: &[Entrant], last: &[(usize, Vec<Finish>)]) -> (usize, String)
     }
     if best.0 == 0 {
         let tried = entrants.len() - 1;
-        return (0, format!("none of {tried} other settings was convincingly better on {} rows held out", usual.len()));
+        return (0, format!("none of {tried} other settings was convincingly better on {} rows held out", first.len()));
     }
     (best.0, best.2)
 }
@@ -281,7 +273,27 @@ impl Track<'_> {
         prefix + values * tuned * (6.0 * tokens_a_step + STEP_OPERATIONS) * self.steps() as f64
     }
 
-    fn run(&self, entrant: &Entrant, heat: &Heat, interrupt: &AtomicBool) -> Result<Finish, Error> {
+    /// What the frozen layers say of all rows, for every depth of the entrants that fits in memory.
+    fn prefixes(&self, entrants: &[Entrant]) -> Result<BTreeMap<usize, Prefix>, Error> {
+        let mut prefixes = BTreeMap::new();
+        if Prefix::bytes(self.rows.texts.total_tokens(), self.features.hidden_size) > PREFIX_BYTES {
+            return Ok(prefixes);
+        }
+        let subject = Subject::load(self.inputs, &Regimen::planned(self.inputs), self.inputs.plan.seed.value)?;
+        for depth in entrants.iter().map(|entrant| entrant.freeze_layers).filter(|depth| *depth > 0) {
+            let prefix = || Prefix::of(&subject.model, &subject.parameters, &self.rows.texts, depth);
+            prefixes.entry(depth).or_insert_with(prefix);
+        }
+        Ok(prefixes)
+    }
+
+    fn run(
+        &self,
+        entrant: &Entrant,
+        heat: &Heat,
+        prefixes: &BTreeMap<usize, Prefix>,
+        interrupt: &AtomicBool,
+    ) -> Result<Finish, Error> {
         if interrupt.load(Ordering::Relaxed) {
             return Err(interrupted());
         }
@@ -300,18 +312,14 @@ impl Track<'_> {
         let Subject { mut parameters, model, report } = Subject::load(self.inputs, &regimen, seed)?;
         let mut options = classification_options(plan, &train.labels);
         options.seed = seed;
-        options.metric = Metric::Accuracy;
         if starts_from_probe(plan, &report) {
             let width = self.features.hidden_size;
             let pooled: Vec<f32> =
                 learnt.iter().flat_map(|&row| &self.features.pooled[row * width..(row + 1) * width]).copied().collect();
             start_from_probe(&model, &mut parameters, &pooled, &train.labels, &options);
         }
-        let tokens = train.texts.total_tokens() + validation.texts.total_tokens();
-        let fits = Prefix::bytes(tokens, self.features.hidden_size) <= PREFIX_BYTES;
-        let prefix = |split: &Split| Prefix::of(&model, &parameters, &split.texts, entrant.freeze_layers);
-        let prefixes = (entrant.freeze_layers > 0 && fits)
-            .then(|| Prefixes { train: prefix(&train), validation: Some(prefix(&validation)) });
+        let prefix = prefixes.get(&entrant.freeze_layers);
+        let of_train = prefix.map(|prefix| prefix.select(&learnt));
         let batch_size = options.eval_batch_size;
         let mut task = Classification {
             model: &model,
@@ -319,7 +327,7 @@ impl Track<'_> {
             classes,
             train: train.rows(),
             validation: None::<Rows<'_>>,
-            prefixes: prefixes.as_ref(),
+            prefix: of_train.as_ref(),
             options,
             order: None,
         };
@@ -328,18 +336,17 @@ impl Track<'_> {
         let surroundings = Surroundings { observer: &mut NoObserver, interrupt, checkpoints: None };
         let stop = fit(&mut task, &mut parameters, &options, &mut Progress::default(), surroundings)?;
         let diverged = matches!(stop, Some(Stop::Diverged(_)));
-        let logits = match prefixes.as_ref().and_then(|prefixes| prefixes.validation.as_ref()) {
-            Some(prefix) => prefix.infer(&model, &parameters, batch_size),
+        let logits = match prefix {
+            Some(prefix) => prefix.select(&held_out).infer(&model, &parameters, batch_size),
             None => infer(&model, &parameters, &validation.texts, batch_size, Output::Logits),
         };
         let predicted = topwork_metrics::argmax(&logits, classes);
-        let row = |(place, &row): (usize, &usize)| {
-            let gold = validation.labels[place];
+        let row = |(place, &gold): (usize, &u32)| {
             let own = &logits[place * classes..(place + 1) * classes];
             // What tune would refuse to go on with is no good, whatever it knew before.
-            (row, predicted[place] == gold && !diverged, topwork_metrics::cross_entropy(own, classes, &[gold]))
+            (predicted[place] == gold && !diverged, topwork_metrics::cross_entropy(own, classes, &[gold]))
         };
-        Ok(Finish { rows: held_out.iter().enumerate().map(row).collect(), learnt: learnt.len() })
+        Ok(Finish { rows: validation.labels.iter().enumerate().map(row).collect(), learnt: learnt.len() })
     }
 }
 
@@ -352,11 +359,11 @@ mod tests {
     }
 
     fn finish(right: impl Fn(usize) -> bool) -> Vec<Finish> {
-        vec![Finish { rows: (0..100).map(|row| (row, right(row), 0.5)).collect(), learnt: 300 }]
+        vec![Finish { rows: (0..100).map(|row| (right(row), 0.5)).collect(), learnt: 300 }]
     }
 
     #[test]
-    fn the_usual_setting_stays_unless_another_is_convincing() {
+    fn the_first_setting_stays_unless_another_is_convincing() {
         let entrants = [entrant(1e-4), entrant(3e-4), entrant(1e-3)];
         let usual = finish(|row| row % 2 == 0);
         // One row more is chance, twenty are not.

@@ -46,7 +46,7 @@ impl AdvisedRecipe {
         let winner = &found.setting;
         let candidates = advice.transferability.candidates.len();
         let by = &advice.transferability.candidates[0];
-        let score = |name: &str| by.scores.get(name).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
+        let score = |name: &str| by.score(name).unwrap_or(f64::NAN);
         let model = format!(
             "{} of {candidates}: probe {:.1} %, PARC {:.1}, nearest rows {:.1} % on the mean of all layers",
             if candidates > 1 { "first" } else { "the only one" },

@@ -45,6 +45,13 @@ pub struct Candidate {
     pub mean_rank: f64,
 }
 
+impl Candidate {
+    /// A score on the mean of all layers; none where it is undefined.
+    pub fn score(&self, name: &str) -> Option<f64> {
+        self.scores.get(name)?.as_f64()
+    }
+}
+
 /// The scores of a layer.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerScores {
@@ -106,9 +113,7 @@ pub(crate) fn rank(candidates: &mut [&mut Candidate]) {
     let places: Vec<Vec<f64>> = RANKED_BY
         .iter()
         .map(|score| {
-            let value = |candidate: &&mut Candidate| {
-                candidate.scores.get(*score).and_then(Value::as_f64).unwrap_or(f64::NEG_INFINITY)
-            };
+            let value = |candidate: &&mut Candidate| candidate.score(score).unwrap_or(f64::NEG_INFINITY);
             let values: Vec<f64> = candidates.iter().map(value).collect();
             let place = |own: &f64| {
                 let better = values.iter().filter(|other| *other > own).count() as f64;

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::fit::Progress;
 use crate::policy::Policy;
-use crate::prefix::Prefixes;
+use crate::prefix::Prefix;
 use crate::tasks::{Evaluation, Judgement, StepOutcome, Task};
 
 /// Tells the dropout's random streams from the other draws of the same seed.
@@ -28,8 +28,8 @@ pub struct Classification<'a> {
     pub train: Rows<'a>,
     /// The rows to look at after each epoch.
     pub validation: Option<Rows<'a>>,
-    /// What the frozen layers say of both, when it was computed before: they are run without dropout then.
-    pub prefixes: Option<&'a Prefixes>,
+    /// What the frozen layers say of the rows to learn from, when it was computed before: they are run without dropout then.
+    pub prefix: Option<&'a Prefix>,
     /// Everything else.
     pub options: ClassificationOptions,
     /// The order of the rows in the epoch at hand.
@@ -84,11 +84,7 @@ impl Classification<'_> {
 
     /// Scores the model on the validation rows, without dropout.
     fn score(&self, parameters: &Parameters, rows: Rows<'_>) -> Scores {
-        let batch_size = self.options.eval_batch_size;
-        let logits = match self.prefixes.and_then(|prefixes| prefixes.validation.as_ref()) {
-            Some(prefix) => prefix.infer(self.model, parameters, batch_size),
-            None => infer(self.model, parameters, rows.texts, batch_size, Output::Logits),
-        };
+        let logits = infer(self.model, parameters, rows.texts, self.options.eval_batch_size, Output::Logits);
         topwork_metrics::evaluate(&logits, self.classes, rows.labels)
     }
 }
@@ -122,8 +118,8 @@ impl Task for Classification<'_> {
         for (rows, targets) in rows.chunks(options.batch_size).zip(targets.chunks(options.batch_size)) {
             let stream = |row: usize| mix(streams ^ row as u64);
             let mut tape = Tape::new(parameters, pool, Mode::Training);
-            let logits = match self.prefixes {
-                Some(prefixes) => prefixes.train.logits(self.model, &mut tape, rows, stream),
+            let logits = match self.prefix {
+                Some(prefix) => prefix.logits(self.model, &mut tape, rows, stream),
                 None => self.model.logits(&mut tape, &Batch::gather(self.train.texts, rows, stream).tokens()),
             };
             let label_smoothing = options.label_smoothing;
