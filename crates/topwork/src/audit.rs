@@ -23,6 +23,9 @@ const EXCERPT: usize = 200;
 const KNOWN_SCRIPT: f64 = 0.02;
 /// More unknown tokens than this part are a sign of another language.
 const MANY_UNKNOWN: f64 = 0.02;
+/// A probe that is right less often doubts mostly what is hard: where 5 % of the labels were made wrong, at most half of the
+/// rows that such a probe doubted were among them (docs/experiments.md).
+const SURE: f64 = 0.8;
 /// Classes more unequal than this are worth a word.
 const UNEQUAL: f64 = 10.0;
 
@@ -286,10 +289,13 @@ impl Audit {
         };
         let issues: Vec<DoubtedLabel> = label_issues(probabilities, &given).into_iter().map(doubted).collect();
         if !issues.is_empty() {
+            let (doubted, accuracy) = (issues.len(), probe.accuracy(&given));
+            // A probe that errs often finds rows hard, whatever their label.
+            let caution = if accuracy < SURE { ": most are hard, not wrong" } else { "" };
             self.findings.push(format!(
-                "{} of {} training rows look as if they had another label",
-                issues.len(),
-                rows.len()
+                "{doubted} of {} training labels are doubted by a probe that is right in {:.0} %{caution}",
+                rows.len(),
+                100.0 * accuracy
             ));
         }
         self.label_issues = Some(LabelIssues { rows: rows.len(), issues });
