@@ -1,6 +1,7 @@
 """What the scores of `topwork-metrics` are held to: scikit-learn's iris, and a table that is wider than long, with each score
 computed here by numpy, scipy or scikit-learn from the formulas of its paper. Where a value was published for iris, the one
-computed here is compared with it first.
+computed here is compared with it first. `calibration.json` beside it holds seeded tables and what calibration, paired tests and
+neighbourhoods are on them.
 
 Use: python oracles.py fixtures/scores.json
 """
@@ -11,10 +12,12 @@ import sys
 
 import numpy as np
 from scipy import linalg, optimize, stats
+from sklearn.calibration import calibration_curve
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.model_selection import LeaveOneOut, cross_val_score
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 # Values that others printed for iris: transformer-ranker's tests, and an independent computation.
 PUBLISHED = {
@@ -160,6 +163,87 @@ def scores(f, y):
     return both
 
 
+def reliability(logits, y, temperature):
+    """The bins that have rows are scikit-learn's, of whether the top class is right against its probability."""
+    p = softmax(logits / temperature)
+    confidence, right = p.max(1), p.argmax(1) == y
+    accuracies, confidences = calibration_curve(right, confidence, n_bins=15)
+    rows = np.bincount(np.searchsorted(np.linspace(0, 1, 16)[1:-1], confidence), minlength=15)
+    rows = rows[rows > 0]
+    errors = np.abs(accuracies - confidences)
+    bins = [dict(rows=int(n), confidence=c, accuracy=a) for n, c, a in zip(rows, confidences, accuracies, strict=True)]
+    brier = brier_score_loss(y, p, labels=range(p.shape[1]), scale_by_half=False)
+    return dict(temperature=temperature, bins=bins, ece=(rows * errors).sum() / len(y), mce=errors.max(), brier=brier)
+
+
+def calibration(rng):
+    """200 rows of four classes, and logits twice as sure as they should be; as 32-bit numbers, since logits are."""
+    y = rng.integers(4, size=200)
+    logits = np.round(2.0 * (rng.normal(size=(200, 4)) + 1.2 * np.eye(4)[y]), 4)
+    z = logits.astype(np.float32).astype(float)
+    loss = lambda temperature: log_loss(y, softmax(z / temperature), labels=range(4))
+    best = optimize.minimize_scalar(lambda x: loss(math.exp(x)), bounds=(-math.log(20), math.log(20)), method="bounded",
+                                    options=dict(xatol=1e-12))
+    temperature = math.exp(best.x)
+    return dict(logits=logits.ravel().tolist(), gold=y.tolist(), reliability=[reliability(z, y, t) for t in (0.5, 1.0, 2.0)],
+                temperature=temperature, loss_before=loss(1.0), loss_after=best.fun)
+
+
+def mcnemar(first, second):
+    return dict(only_first=first, only_second=second, p=stats.binomtest(first, first + second, 0.5).pvalue)
+
+
+def paired_t(first, second):
+    found = stats.ttest_rel(first, second)
+    low, high = found.confidence_interval(0.95)
+    return dict(first=first.tolist(), second=second.tolist(), difference=(first - second).mean(), low=low, high=high,
+                t=found.statistic, p=found.pvalue)
+
+
+def mean_interval(values):
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
+    return dict(values=values.tolist(), mean=values.mean(), std=values.std(ddof=1), low=low, high=high)
+
+
+def student(freedom):
+    return dict(freedom=freedom, upper=stats.t.ppf(0.975, freedom), beyond=2 * stats.t.sf(2.5, freedom))
+
+
+def cka_debiased(x, y):
+    """Linear CKA of the unbiased HSIC, by the sums of its definition (Song et al. 2012, equation 5)."""
+    def kernel(view):
+        view = view - view.mean(axis=0)
+        gram = view @ view.T
+        np.fill_diagonal(gram, 0)
+        return gram
+    def hsic(k, l):
+        n, one = len(k), np.ones(len(k))
+        return (np.trace(k @ l) + (one @ k @ one) * (one @ l @ one) / ((n - 1) * (n - 2)) - 2 / (n - 2) * (one @ k @ l @ one)) / (n * (n - 3))
+    k, l = kernel(x), kernel(y)
+    return hsic(k, l) / np.sqrt(hsic(k, k) * hsic(l, l))
+
+
+def neighbours(rng):
+    """Two views of 40 rows, of different width."""
+    before = np.round(rng.normal(size=(40, 6)), 4)
+    after = np.round(before @ rng.normal(size=(6, 5)) + 0.5 * rng.normal(size=(40, 5)), 4)
+    near = lambda f, k: NearestNeighbors(n_neighbors=k, metric="cosine").fit(f).kneighbors(return_distance=False)
+    share = lambda k: np.mean([len(set(a) & set(b)) / k for a, b in zip(near(before, k), near(after, k), strict=True)])
+    return dict(before=before.tolist(), after=after.tolist(), cka_debiased=cka_debiased(before, after), agreement=[dict(k=k, agreement=share(k)) for k in (1, 3, 10, 38)])
+
+
+def comparisons():
+    rng = np.random.default_rng(20261125)
+    tables = calibration(rng)
+    values = lambda count: np.round(rng.normal(0.8, 0.05, size=count), 4)
+    return tables | dict(
+        mcnemar=[mcnemar(*pair) for pair in ((1, 0), (5, 1), (0, 12), (7, 7), (7, 8), (10, 30), (300, 420), (1000, 3000))],
+        paired_t=[paired_t(values(count), values(count)) for count in (2, 3, 5, 30)] + [paired_t(values(5) + 0.2, values(5))],
+        mean_interval=[mean_interval(values(count)) for count in (2, 3, 5, 20)],
+        student=[student(freedom) for freedom in (1, 2, 4, 9, 99, 999, 9_999, 10_000, 1_000_000)],
+        neighbours=neighbours(rng))
+
+
 def main():
     f, y = load_iris(return_X_y=True)
     iris = scores(f, y)
@@ -172,7 +256,9 @@ def main():
         digits = len(str(value).rpartition(".")[2])
         assert abs(iris[name] - value) < max(1.5 * 10.0**-digits, 4e-7 * abs(value)), (name, iris[name], value)
     text = json.dumps(dict(iris_features=f.tolist(), iris_classes=y.tolist(), iris=iris, wide=scores(*wide())), default=float)
-    pathlib.Path(sys.argv[1]).write_text(text + "\n")
+    path = pathlib.Path(sys.argv[1])
+    path.write_text(text + "\n")
+    path.with_name("calibration.json").write_text(json.dumps(comparisons(), default=float) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,17 +4,23 @@
 //! beside them; features are [`Matrix`]es, one row a text.
 
 pub mod bootstrap;
+pub mod calibration;
+mod chance;
 mod classification;
+mod drift;
 pub mod label_errors;
 pub mod learning_curve;
 pub mod logistic;
 mod matrix;
+pub mod paired;
 pub mod similarity;
 pub mod transferability;
 
+pub use chance::p_by_chance;
 pub use classification::{
     Metric, Scores, UnknownMetric, accuracy, argmax, confusion, cross_entropy, evaluate, macro_f1,
     matthews_correlation, softmax,
 };
+pub use drift::relative_drift;
 pub use faer::Mat;
 pub use matrix::{Matrix, matrix, select_rows};

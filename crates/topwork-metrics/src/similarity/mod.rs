@@ -7,14 +7,16 @@ mod cka;
 mod coverage;
 mod frechet;
 mod mmd;
+mod neighbours;
 mod otdd;
 mod two_sample;
 mod vocabulary;
 
-pub use cka::linear_cka;
+pub use cka::{linear_cka, linear_cka_debiased};
 pub use coverage::{Coverage, coverage};
 pub use frechet::{frechet, frechet_of_components};
 pub use mmd::{KernelSample, Mmd};
+pub use neighbours::neighbour_agreement;
 pub use otdd::{LabelledRows, otdd, otdd_of_components};
 pub use two_sample::{TwoSample, two_sample};
 pub use vocabulary::{VocabularyOverlap, vocabulary_overlap};
