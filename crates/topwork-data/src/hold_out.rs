@@ -49,6 +49,38 @@ pub fn hold_out(dataset: &Dataset, labels: &[u32], classes: usize, fraction: f64
     HoldOut { train, held_out }
 }
 
+/// Parts the rows into `count` folds, as row numbers in ascending order: each row is in one. Rows whose texts are the same but
+/// for case and white space are in the same fold, and every class is spread over the folds as evenly as that allows.
+///
+/// `labels` are the classes of the rows, below `classes`. The result is a function of the arguments alone.
+///
+/// # Panics
+///
+/// When `labels` is not as long as `examples`, or names a class that is not below `classes`.
+pub fn folds(examples: &[Example], labels: &[u32], classes: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
+    assert_eq!(examples.len(), labels.len(), "every row has a class");
+    let stream = Stream::named("folds", seed);
+    let mut by_class: Vec<Vec<Group>> = vec![Vec::new(); classes];
+    for group in groups(examples, labels) {
+        by_class[group.class as usize].push(group);
+    }
+    let mut folds: Vec<Vec<usize>> = vec![Vec::new(); count.max(1)];
+    for (class, mut groups) in by_class.into_iter().enumerate() {
+        stream.nth(class as u64).shuffle(&mut groups);
+        // Large groups first: what is left evens them out.
+        groups.sort_by_key(|group| std::cmp::Reverse(group.rows.len()));
+        let mut of_class = vec![0; folds.len()];
+        for group in groups {
+            let emptiest = (0..folds.len()).min_by_key(|&fold| (of_class[fold], folds[fold].len()));
+            let fold = emptiest.unwrap_or(0);
+            of_class[fold] += group.rows.len();
+            folds[fold].extend(group.rows);
+        }
+    }
+    folds.iter_mut().for_each(|fold| fold.sort_unstable());
+    folds
+}
+
 /// Rows with the same text.
 #[derive(Clone, Debug)]
 struct Group {

@@ -1,7 +1,7 @@
 //! Laws of holding rows out.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use topwork_data::{ColumnNames, Dataset, LabelSet, Labels, hold_out};
+use topwork_data::{ColumnNames, Dataset, LabelSet, Labels, folds, hold_out};
 
 /// Rows of `classes` with so many rows each; every text is its own unless `repeat` says to use each twice.
 fn dataset(classes: &[usize], repeat: usize) -> (Dataset, Vec<u32>) {
@@ -59,4 +59,29 @@ fn every_class_keeps_a_row_to_train_on() {
         }
     }
     assert!(hold_out(&data, &labels, 3, 0.0, 0).held_out.is_empty());
+}
+
+#[test]
+fn folds_hold_every_row_once_and_every_class_alike() {
+    let (data, labels) = dataset(&[50, 23, 5], 1);
+    let parts = folds(&data.examples, &labels, 3, 5, 3);
+    let mut all: Vec<usize> = parts.iter().flatten().copied().collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..78).collect::<Vec<_>>());
+    for part in &parts {
+        let of = |class: u32| part.iter().filter(|&&row| labels[row] == class).count();
+        assert_eq!((of(0), of(2)), (10, 1));
+        assert!((4..=5).contains(&of(1)));
+        assert!((15..=16).contains(&part.len()), "folds are as large as each other: {}", part.len());
+    }
+    assert_ne!(parts, folds(&data.examples, &labels, 3, 5, 4), "the seed names the draw");
+}
+
+#[test]
+fn folds_keep_equal_texts_together() {
+    let (data, labels) = dataset(&[60, 60], 3);
+    let parts = folds(&data.examples, &labels, 2, 4, 0);
+    let normal = |row: usize| data.examples[row].text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    let home = |text: &str| parts.iter().filter(|part| part.iter().any(|&row| normal(row) == text)).count();
+    assert!((0..data.examples.len()).all(|row| home(&normal(row)) == 1));
 }
