@@ -8,6 +8,7 @@ mod pretrain_step;
 mod python;
 mod seedling;
 mod step;
+mod verdicts;
 
 use std::path::PathBuf;
 
@@ -123,6 +124,21 @@ enum Chore {
         #[arg(long)]
         sets: Option<String>,
     },
+    /// Whether the verdicts of runs are right: a sweep of learning rates and epochs, judged by where the scores peak.
+    Verdicts {
+        /// The folder with the labelled sets.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// Where results are kept; finished runs in it are not repeated.
+        #[arg(long, default_value = "benches/runs/verdicts.jsonl")]
+        results: PathBuf,
+        /// Draws of rows.
+        #[arg(long, default_value_t = 5)]
+        seeds: usize,
+        /// Run nothing: judge what is there.
+        #[arg(long)]
+        table: bool,
+    },
     /// Whether `topwork audit` finds planted wrong labels, near-duplicates and leaks.
     Faults {
         /// The folder with the labelled sets.
@@ -165,6 +181,12 @@ fn main() -> Result<()> {
         Chore::Ranking { data, results, sets } => python::ranking(&data, &results, sets.as_deref()),
         Chore::Regret { data, results, rows, seeds, sets } => {
             python::regret(&data, &results, &rows, seeds, sets.as_deref())
+        }
+        Chore::Verdicts { data, results, seeds, table } => {
+            if !table {
+                python::verdicts(&data, &results, seeds)?;
+            }
+            verdicts::table(&results)
         }
         Chore::Faults { data } => python::faults(&data),
         Chore::Nearness { data, model } => python::nearness(&data, &model),

@@ -138,6 +138,13 @@ pub(crate) fn regret(data: &Path, results: &Path, rows: &str, seeds: usize, sets
     run(with_sets(&mut series, sets))
 }
 
+/// Runs the sweep of learning rates and epochs by which verdicts are judged.
+pub(crate) fn verdicts(data: &Path, results: &Path, seeds: usize) -> Result<()> {
+    let minilm = model::fetch()?;
+    let mut series = series("verdicts.py", data, results, &minilm.display().to_string())?;
+    run(series.args(["--seeds", &seeds.to_string(), "--jobs"]).arg(cores()))
+}
+
 fn with_sets<'a>(command: &'a mut Command, sets: Option<&str>) -> &'a mut Command {
     match sets {
         Some(sets) => command.args(["--sets", sets]),

@@ -7,10 +7,12 @@ use serde_json::Value;
 use topwork::advise::Advice;
 use topwork::lr_find::RangeTest;
 
-use crate::advice_screen::turns_direction;
+use crate::page::{escaped, excerpt};
 
 /// Rows of a table of texts.
 const SHOWN: usize = 20;
+/// Letters of a text.
+const LETTERS: usize = 200;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8886; --good: #2a7d3f; --bar: #3a7bd5 }
@@ -166,7 +168,7 @@ fn similarity(page: &mut String, advice: &Advice) {
                 "<tr><td>{}</td><td>{:.2}</td><td class=\"text\">{}</td></tr>",
                 row.line,
                 row.distance,
-                excerpt(&row.text)
+                excerpt(&row.text, LETTERS)
             );
         }
         page.push_str("</tbody></table></div>\n");
@@ -236,7 +238,7 @@ fn audit(page: &mut String, advice: &Advice) {
                 100.0 * issue.given_probability,
                 escaped(&issue.suggested),
                 100.0 * issue.suggested_probability,
-                excerpt(&issue.text)
+                excerpt(&issue.text, LETTERS)
             );
         }
         page.push_str("</tbody></table></div>\n");
@@ -252,8 +254,8 @@ fn audit(page: &mut String, advice: &Advice) {
                 pair.second.split,
                 pair.second.line,
                 100.0 * pair.resemblance,
-                excerpt(&pair.first_text),
-                excerpt(&pair.second_text)
+                excerpt(&pair.first_text, LETTERS),
+                excerpt(&pair.second_text, LETTERS)
             );
         }
         page.push_str("</tbody></table></div>\n");
@@ -289,28 +291,4 @@ fn range_curve(test: &RangeTest) -> Option<String> {
     }
     // A namespace is an address, but nothing is fetched; within a page it is not needed.
     Some(svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", " role=\"img\" aria-label=\"loss over learning rate\""))
-}
-
-/// The beginning of a text.
-fn excerpt(text: &str) -> String {
-    let mut letters = text.chars();
-    let start: String = letters.by_ref().take(200).collect();
-    escaped(&if letters.next().is_some() { start + "…" } else { start })
-}
-
-/// A text that can stand in a page, whatever is in it; marks that turn the direction of writing are shown as such.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            mark if turns_direction(mark) => safe.push('\u{fffd}'),
-            control if control.is_control() => safe.push(' '),
-            other => safe.push(other),
-        }
-    }
-    safe
 }

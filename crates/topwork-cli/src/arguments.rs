@@ -28,6 +28,8 @@ pub(crate) fn command() -> Command {
         .subcommand(plan())
         .subcommand(predict())
         .subcommand(evaluate())
+        .subcommand(curve())
+        .subcommand(report())
 }
 
 fn tune() -> Command {
@@ -234,6 +236,51 @@ fn evaluate() -> Command {
         .arg(label_column())
         .arg(batch_size())
         .arg(json("Print the scores as JSON on standard output"))
+}
+
+fn curve() -> Command {
+    let sizes = Arg::new("sizes")
+        .long("sizes")
+        .value_name("ROWS,…")
+        .value_delimiter(',')
+        .action(ArgAction::Append)
+        .value_parser(value_parser!(u32).range(2..))
+        .help("Numbers of labelled rows [default: all, a half, a quarter and so on]");
+    let page = Arg::new("output")
+        .long("output")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help("A page with the curve");
+    let train = file("TRAIN").required(false).help("The labelled file to learn from: CSV, TSV or JSON lines");
+    let without = ["output_dir", "compare_seeds", "folds", "permuted_control", "retain_file"];
+    let fields = FIELDS.iter().filter(|field| !without.contains(&field.key));
+    with_options(Command::new("curve").arg(train), fields)
+        .about("Draw the score against the number of labels, and say how many more the next point would cost")
+        .after_help("Example:\n  topwork curve train.csv --test test.csv --model DIR --output curve.html")
+        .arg(sizes)
+        .arg(page)
+        .arg(json("Print the curve as JSON on standard output"))
+}
+
+fn report() -> Command {
+    let runs = Arg::new("RUN")
+        .required(true)
+        .num_args(1..)
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::DirPath)
+        .help("The output directory of `topwork tune`; of several, they are set side by side");
+    let output = Arg::new("output")
+        .long("output")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help("Where the page goes [default: report.html in the directory; of several, here]");
+    Command::new("report")
+        .about("Make the report of a run again, or set several runs side by side: a page that needs nothing else")
+        .after_help("Examples:\n  topwork report out\n  topwork report runs/a runs/b --output comparison.html")
+        .arg(runs)
+        .arg(output)
 }
 
 /// The positional training file, `--recipe`, and every option of the list.

@@ -4,7 +4,9 @@ mod advice_page;
 mod advice_screen;
 mod arguments;
 mod commands;
+mod page;
 mod progress;
+mod report;
 mod table;
 
 use std::process::ExitCode;
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            show(&error);
             ExitCode::FAILURE
         }
     }
@@ -54,13 +56,15 @@ fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ended> {
         Some(("plan", matches)) => commands::plan::run(matches),
         Some(("predict", matches)) => commands::predict::run(matches),
         Some(("evaluate", matches)) => commands::evaluate::run(matches),
+        Some(("curve", matches)) => commands::curve::run(matches),
+        Some(("report", matches)) => commands::report::run(matches),
         _ => Ok(Ended::Done),
     }
 }
 
 /// The error on one line, and what to do about it on the next.
 #[expect(clippy::print_stderr, reason = "this is where errors are shown")]
-fn report(error: &anyhow::Error) {
+fn show(error: &anyhow::Error) {
     // Our own errors say what caused them; others leave it to those who show them.
     match error.downcast_ref::<topwork::error::Error>() {
         Some(own) => eprintln!("error: {own}"),

@@ -45,6 +45,7 @@ impl Progress {
             "tokenize" => "tokenizing",
             "train" => "preparing the first step",
             "evaluate" => "scoring",
+            "verdict" => "judging: memorised, forgotten, learning rate",
             "save" => "saving and checking what was saved",
             other => other,
         };
@@ -117,6 +118,8 @@ impl Observer for Progress {
             | RunEvent::Predicted { .. }
             | RunEvent::Checkpoint { .. }
             | RunEvent::NewBest { .. }
+            | RunEvent::Blocks { .. }
+            | RunEvent::Verdict { .. }
             | RunEvent::ProofPassed { .. }
             | RunEvent::Finished { .. } => {}
         }

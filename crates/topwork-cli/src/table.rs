@@ -30,6 +30,29 @@ pub(crate) fn results(output_dir: &Path, results: &Results) -> String {
     if let Some(transfer) = &results.transfer {
         text.push_str(&bought(transfer));
     }
+    text.push_str(&verdict(results));
+    text
+}
+
+/// What the run says of itself.
+fn verdict(results: &Results) -> String {
+    let mut text = String::from("\n");
+    for (name, _, sentence) in results.verdict.parts() {
+        let _ = writeln!(text, "{:<15}{sentence}", name.replace('_', " "));
+    }
+    if let Some(calibration) = &results.calibration {
+        let (before, after) = calibration.ece;
+        let _ = writeln!(
+            text,
+            "{:<15}temperature {:.2}, fitted on {} rows: calibration error {:.1} → {:.1} % on {} rows",
+            "confidence",
+            calibration.temperature,
+            calibration.fitted_on,
+            100.0 * before,
+            100.0 * after,
+            calibration.split
+        );
+    }
     text
 }
 

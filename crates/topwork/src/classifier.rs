@@ -13,6 +13,7 @@ use topwork_models::{
 
 use crate::batch::{Output, check_tokens, infer};
 use crate::error::Error;
+use crate::output::TEMPERATURE;
 
 /// A classifier: what is needed to turn texts into logits.
 #[derive(Debug)]
@@ -23,6 +24,9 @@ pub struct Classifier {
     pub labels: LabelSet,
     /// The longest sequence, in tokens; longer texts are cut.
     pub max_length: usize,
+    /// What logits are divided by before they become probabilities: `temperature` of `config.json`, which `tune` fits on
+    /// held-out rows; 1 where there is none.
+    pub temperature: f64,
     tokenizer: Tokenizer,
     parameters: Parameters,
     model: BertClassifier,
@@ -58,6 +62,7 @@ impl Classifier {
         }
         Ok(Self {
             directory: directory.to_path_buf(),
+            temperature: temperature(directory, &config)?,
             max_length: max_length(directory, bert.max_position_embeddings)?,
             model: BertClassifier::new(bert, &parameters, ClassifierDropout::NONE)?,
             config: bert.clone(),
@@ -82,10 +87,39 @@ impl Classifier {
         infer(&self.model, &self.parameters, texts, batch_size, Output::Logits)
     }
 
+    /// The probabilities `[rows, classes]` of logits, at the model's temperature.
+    pub fn probabilities(&self, logits: &[f32]) -> Vec<f32> {
+        let cooled: Vec<f32> = logits.iter().map(|logit| (f64::from(*logit) / self.temperature) as f32).collect();
+        topwork_metrics::softmax(&cooled, self.labels.len())
+    }
+
+    /// Takes the values of every parameter but the head's that `tuned` has by the same name and with as many values.
+    pub(crate) fn take_encoder(&mut self, tuned: &Parameters) {
+        for (_, own) in self.parameters.iter_mut().filter(|(_, own)| !own.name.starts_with("classifier.")) {
+            if let Some(id) = tuned.find(&own.name)
+                && tuned.get(id).values.len() == own.values.len()
+            {
+                own.values.copy_from_slice(&tuned.get(id).values);
+            }
+        }
+    }
+
     /// The values of a parameter by Hugging Face's name.
     pub fn parameter(&self, name: &str) -> Option<&[f32]> {
         let id: ParameterId = self.parameters.find(name)?;
         Some(&self.parameters.get(id).values)
+    }
+}
+
+fn temperature(directory: &Path, config: &ModelConfig) -> Result<f64, Error> {
+    let Some(value) = config.raw.get(TEMPERATURE).filter(|value| !value.is_null()) else { return Ok(1.0) };
+    match value.as_f64() {
+        Some(temperature) if temperature > 0.0 && temperature.is_finite() => Ok(temperature),
+        _ => {
+            let path = directory.join("config.json");
+            let message = format!("{}: {TEMPERATURE}: expected a number above 0, found {value}", path.display());
+            Err(Error::run(message, "leave the key out for probabilities as the logits give them"))
+        }
     }
 }
 

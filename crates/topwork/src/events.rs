@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use topwork_metrics::Scores;
 
+use crate::block_watch::BlockMotion;
 use crate::error::Error;
 
 /// Something that happened in a run.
@@ -57,6 +58,15 @@ pub enum RunEvent {
         tokens_per_second: f64,
         /// Seconds of training so far.
         seconds: f64,
+    },
+    /// What the step before did with each block that is trained; reported now and then.
+    Blocks {
+        /// Steps taken.
+        step: usize,
+        /// Epochs done, as a fraction.
+        epoch: f64,
+        /// From the input to the output.
+        blocks: Vec<BlockMotion>,
     },
     /// The model was scored.
     Evaluated {
@@ -138,6 +148,15 @@ pub enum RunEvent {
         name: String,
         /// What was compared.
         detail: String,
+    },
+    /// What a run says of itself.
+    Verdict {
+        /// What is judged: `overfitting`, `forgetting` or `learning_rate`.
+        name: String,
+        /// What was found, such as `overfits` or `too_high`.
+        finding: String,
+        /// In a sentence.
+        sentence: String,
     },
     /// The run is over and its result is saved.
     Finished {

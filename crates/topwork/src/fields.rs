@@ -239,6 +239,9 @@ options! {
         validation_file: PathBuf => Option<PathBuf>, ["validation", "eval_file"];
         /// A labelled file that is scored once, at the end.
         test_file: PathBuf => Option<PathBuf>, ["test"];
+        /// Texts that the model should not get worse at, or the labelled file of an earlier task whose head the model has: they are
+        /// looked at before and after.
+        retain_file: PathBuf => Option<PathBuf>, ["retain"];
         /// The column with the text.
         text_column: String => Option<String>, ["text_column_name", "text_column_names"];
         /// The column with the second text of a pair.
@@ -295,6 +298,13 @@ options! {
         load_best_model_at_end: bool => bool, [];
         /// Seeds with which the result is compared with what would be had without transfer; 0 compares nothing.
         compare_seeds: usize => usize, [];
+        /// Trainings with different seeds, of which the first is kept: scores come with their mean and interval.
+        seeds: usize => usize, ["num_seeds"];
+        /// Parts of the training rows that are left out in turn, each answered by a model that has not seen it; the model that is
+        /// kept is trained on all rows.
+        folds: usize => Option<usize>, ["num_folds"];
+        /// Whether to train once more on labels in random order: what that run reaches on held-out rows is worth nothing.
+        permuted_control: bool => bool, [];
         /// Names all random draws.
         seed: u64 => u64, [];
         /// Threads to compute with.

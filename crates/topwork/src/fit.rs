@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use topwork_engine::{AdamW, AdamWOptions, AdamWState, Gradients, Parameters, Pool};
 
+use crate::block_watch::BlockWatch;
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::schedule::{Schedule, learning_rate_factor};
@@ -162,6 +163,7 @@ pub fn fit(
     {
         return Err(Error::run("the checkpoint is of another model than the run's", "start again without --resume"));
     }
+    let mut watch = BlockWatch::new(task, parameters);
     let (began, before) = (Instant::now(), progress.elapsed);
     let mut saved = began;
     let mut stop = None;
@@ -179,6 +181,10 @@ pub fn fit(
             break;
         }
         let scale = clipping_factor(norm, options.max_grad_norm);
+        let is_watched = watch.is_due(progress.step, options.budget.steps(progress));
+        if is_watched {
+            watch.remember(parameters);
+        }
         adamw.step(parameters, &gradients, scale, |id| task.rates(id, learning_rate));
 
         let spent = options.budget.spent(progress);
@@ -197,6 +203,10 @@ pub fn fit(
             tokens_per_second: progress.tokens as f64 / progress.seconds,
             seconds: progress.seconds,
         });
+        if is_watched {
+            let blocks = watch.motions(parameters, &gradients);
+            observer.event(&RunEvent::Blocks { step: progress.step, epoch: task.epoch(progress), blocks });
+        }
 
         let is_over = options.budget.spent(progress) >= 1.0;
         if is_over || task.is_evaluation_due(progress.step, spent, options.budget.spent(progress)) {
@@ -291,6 +301,7 @@ mod tests {
 
     use topwork_engine::{CrossEntropy, Mode, ParameterId, Rates, Tape, Tensor};
     use topwork_metrics::Metric;
+    use topwork_models::Block;
 
     use super::*;
     use crate::events::RecordedEvents;
@@ -309,6 +320,10 @@ mod tests {
 
         fn rates(&self, _: ParameterId, learning_rate: f64) -> Rates {
             Rates { learning_rate, weight_decay: 0.0 }
+        }
+
+        fn block(&self, _: ParameterId) -> Option<Block> {
+            Some(Block::Head)
         }
 
         fn accumulate(

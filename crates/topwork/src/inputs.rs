@@ -24,6 +24,7 @@ use crate::plan_error::PlanError;
 use crate::policy::{Policy, policy};
 use crate::recipe::{Recipe, Said};
 use crate::resolve::resolve;
+use crate::verdict::forgetting::Retained;
 
 /// The rows of one purpose: texts, tokens and classes.
 #[derive(Clone, Debug)]
@@ -40,6 +41,13 @@ impl Split {
     /// Tokens and classes.
     pub fn rows(&self) -> Rows<'_> {
         Rows { texts: &self.texts, labels: &self.labels }
+    }
+
+    /// So many rows, or all where there are fewer: at even distances, because a file may be sorted by label.
+    pub fn spread(&self, count: usize) -> Self {
+        let rows = self.labels.len();
+        let count = count.min(rows);
+        self.select(&(0..count).map(|i| i * rows / count).collect::<Vec<_>>())
     }
 
     /// The rows of these numbers.
@@ -76,6 +84,8 @@ pub struct Inputs {
     pub validation: Option<Split>,
     /// The rows to score once, at the end.
     pub test: Option<Split>,
+    /// What is not to be forgotten.
+    pub retained: Retained,
     /// What was reported while reading.
     pub events: Vec<RunEvent>,
     /// Seconds spent on reading data and model.
@@ -121,6 +131,7 @@ impl Inputs {
         let facts = files.facts(model, &train_texts);
         let plan = resolve(recipe, &facts)?;
         let policy = policy(&config.parameters(Head::Classification { classes: files.labels.len() }), &plan)?;
+        let retained = Retained::read(plan.retain_file.value.as_deref(), &source, &config)?;
         for warning in &plan.warnings {
             observer.event(&RunEvent::warning(warning));
         }
@@ -175,6 +186,7 @@ impl Inputs {
             train,
             validation,
             test,
+            retained,
             events: Vec::new(),
             load_seconds,
             tokenize_seconds,

@@ -211,7 +211,7 @@ fn state_hash(parameters: &Parameters, state: &AdamWState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::{Regimen, Subject, classification, fit_options};
+    use crate::training::{Lesson, Regimen, Subject, classification, fit_options};
 
     fn curve(losses: &[f64]) -> Vec<RangeStep> {
         let step = |(place, &smoothed): (usize, &f64)| RangeStep {
@@ -253,7 +253,7 @@ mod tests {
         let inputs = crate::prefix::tests::inputs();
         let regimen = Regimen::planned(&inputs);
         let Subject { mut parameters, model, .. } = Subject::load(&inputs, &regimen, 1).unwrap();
-        let mut task = classification(&inputs, &regimen, &model, 1);
+        let mut task = classification(Lesson::planned(&inputs), &regimen, &model, 1);
         let adamw_options = fit_options(&inputs.plan, 30).adamw;
         // An optimizer that has been at work.
         let mut gradients = Gradients::new(&parameters, &task.sparse_tables());

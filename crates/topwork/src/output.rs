@@ -17,8 +17,13 @@ use crate::results::Results;
 pub const PLAN: &str = "plan.toml";
 /// What happened, one JSON object a line.
 pub const EVENTS: &str = "events.jsonl";
+/// The folder with what TensorBoard shows.
+pub const TENSORBOARD: &str = "runs";
 /// What was measured.
 pub const RESULTS: &str = "all_results.json";
+
+/// The key of `config.json` for what logits are divided by before they become probabilities.
+pub const TEMPERATURE: &str = "temperature";
 
 /// Where results go that nobody gave a directory.
 const RUNS: &str = "runs";
@@ -90,13 +95,21 @@ impl OutputDirectory {
         Ok(write_atomically(&self.file(name), |writer| writer.write_all(text.as_bytes()))?)
     }
 
-    /// Writes the classifier as `transformers` loads it.
+    /// Writes the classifier as `transformers` loads it; a temperature that was fitted is a key of `config.json`.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write_model(&self, inputs: &Inputs, parameters: &Parameters) -> Result<(), Error> {
+    pub fn write_model(&self, inputs: &Inputs, parameters: &Parameters, temperature: Option<f64>) -> Result<(), Error> {
         self.write_weights(parameters)?;
-        save_config(&self.path, &inputs.config.for_classification(inputs.labels.names()))?;
+        let mut config = inputs.config.for_classification(inputs.labels.names());
+        if let Some(object) = config.as_object_mut() {
+            match temperature {
+                Some(temperature) => object.insert(TEMPERATURE.to_string(), temperature.into()),
+                // The temperature of the model that this one was made from is not this one's.
+                None => object.remove(TEMPERATURE),
+            };
+        }
+        save_config(&self.path, &config)?;
         save_tokenizer(&inputs.source, &self.path, &inputs.tokenizer, inputs.plan.max_seq_length.value)?;
         Ok(())
     }
@@ -144,6 +157,10 @@ impl OutputDirectory {
             if path.exists() {
                 fs::remove_file(&path).map_err(|source| Error::write(&path, source))?;
             }
+        }
+        let board = self.file(TENSORBOARD);
+        if board.exists() {
+            fs::remove_dir_all(&board).map_err(|source| Error::write(&board, source))?;
         }
         if self.is_new {
             fs::remove_dir(&self.path).map_err(|source| Error::write(&self.path, source))?;

@@ -1,14 +1,14 @@
 //! The three proofs that every run gives: what is frozen did not move, what is trained got a gradient, and what was
 //! saved is what was trained. Each is an error when it fails.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use topwork_engine::Parameters;
 
 use crate::error::Error;
 
 /// What was proved, as recorded in `all_results.json`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proofs {
     /// Frozen tensors have the same hash before and after.
     pub frozen_unchanged: FrozenProof,
@@ -40,7 +40,7 @@ impl Proofs {
 }
 
 /// Frozen tensors have the same hash before and after.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrozenProof {
     /// How many tensors are frozen.
     pub tensors: usize,
@@ -49,14 +49,14 @@ pub struct FrozenProof {
 }
 
 /// Every trainable tensor received a non-zero gradient at some step.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GradientProof {
     /// How many tensors are trained.
     pub tensors: usize,
 }
 
 /// The saved directory, loaded afresh, gives the same logits.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReloadProof {
     /// How many held-out rows were compared.
     pub rows: usize,

@@ -34,7 +34,10 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?.or(|| defaults::hidden_dropout_prob(facts));
     let validation_fraction = said(&recipe.validation_fraction, "validation_fraction")
         .within("a number from 0 to below 1", |fraction| (0.0..1.0).contains(fraction))?
-        .or(|| defaults::validation_fraction(has_validation_file));
+        .or(|| match recipe.folds {
+            Some(_) if !has_validation_file => fixed(0.0, "folds judge, and every row is learnt from"),
+            _ => defaults::validation_fraction(has_validation_file),
+        });
     let validation_rows = facts.validation_rows(validation_fraction.value);
     let patience =
         count(&recipe.early_stopping_patience, "early_stopping_patience")?.or_absent("training runs to its last step");
@@ -70,6 +73,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         train_file: said(&recipe.train_file, "train_file").required()?,
         validation_file: said(&recipe.validation_file, "validation_file").or_absent("rows are held out"),
         test_file: said(&recipe.test_file, "test_file").or_absent("nothing is scored at the end"),
+        retain_file: said(&recipe.retain_file, "retain_file").or_absent("the model's own sample, or general English"),
         text_column: said(&recipe.text_column, "text_column").or_absent("found by its usual name"),
         text_pair_column: said(&recipe.text_pair_column, "text_pair_column").or_absent("found by its usual name"),
         label_column: said(&recipe.label_column, "label_column").or_absent("found by its usual name"),
@@ -121,14 +125,39 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .or(|| defaults::load_best_model_at_end(validation_rows, patience.value)),
         early_stopping_patience: patience,
         compare_seeds,
+        seeds: said(&recipe.seeds, "seeds")
+            .within("1 to 100", |seeds| (1..=100).contains(seeds))?
+            .or(|| fixed(1, "each more costs a training")),
+        folds: folds(recipe, facts)?.or_absent("each would cost a training"),
+        permuted_control: said(&recipe.permuted_control, "permuted_control").or(|| fixed(false, "it costs a training")),
         seed: said(&recipe.seed, "seed").or(|| fixed(42, "any number names a run")),
         threads: said(&recipe.threads, "threads")
             .within("1 to 1024", |threads| (1..=1024).contains(threads))?
             .or(|| defaults::threads(facts)),
         init,
         facts: facts.clone(),
-        warnings: version_warning.into_iter().collect(),
+        warnings: version_warning.into_iter().chain(one_seed(recipe)).collect(),
     })
+}
+
+/// Whoever says a number of seeds wants an interval; a plan that is repeated only names them all.
+fn one_seed(recipe: &Recipe) -> Option<String> {
+    let is_flag = |said: &&Said<usize>| matches!(said.place, Place::Flag { .. });
+    let said = recipe.seeds.as_ref().filter(|said| said.value == 1).filter(is_flag)?;
+    Some(format!("{}: one training has a score and no interval; 3 or more have", said.place.of("seeds")))
+}
+
+/// Every class needs a row in every fold.
+fn folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
+    let smallest = facts.class_counts.iter().min().copied().unwrap_or(0);
+    let label =
+        facts.class_counts.iter().position(|count| *count == smallest).and_then(|class| facts.labels.get(class));
+    let expected = match label {
+        Some(label) if smallest >= 2 => format!("2 to {smallest}, the rows of the smallest class, `{label}`"),
+        Some(label) => format!("at least 2 rows in every class to part them: `{label}` has {smallest}"),
+        None => "at least 2".to_string(),
+    };
+    said(&recipe.folds, "folds").within(&expected, |folds| (2..=smallest).contains(folds))
 }
 
 /// What was said about an option, on its way to a plan.
@@ -219,21 +248,45 @@ fn check_contradictions(recipe: &Recipe, facts: &Facts) -> Result<(), PlanError>
             hint: "--validation-fraction 0 with a file".into(),
         });
     }
-    let has_validation = recipe.validation_file.is_some() || fraction.is_none_or(|fraction| fraction.value != 0.0);
+    if let (Some(folds), Some(fraction)) = (&recipe.folds, fraction)
+        && fraction.value != 0.0
+    {
+        return Err(PlanError::Contradiction {
+            first: folds.place.of("folds"),
+            second: fraction.place.of("validation_fraction"),
+            reason: "expected one of them, found both: folds judge by every row".into(),
+            hint: "--folds without --validation-fraction".into(),
+        });
+    }
+    let has_fraction = fraction.map_or(recipe.folds.is_none(), |fraction| fraction.value != 0.0);
+    let has_validation = recipe.validation_file.is_some() || has_fraction;
     let load_best = recipe.load_best_model_at_end.as_ref().filter(|said| said.value);
     let needs = [
         (load_best.map(|said| &said.place), "load_best_model_at_end"),
         (recipe.early_stopping_patience.as_ref().map(|said| &said.place), "early_stopping_patience"),
     ];
+    let without = fraction.map(|fraction| fraction.place.of("validation_fraction"));
+    let without = without.or(recipe.folds.as_ref().map(|folds| folds.place.of("folds")));
     for (needing, key) in needs {
-        if let (false, Some(needing), Some(fraction)) = (has_validation, needing, fraction) {
+        if let (false, Some(needing), Some(second)) = (has_validation, needing, &without) {
             return Err(PlanError::Contradiction {
                 first: needing.of(key),
-                second: fraction.place.of("validation_fraction"),
+                second: second.clone(),
                 reason: "expected validation rows to compare epochs by, found none".into(),
                 hint: "--validation FILE, or --validation-fraction 0.1".into(),
             });
         }
+    }
+    let repeated = recipe.seeds.as_ref().filter(|said| said.value > 1).map(|said| said.place.of("seeds"));
+    let control =
+        recipe.permuted_control.as_ref().filter(|said| said.value).map(|said| said.place.of("permuted_control"));
+    if let (false, None, Some(first)) = (has_validation, &recipe.test_file, repeated.or(control)) {
+        return Err(PlanError::Contradiction {
+            first,
+            second: without.unwrap_or_else(|| "no validation rows".into()),
+            reason: "expected held-out rows to score, found none".into(),
+            hint: "--test FILE".into(),
+        });
     }
     debug_assert_eq!(facts.labels.len(), facts.class_counts.len());
     Ok(())

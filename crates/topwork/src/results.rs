@@ -1,21 +1,28 @@
 //! What a run measured: `all_results.json`.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use topwork_metrics::Scores;
 
 use crate::proofs::Proofs;
+use crate::repeats::Repeated;
 use crate::transfer::Transfer;
+use crate::verdict::{Calibration, Scored, Verdict};
+
+/// Why training ended: the loss was no number any more, and the best epoch before was kept.
+pub const DIVERGED: &str = "diverged";
 
 /// The content of `all_results.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Results {
     /// Scores on rows of the training split, without dropout; on at most [`crate::tune::TRAIN_ROWS_SCORED`] of them.
     pub train: SplitScores,
     /// Scores on the validation rows.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation: Option<SplitScores>,
     /// Scores on the test file.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub test: Option<SplitScores>,
     /// Wall time by part of the run.
     pub seconds: Seconds,
@@ -30,33 +37,82 @@ pub struct Results {
     /// The seed.
     pub seed: u64,
     /// The evaluation whose weights were kept, when they are not the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub best: Option<BestResult>,
     /// Why training ended before its last step, when it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stopped: Option<String>,
+    /// Whether it memorised, whether it forgot, whether the learning rate was right.
+    pub verdict: Verdict,
+    /// Whether probabilities mean what they say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration: Option<Calibration>,
+    /// How often each class was given for each: `[gold, predicted]`, on test rows, or on validation rows where there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confusion: Option<Confusion>,
+    /// The same training with several seeds, the run's own first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seeds: Option<Repeated>,
+    /// Every training row answered by a model that has not seen it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub folds: Option<Folds>,
+    /// What a training on labels in random order scores on the held-out rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub permuted_control: Option<SplitScores>,
     /// The result beside what would be had without transfer, when that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transfer: Option<Transfer>,
     /// What was proved.
     pub proofs: Proofs,
     /// The version of topwork.
-    pub topwork_version: &'static str,
+    pub topwork_version: Cow<'static, str>,
+}
+
+/// Which class was given for which.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Confusion {
+    /// `test` or `validation`.
+    pub split: String,
+    /// The classes by id.
+    pub labels: Vec<String>,
+    /// Rows of each class, by the class that was given.
+    pub counts: Vec<Vec<u64>>,
+}
+
+/// What came of leaving parts of the training rows out in turn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Folds {
+    /// The scores of all rows together.
+    pub together: SplitScores,
+    /// The scores fold by fold.
+    #[serde(flatten)]
+    pub repeated: Repeated,
+}
+
+impl Confusion {
+    /// Of the answers to a split.
+    pub(crate) fn of(scored: &Scored<'_>, labels: &[String]) -> Self {
+        let classes = labels.len();
+        let predicted = topwork_metrics::argmax(scored.logits, classes);
+        let counts = topwork_metrics::confusion(&scored.split.labels, &predicted, classes);
+        let counts = counts.chunks(classes.max(1)).map(<[u64]>::to_vec).collect();
+        Self { split: scored.name.to_string(), labels: labels.to_vec(), counts }
+    }
 }
 
 /// The evaluation whose weights were kept.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BestResult {
     /// The step after which it was made.
     pub step: usize,
     /// The metric.
-    pub metric: &'static str,
+    pub metric: Cow<'static, str>,
     /// Its value.
     pub value: f64,
 }
 
 /// The scores of a split.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitScores {
     /// How many rows were scored.
     pub rows: usize,
@@ -79,7 +135,8 @@ impl SplitScores {
 }
 
 /// Wall time by part of the run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Seconds {
     /// Reading data and model.
     pub load: f64,
@@ -91,6 +148,11 @@ pub struct Seconds {
     pub evaluate: f64,
     /// Writing the result and proving it.
     pub save: f64,
+    /// The verdict: the texts that are not to be forgotten, and what is told from curves. Training rows that are scored along the
+    /// way count under `evaluate`.
+    pub verdict: f64,
+    /// The same training with other seeds, on parts of the rows, on labels in random order.
+    pub repeat: f64,
     /// Training what the result is compared with.
     pub compare: f64,
     /// From the start of the process to the end of the run; of a resumed run, the last process.

@@ -1,5 +1,7 @@
 //! One training of a classifier, from weights to weights: what fine-tuning does once, and a comparison several times.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use topwork_engine::{AdamWOptions, Parameters};
 use topwork_models::bert::{BertClassifier, ClassifierDropout, EncoderDropout};
 use topwork_models::{FamilyConfig, Head, LoadOptions, LoadReport, initial_parameters, load_parameters};
@@ -7,7 +9,8 @@ use topwork_models::{FamilyConfig, Head, LoadOptions, LoadReport, initial_parame
 use crate::batch::{Output, infer};
 use crate::defaults;
 use crate::error::Error;
-use crate::fit::{Budget, FitOptions};
+use crate::events::NoObserver;
+use crate::fit::{Budget, FitOptions, Progress, Stop, Surroundings, fit, restore_best};
 use crate::inputs::{Inputs, Split};
 use crate::plan::Plan;
 use crate::policy::{Policy, policy};
@@ -30,14 +33,23 @@ impl Regimen {
     /// The same steps on the same rows from random weights, at the rate that suits them and with what only spares
     /// pretrained weights left out: a baseline that was held back would prove nothing.
     pub(crate) fn from_scratch(inputs: &Inputs) -> Result<Self, Error> {
-        let mut plan = inputs.plan.clone();
+        Self::without_transfer(inputs, inputs.plan.clone())
+    }
+
+    /// As another plan for the same model says.
+    pub(crate) fn of(inputs: &Inputs, plan: Plan) -> Result<Self, Error> {
+        let policy = policy(&inputs.config.parameters(Head::Classification { classes: inputs.labels.len() }), &plan)?;
+        Ok(Self { plan, policy })
+    }
+
+    /// As [`Regimen::from_scratch`], of another plan for the same model.
+    pub(crate) fn without_transfer(inputs: &Inputs, mut plan: Plan) -> Result<Self, Error> {
         plan.init.value = Init::Random;
         plan.freeze_layers.value = 0;
         plan.head_init = defaults::head_init(Init::Random);
         plan.layer_decay = defaults::layer_decay(Init::Random);
         plan.learning_rate = defaults::learning_rate(&plan.facts, Init::Random);
-        let policy = policy(&inputs.config.parameters(Head::Classification { classes: inputs.labels.len() }), &plan)?;
-        Ok(Self { plan, policy })
+        Self::of(inputs, plan)
     }
 }
 
@@ -93,9 +105,25 @@ impl Subject {
     }
 }
 
+/// The rows of a training.
+#[derive(Clone, Copy)]
+pub(crate) struct Lesson<'a> {
+    /// Those to learn from.
+    pub(crate) train: &'a Split,
+    /// Those to look at after each epoch.
+    pub(crate) validation: Option<&'a Split>,
+}
+
+impl<'a> Lesson<'a> {
+    /// The rows as the plan parts them.
+    pub(crate) fn planned(inputs: &'a Inputs) -> Self {
+        Self { train: &inputs.train, validation: inputs.validation.as_ref() }
+    }
+}
+
 /// The task of a regimen, on a model.
 pub(crate) fn classification<'a>(
-    inputs: &'a Inputs,
+    lesson: Lesson<'a>,
     regimen: &'a Regimen,
     model: &'a BertClassifier,
     seed: u64,
@@ -103,11 +131,12 @@ pub(crate) fn classification<'a>(
     Classification {
         model,
         policy: &regimen.policy,
-        classes: inputs.labels.len(),
-        train: inputs.train.rows(),
-        validation: inputs.validation.as_ref().map(Split::rows),
+        classes: regimen.plan.facts.labels.len(),
+        train: lesson.train.rows(),
+        validation: lesson.validation.map(Split::rows),
+        gauge: None,
         prefix: None,
-        options: ClassificationOptions { seed, ..classification_options(&regimen.plan, &inputs.train.labels) },
+        options: ClassificationOptions { seed, ..classification_options(&regimen.plan, &lesson.train.labels) },
         order: None,
     }
 }
@@ -153,13 +182,13 @@ pub(crate) fn starts_from_probe(plan: &Plan, report: &LoadReport) -> bool {
 }
 
 pub(crate) fn fit_probe(
-    inputs: &Inputs,
+    train: &Split,
     model: &BertClassifier,
     parameters: &mut Parameters,
     options: &ClassificationOptions,
 ) {
-    let features = infer(model, parameters, &inputs.train.texts, options.eval_batch_size, Output::Features);
-    start_from_probe(model, parameters, &features, &inputs.train.labels, options);
+    let features = infer(model, parameters, &train.texts, options.eval_batch_size, Output::Features);
+    start_from_probe(model, parameters, &features, &train.labels, options);
 }
 
 /// Puts a probe on these features `[rows, hidden]` of what the classifier sees in the classifier's place.
@@ -175,4 +204,54 @@ pub(crate) fn start_from_probe(
     let probe = probe::fit(features, labels, classes, options.class_weights.as_deref());
     parameters.get_mut(weight).values.copy_from_slice(&probe.weight);
     parameters.get_mut(bias).values.copy_from_slice(&probe.bias);
+}
+
+/// So many values are trained at once: with their gradients and moments they take 1.6 GB.
+pub(crate) const VALUES_AT_ONCE: usize = 100_000_000;
+
+/// How many of so many trainings to run side by side: on few rows a step of a small model has too little work for many threads.
+/// What a training gives does not depend on it.
+pub(crate) fn trainings_at_once(inputs: &Inputs, trainings: usize) -> usize {
+    let values: usize = inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
+    (VALUES_AT_ONCE / values.max(1)).clamp(1, inputs.plan.threads.value.min(trainings).max(1))
+}
+
+/// How a training came out.
+pub(crate) struct Trained {
+    /// The answers `[rows, classes]`.
+    pub(crate) logits: Vec<f32>,
+    /// The step at which the loss was no number any more; the model keeps what it had learnt.
+    pub(crate) diverged: Option<usize>,
+}
+
+/// Trains, and answers for `rows`; none when interrupted.
+pub(crate) fn train_and_answer(
+    inputs: &Inputs,
+    regimen: &Regimen,
+    lesson: Lesson<'_>,
+    seed: u64,
+    rows: &Split,
+    interrupt: &AtomicBool,
+) -> Result<Option<Trained>, Error> {
+    let plan = &regimen.plan;
+    let mut subject = Subject::load(inputs, regimen, seed)?;
+    let Subject { parameters, model, report } = &mut subject;
+    let mut task = classification(lesson, regimen, model, seed);
+    let options = fit_options(plan, total_steps(plan, &task));
+    if starts_from_probe(plan, report) {
+        fit_probe(lesson.train, model, parameters, &task.options);
+    }
+    let mut progress = Progress::default();
+    let surroundings = Surroundings { observer: &mut NoObserver, interrupt, checkpoints: None };
+    let stop = fit(&mut task, parameters, &options, &mut progress, surroundings)?;
+    if stop == Some(Stop::Interrupted) || interrupt.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    if let Some(best) = progress.best.take().filter(|_| plan.load_best_model_at_end.value) {
+        restore_best(parameters, &best);
+    }
+    let batch_size = plan.per_device_eval_batch_size.value;
+    let logits = infer(model, parameters, &rows.texts, batch_size, Output::Logits);
+    let diverged = if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None };
+    Ok(Some(Trained { logits, diverged }))
 }

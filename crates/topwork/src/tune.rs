@@ -1,6 +1,8 @@
 //! Fine-tuning from plan to proven result: one function that reads top to bottom, and its paragraphs.
 
+use std::cell::RefCell;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use topwork_engine::Parameters;
@@ -13,14 +15,22 @@ use crate::classifier::Classifier;
 use crate::error::Error;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
 use crate::facts::VERSION;
-use crate::fit::{Best, Progress, Stop, Surroundings, fit, restore_best};
+use crate::fit::{Progress, Stop, Surroundings, fit, restore_best};
+use crate::hard_rows::{HARD_ROWS, HardRows};
 use crate::inputs::{Inputs, Split};
-use crate::output::{EVENTS, OutputDirectory, PLAN};
+use crate::output::{EVENTS, OutputDirectory, PLAN, TENSORBOARD};
 use crate::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
-use crate::results::{BestResult, Results, Seconds, SplitScores, peak_rss_mb};
+use crate::repeats::{self, LEFT_OUT, Repeated};
+use crate::results::{BestResult, Confusion, DIVERGED, Folds, Results, Seconds, SplitScores, peak_rss_mb};
 use crate::run::{Circumstances, Outcome, lap, notes, thread_pool};
-use crate::training::{Regimen, Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps};
+use crate::tasks::classification::Gauge;
+use crate::tensorboard::TensorBoardObserver;
+use crate::trace::Trace;
+use crate::training::{
+    Lesson, Regimen, Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps,
+};
 use crate::transfer;
+use crate::verdict::{FinishedRun, Scored, calibrate};
 
 /// The training split is scored on at most so many rows: enough to see a gap to the validation rows.
 pub const TRAIN_ROWS_SCORED: usize = 1000;
@@ -64,7 +74,13 @@ fn run(
     if !circumstances.resume {
         inputs.events.iter().for_each(|event| log.event(event));
     }
-    let mut observers: [&mut dyn Observer; 2] = [observer, &mut log];
+    let trace = RefCell::new(if circumstances.resume { Trace::read(&output.file(EVENTS))? } else { Trace::default() });
+    let mut curves = &trace;
+    let mut board = match circumstances.resume {
+        true => TensorBoardObserver::resume(&output.file(TENSORBOARD), progress.step)?,
+        false => TensorBoardObserver::create(&output.file(TENSORBOARD))?,
+    };
+    let mut observers: [&mut dyn Observer; 4] = [observer, &mut log, &mut curves, &mut board];
     let mut all = Observers(&mut observers);
     let observer: &mut dyn Observer = &mut all;
     if circumstances.resume && progress.step == 0 {
@@ -76,13 +92,15 @@ fn run(
     seconds.load += lap(&mut timer);
 
     observer.event(&RunEvent::phase("train"));
-    let mut task = classification(inputs, &regimen, &model, inputs.plan.seed.value);
+    let gauge = gauge(&inputs.train);
+    let mut task = classification(Lesson::planned(inputs), &regimen, &model, inputs.plan.seed.value);
+    task.gauge = gauge.as_ref().map(|(split, every)| Gauge { rows: split.rows(), every: *every });
     let steps_per_epoch = task.steps_per_epoch();
     let total_steps = total_steps(&inputs.plan, &task);
     let frozen = hash_frozen(&parameters);
     observer.event(&started(inputs, total_steps, total_steps.div_ceil(steps_per_epoch), &parameters));
     if progress.step == 0 && starts_from_probe(&inputs.plan, &report) {
-        fit_probe(inputs, &model, &mut parameters, &task.options);
+        fit_probe(&inputs.train, &model, &mut parameters, &task.options);
     }
     let probe_seconds = lap(&mut timer);
     let before = progress.seconds;
@@ -101,14 +119,19 @@ fn run(
             return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step: progress.step, total_steps });
         }
         Some(Stop::Diverged(step)) => {
-            let best = progress.best.take();
-            let error = diverged(inputs, &output, &mut parameters, best.as_ref(), step);
-            observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
-            log.finish()?;
-            if best.is_none() && !circumstances.resume {
-                output.discard()?;
-            }
-            return Err(error);
+            let Some(best) = &progress.best else {
+                let error = diverged(inputs, step);
+                observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
+                drop(board);
+                log.finish()?;
+                if !circumstances.resume {
+                    output.discard()?;
+                }
+                return Err(error);
+            };
+            let reason =
+                format!("the loss or the gradient is not a finite number: back to step {}, the best before", best.step);
+            observer.event(&RunEvent::Stopped { step, reason });
         }
         Some(Stop::Early) => {
             let reason = format!(
@@ -120,9 +143,10 @@ fn run(
         }
         None => {}
     }
+    let has_diverged = matches!(stop, Some(Stop::Diverged(_)));
     let best = progress.best.take().filter(|best| {
         // The last weights are the best ones when the last evaluation was.
-        inputs.plan.load_best_model_at_end.value && best.step != progress.step
+        has_diverged || inputs.plan.load_best_model_at_end.value && best.step != progress.step
     });
     if let Some(best) = &best {
         restore_best(&mut parameters, best);
@@ -131,22 +155,21 @@ fn run(
     observer.event(&RunEvent::phase("evaluate"));
     let epoch = progress.step as f64 / steps_per_epoch as f64;
     let batch_size = task.options.eval_batch_size;
+    let classes = inputs.labels.len();
     let mut evaluate = |name: &str, split: &Split| -> (SplitScores, Vec<f32>) {
         let logits = infer(&model, &parameters, &split.texts, batch_size, Output::Logits);
-        let scores: Scores = topwork_metrics::evaluate(&logits, inputs.labels.len(), &split.labels);
+        let scores: Scores = topwork_metrics::evaluate(&logits, classes, &split.labels);
         observer.event(&RunEvent::evaluated(progress.step, epoch, name, &scores));
         (SplitScores::new(split.labels.len(), &scores), logits)
     };
-    // At even distances, because a file may be sorted by label.
-    let rows = inputs.train.labels.len();
-    let scored = rows.min(TRAIN_ROWS_SCORED);
-    let sample = inputs.train.select(&(0..scored).map(|i| i * rows / scored).collect::<Vec<_>>());
-    let (train, _) = evaluate("train", &sample);
+    let sample = inputs.train.spread(TRAIN_ROWS_SCORED);
+    let (train, train_logits) = evaluate("train", &sample);
     let validation = inputs.validation.as_ref().map(|split| evaluate("validation", split));
     if !train.loss.is_finite() {
         // Only the last step's update can have done it: every step before is followed by one that would have noticed.
-        let error = diverged(inputs, &output, &mut parameters, None, progress.step);
+        let error = diverged(inputs, progress.step);
         observer.event(&RunEvent::Stopped { step: progress.step, reason: error.to_string() });
+        drop(board);
         log.finish()?;
         if !circumstances.resume {
             output.discard()?;
@@ -159,8 +182,45 @@ fn run(
     }
     seconds.evaluate += lap(&mut timer);
 
+    let folds = match inputs.plan.folds.value {
+        Some(count) => {
+            observer.event(&RunEvent::phase("folds"));
+            repeats::cross_validate(inputs, count, observer, circumstances.interrupt)?
+        }
+        None => None,
+    };
+    seconds.repeat = lap(&mut timer);
+
+    observer.event(&RunEvent::phase("verdict"));
+    let on_validation = Scored::of("validation", inputs.validation.as_ref(), validation.as_ref());
+    let on_test = Scored::of("test", inputs.test.as_ref(), test.as_ref());
+    let left_out = folds.as_ref().map(|folds| Scored { name: LEFT_OUT, split: &inputs.train, logits: &folds.logits });
+    let held_out = on_test.or(on_validation).or(left_out);
+    let on_train = Scored { name: "train", split: &sample, logits: &train_logits };
+    let diverged_at = if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None };
+    let verdict = {
+        let run = FinishedRun {
+            inputs,
+            parameters: &parameters,
+            train: on_train,
+            held_out,
+            trace: &trace.borrow(),
+            tokens: progress.tokens,
+            diverged_at,
+        };
+        run.verdict()?
+    };
+    verdict.report(observer);
+    let calibration = on_validation.or(left_out).and_then(|fitted_on| calibrate(classes, &fitted_on, on_test.as_ref()));
+    let hard_rows = held_out.map(|held_out| HardRows::find(&held_out, inputs.labels.names()));
+    let confusion = held_out.map(|held_out| Confusion::of(&held_out, inputs.labels.names()));
+    seconds.verdict = lap(&mut timer);
+
     observer.event(&RunEvent::phase("save"));
-    output.write_model(inputs, &parameters)?;
+    output.write_model(inputs, &parameters, calibration.as_ref().map(|calibration| calibration.temperature))?;
+    if let Some(rows) = &hard_rows {
+        output.write_json(HARD_ROWS, rows)?;
+    }
     let held_out = match (&inputs.validation, &inputs.test) {
         (Some(split), _) => ("validation", split),
         (None, Some(split)) => ("test", split),
@@ -175,11 +235,18 @@ fn run(
         observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
     }
     seconds.save = lap(&mut timer);
-    let judged = test.as_ref().or(validation.as_ref()).map(|(scores, _)| *scores);
+    let judged = [on_test.zip(test.as_ref()), on_validation.zip(validation.as_ref())].into_iter().flatten().next();
+    let judged = judged.map(|(scored, (scores, _))| (scored.name, scored.split, *scores));
+    let (seeds, permuted_control) = match judged {
+        Some(own) => repeat(inputs, own, observer, circumstances.interrupt)?,
+        None => (None, None),
+    };
+    seconds.repeat += lap(&mut timer);
     let transfer = match judged.filter(|_| inputs.plan.compare_seeds.value > 0) {
-        Some(scores) => {
+        Some((.., own)) => {
             observer.event(&RunEvent::phase("compare"));
-            transfer::compare(inputs, scores, inputs.plan.compare_seeds.value, observer, circumstances.interrupt)?
+            let own = seeds.as_ref().map_or(vec![own], |seeds| seeds.scores.clone());
+            transfer::compare(inputs, &own, inputs.plan.compare_seeds.value, observer, circumstances.interrupt)?
         }
         None => None,
     };
@@ -195,15 +262,30 @@ fn run(
         tokens: progress.tokens,
         tokens_per_second: progress.tokens as f64 / progress.seconds,
         seed: inputs.plan.seed.value,
-        best: best.map(|best| BestResult { step: best.step, metric: task.options.metric.name(), value: best.value }),
-        stopped: (stop == Some(Stop::Early)).then(|| "early_stopping".to_string()),
+        best: best.map(|best| BestResult {
+            step: best.step,
+            metric: task.options.metric.name().into(),
+            value: best.value,
+        }),
+        stopped: match stop {
+            Some(Stop::Early) => Some("early_stopping".to_string()),
+            Some(Stop::Diverged(_)) => Some(DIVERGED.to_string()),
+            Some(Stop::Interrupted) | None => None,
+        },
+        verdict,
+        calibration,
+        confusion,
+        seeds,
+        folds: folds.map(|folds| Folds { together: folds.together, repeated: folds.repeated }),
+        permuted_control,
         transfer,
         proofs,
-        topwork_version: VERSION,
+        topwork_version: VERSION.into(),
     };
     output.write_results(inputs, &results)?;
     checkpoint::remove(&output)?;
     observer.event(&RunEvent::Finished { output_dir: path.to_path_buf(), seconds: seconds.total });
+    board.finish()?;
     log.finish()?;
     Ok(Outcome::Finished { output_dir: path.to_path_buf(), results: Box::new(results) })
 }
@@ -220,30 +302,45 @@ fn started(inputs: &Inputs, total_steps: usize, epochs: usize, parameters: &Para
     }
 }
 
-/// Saves the best evaluation's weights, if there was one, and says what happened.
-fn diverged(
+/// Trains with more seeds and on labels in random order, as far as the plan asks for it.
+fn repeat(
     inputs: &Inputs,
-    output: &OutputDirectory,
-    parameters: &mut Parameters,
-    best: Option<&Best>,
-    step: usize,
-) -> Error {
+    own: (&'static str, &Split, SplitScores),
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<(Option<Repeated>, Option<SplitScores>), Error> {
+    let seeds = match inputs.plan.seeds.value {
+        0 | 1 => None,
+        count => {
+            observer.event(&RunEvent::phase("seeds"));
+            repeats::with_seeds(inputs, count, own, observer, interrupt)?
+        }
+    };
+    let permuted = match inputs.plan.permuted_control.value {
+        true => {
+            observer.event(&RunEvent::phase("permuted control"));
+            repeats::permuted_control(inputs, own.1, observer, interrupt)?
+        }
+        false => None,
+    };
+    Ok((seeds, permuted))
+}
+
+/// Training rows to look at along the way, and after how many epochs each time: the looking takes about 2 % of the training's
+/// work, where a row that is trained on costs three forward passes. None where there are no rows.
+fn gauge(train: &Split) -> Option<(Split, usize)> {
+    let rows = train.labels.len();
+    let count = (rows / 8).clamp(64, 256).min(rows);
+    let every = (count as f64 / (0.06 * rows as f64)).ceil().max(1.0) as usize;
+    (rows > 0).then(|| (train.spread(count), every))
+}
+
+/// Says what happened to a run that has nothing to keep.
+fn diverged(inputs: &Inputs, step: usize) -> Error {
     let lower = inputs.plan.learning_rate.value / 10.0;
     let what = format!("step {step}: the loss or the gradient is not a finite number");
-    let saved = best.map(|best| {
-        restore_best(parameters, best);
-        output.write_model(inputs, parameters).map(|()| (best.step, best.value))
-    });
-    let message = match saved {
-        None => format!("{what}; no epoch was finished before, so nothing is kept"),
-        Some(Ok((best, value))) => format!(
-            "{what}; {} holds the model of step {best}, whose {} on the validation rows was {value:.4}",
-            output.path().display(),
-            inputs.plan.metric_for_best_model.value
-        ),
-        Some(Err(error)) => format!("{what}; the best model before it could not be saved: {error}"),
-    };
-    Error::run(message, format!("--learning-rate {lower:e} --output ANOTHER"))
+    let message = format!("{what}; no epoch was finished before, so nothing is kept");
+    Error::run(message, format!("--learning-rate {lower:e}"))
 }
 
 /// A model that gives every row the same class has learnt nothing, and its accuracy hides it.

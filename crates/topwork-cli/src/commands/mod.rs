@@ -2,10 +2,12 @@
 
 pub(crate) mod advise;
 pub(crate) mod audit;
+pub(crate) mod curve;
 pub(crate) mod evaluate;
 pub(crate) mod lr_find;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod pretrain;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod tune;

@@ -9,7 +9,7 @@ use topwork::classifier::Classifier;
 use topwork::error::Error;
 use topwork::inputs::cut_warning;
 use topwork_data::{Dataset, Example, Labels, TokenizedTexts};
-use topwork_metrics::{argmax, softmax};
+use topwork_metrics::argmax;
 use topwork_models::{HubSettings, locate};
 
 use crate::Ended;
@@ -21,7 +21,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let texts = tokenize(&classifier, &dataset)?;
     let logits = classifier.logits(&texts, batch_size(matches));
     let classes = classifier.labels.len();
-    let (predicted, probabilities) = (argmax(&logits, classes), softmax(&logits, classes));
+    let (predicted, probabilities) = (argmax(&logits, classes), classifier.probabilities(&logits));
     let names = classifier.labels.names();
     let mut out = BufWriter::new(std::io::stdout().lock());
     let rows = dataset.examples.iter().zip(&predicted).zip(probabilities.chunks_exact(classes));

@@ -1,18 +1,24 @@
 //! `topwork tune`
 
+use std::cell::{Cell, RefCell};
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::ArgMatches;
 use topwork::advise::{Advice, AdviseOptions, advise};
+use topwork::error::Error;
 use topwork::inputs::Inputs;
 use topwork::recipe::Recipe;
+use topwork::results::DIVERGED;
 use topwork::run::{Circumstances, Outcome};
+use topwork::run_directory::ADVICE;
 use topwork::tune::tune;
 use topwork_models::{HubSettings, SEEDLING};
 
 use super::advise::write_json;
+use super::report::write_report;
 use super::run::{carry_out, check_output, stop_on_interrupt};
 use crate::Ended;
 use crate::advice_screen::advice_screen;
@@ -37,24 +43,43 @@ pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ende
     let inputs = Inputs::read(&recipe, &HubSettings::from_env(), &mut progress)?;
     // While files are read, Ctrl-C ends the process at once.
     let interrupt = watch.map_or_else(stop_on_interrupt, Ok)?;
-    carry_out(
+    // The page is made before anything is shown, and a run is not lost for want of it.
+    let report: RefCell<Option<Result<PathBuf, Error>>> = RefCell::new(None);
+    let has_diverged = Cell::new(false);
+    let ended = carry_out(
         "tune",
         matches,
         Circumstances { started, interrupt: &interrupt, resume: matches.contains_id("resume") },
         progress,
         |circumstances, progress| {
             let outcome = tune(&inputs, circumstances, progress)?;
-            if let (Some(advice), Outcome::Finished { output_dir, .. }) = (&advice, &outcome) {
-                write_json(&output_dir.join(ADVICE), advice)?;
+            if let Outcome::Finished { output_dir, results } = &outcome {
+                has_diverged.set(results.stopped.as_deref() == Some(DIVERGED));
+                if let Some(advice) = &advice {
+                    write_json(&output_dir.join(ADVICE), advice)?;
+                }
+                report.replace(Some(write_report(output_dir)));
             }
             Ok(outcome)
         },
-        |out, output_dir, results| write!(out, "{}", table::results(output_dir, results)),
-    )
+        |out, output_dir, results| {
+            write!(out, "{}", table::results(output_dir, results))?;
+            match &*report.borrow() {
+                Some(Ok(path)) => writeln!(out, "report: {}", path.display()),
+                Some(Err(_)) | None => Ok(()),
+            }
+        },
+    )?;
+    match report.into_inner() {
+        Some(Err(error)) => {
+            writeln!(std::io::stderr(), "warning: the report was not written: {error}")?;
+            Ok(Ended::InPart)
+        }
+        // The best epoch is kept, and it is not what was asked for.
+        Some(Ok(_)) if has_diverged.get() => Ok(Ended::InPart),
+        Some(Ok(_)) | None => Ok(ended),
+    }
 }
-
-/// Everything that was measured before the run, in its directory.
-const ADVICE: &str = "advice.json";
 
 /// Measures before the run, and shows what was found.
 fn advice(recipe: &Recipe, progress: &mut Progress, interrupt: &AtomicBool) -> anyhow::Result<Advice> {

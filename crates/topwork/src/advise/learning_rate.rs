@@ -13,7 +13,7 @@ use crate::features::LayerFeatures;
 use crate::inputs::{Inputs, Split};
 use crate::lr_find::{RangeOptions, RangeTest, range_test};
 use crate::recipe::Recipe;
-use crate::training::{Regimen, Subject, classification, fit_options, start_from_probe, starts_from_probe};
+use crate::training::{Lesson, Regimen, Subject, classification, fit_options, start_from_probe, starts_from_probe};
 use topwork_metrics::transferability::folds;
 
 /// Floating-point operations of a range test: a few seconds on two cores.
@@ -102,7 +102,7 @@ pub(crate) fn test(
 ) -> Result<RangeTest, Error> {
     let regimen = Regimen::planned(inputs);
     let Subject { mut parameters, model, report } = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
-    let mut task = classification(inputs, &regimen, &model, inputs.plan.seed.value);
+    let mut task = classification(Lesson::planned(inputs), &regimen, &model, inputs.plan.seed.value);
     task.train = rows.rows();
     if starts_from_probe(&inputs.plan, &report) {
         start_from_probe(&model, &mut parameters, pooled, &rows.labels, &task.options);

@@ -25,9 +25,9 @@ use crate::prefix::Prefix;
 use crate::run::side_by_side;
 use crate::tasks::classification::Classification;
 use crate::training::{
-    Regimen, Subject, classification_options, fit_options, start_from_probe, starts_from_probe, total_steps,
+    Regimen, Subject, VALUES_AT_ONCE, classification_options, fit_options, start_from_probe, starts_from_probe,
+    total_steps,
 };
-use crate::transfer::VALUES_AT_ONCE;
 
 /// Parts of the rows that are held out in turn.
 pub(crate) const PARTS: usize = 4;
@@ -327,6 +327,7 @@ impl Track<'_> {
             classes,
             train: train.rows(),
             validation: None::<Rows<'_>>,
+            gauge: None,
             prefix: of_train.as_ref(),
             options,
             order: None,

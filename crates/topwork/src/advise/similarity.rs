@@ -7,25 +7,20 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use topwork_data::{
-    ColumnNames, Corpus, CorpusOptions, CorpusPart, DataError, Dataset, Example, LabelSet, Labels, Passage, Stream,
+    ColumnNames, Corpus, CorpusOptions, CorpusPart, DataError, Dataset, Example, LabelSet, Labels, Stream,
     TokenizedTexts,
 };
-use topwork_engine::Parameters;
 use topwork_metrics::bootstrap::interval;
 use topwork_metrics::similarity::{
     KernelSample, LabelledRows, coverage, frechet_of_components, otdd_of_components, two_sample, vocabulary_overlap,
 };
 use topwork_metrics::{Mat, select_rows};
-use topwork_models::bert::{BertPretraining, EncoderDropout};
-use topwork_models::{FamilyConfig, Head, HeadRule, LoadOptions, SEEDLING_PROFILE, load_parameters};
+use topwork_models::SEEDLING_PROFILE;
 
 use crate::error::Error;
 use crate::features::LayerFeatures;
 use crate::inputs::{Inputs, Split};
-use crate::objectives::mlm::Mlm;
-use crate::objectives::{Question, Questions};
-use crate::pretrain::inputs::vocabulary;
-use crate::tasks::pretraining::hidden_word_losses;
+use crate::masked_words::{HiddenWords, MaskedWords};
 use crate::training::{Regimen, Subject};
 use crate::value::Init;
 
@@ -188,13 +183,19 @@ pub(crate) fn compare(
     };
     match masked {
         Some(masked) => {
+            let losses = |examples: &[Example]| -> Result<Vec<HiddenWords>, Error> {
+                Ok(masked.losses(&tokenize(inputs, examples)?, inputs.plan.max_seq_length.value, MASKINGS))
+            };
             let floor = match &halves {
-                Some(halves) => Some(masked.loss(inputs, &halves.first)?.0),
+                Some(halves) => Some(HiddenWords::mean(&losses(&halves.first)?)),
                 None => profile.and_then(|profile| profile.held_out_loss()),
             };
-            let (loss, interval) = masked.loss(inputs, &target.examples)?;
-            let (ceiling, _) = masked.loss(inputs, &enciphered)?;
-            panel.measures.push(Measure::new("masked_lm_loss", loss, floor, Some(ceiling)).within(interval));
+            let own = losses(&target.examples)?;
+            let ceiling = HiddenWords::mean(&losses(&enciphered)?);
+            let interval =
+                interval(own.len(), RESAMPLES, SEED, |rows| HiddenWords::mean(rows.iter().map(|&row| &own[row])));
+            let measure = Measure::new("masked_lm_loss", HiddenWords::mean(&own), floor, Some(ceiling));
+            panel.measures.push(measure.within(interval));
         }
         None => panel.missing.push("the loss of hidden words: the model has no pretrained head for it".to_string()),
     }
@@ -437,70 +438,6 @@ fn labelled(inputs: &Inputs, target: &Split, enciphered: &[Example], path: &Path
 fn tokenize(inputs: &Inputs, examples: &[Example]) -> Result<TokenizedTexts, Error> {
     let path = &inputs.plan.train_file.value;
     Ok(TokenizedTexts::tokenize(&inputs.tokenizer, examples, inputs.plan.max_seq_length.value, path)?)
-}
-
-/// A model that fills in hidden words.
-struct MaskedWords {
-    model: BertPretraining,
-    parameters: Parameters,
-    vocabulary: crate::objectives::Vocabulary,
-}
-
-impl MaskedWords {
-    /// The model with its head for words; none when its checkpoint has none.
-    fn load(inputs: &Inputs) -> Result<Option<Self>, Error> {
-        let FamilyConfig::Bert(bert) = &inputs.config.family else { return Ok(None) };
-        let has = |key: &str| inputs.checkpoint.names().any(|name| name.ends_with(key));
-        if !has("predictions.transform.dense.weight") {
-            return Ok(None);
-        }
-        let head = Head::Pretraining { pairs: false, pooler: has("pooler.dense.weight") };
-        let specs = inputs.config.parameters(head);
-        let range = bert.initializer_range;
-        let options = LoadOptions { seed: 0, initializer_range: range, head, head_rule: HeadRule::LoadIfShapeFits };
-        let loaded = load_parameters(&inputs.checkpoint, inputs.config.description(), &specs, &options)?;
-        let mut parameters = Parameters::new();
-        for (spec, values) in specs.iter().zip(&loaded.tensors) {
-            parameters.add(spec.name.clone(), &spec.shape, values);
-        }
-        let model = BertPretraining::new(bert, &parameters, EncoderDropout { hidden: 0.0, attention: 0.0 })?;
-        // Without a token that hides words, the head cannot be asked.
-        let Ok(vocabulary) = vocabulary(&inputs.tokenizer, Some(&inputs.source), bert.vocab_size) else {
-            return Ok(None);
-        };
-        Ok(Some(Self { model, parameters, vocabulary }))
-    }
-
-    /// The mean loss of hidden words, in nats, and its interval over resamples of the texts.
-    fn loss(&self, inputs: &Inputs, examples: &[Example]) -> Result<(f64, Option<(f64, f64)>), Error> {
-        let texts = tokenize(inputs, examples)?;
-        let max_length = inputs.plan.max_seq_length.value;
-        let passage = |row: usize| {
-            let (ids, _) = texts.row(row);
-            let ids = ids.iter().copied().filter(|&id| self.vocabulary.is_text[id as usize]);
-            let ids: Vec<u32> = ids.take(Questions::max_passage(max_length, false)).collect();
-            Passage { document: row as u64, sentence_ends: vec![ids.len() as u32], ids }
-        };
-        let passages: Vec<Passage> = (0..texts.len()).map(passage).filter(|passage| !passage.ids.is_empty()).collect();
-        let mlm = Mlm::default();
-        let questions = Questions { vocabulary: &self.vocabulary, mlm: Some(&mlm), pair: None, max_length };
-        let mut by_text: Vec<(f64, usize)> = vec![(0.0, 0); passages.len()];
-        for masking in 0..MASKINGS {
-            let asked: Vec<Question> = questions.ask(&passages, &Stream::named("similarity", SEED).nth(masking));
-            let losses = hidden_word_losses(&self.model, &self.parameters, &asked, 32);
-            for ((sum, count), own) in by_text.iter_mut().zip(losses) {
-                *sum += own.iter().sum::<f64>();
-                *count += own.len();
-            }
-        }
-        let mean = |rows: &[usize]| {
-            let (sum, count) =
-                rows.iter().map(|&row| by_text[row]).fold((0.0, 0), |(s, c), (sum, count)| (s + sum, c + count));
-            sum / count.max(1) as f64
-        };
-        let all: Vec<usize> = (0..by_text.len()).collect();
-        Ok((mean(&all), interval(by_text.len(), RESAMPLES, SEED, mean)))
-    }
 }
 
 /// The text with every letter replaced by another of its alphabet, always the same: the look of a language, and no word of

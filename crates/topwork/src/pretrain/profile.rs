@@ -13,6 +13,24 @@ use crate::tasks::pretraining::ObjectiveScores;
 /// The words whose counts are kept.
 const WORDS: usize = 20_000;
 
+/// Texts of the sample, and words of each.
+const SAMPLE: usize = 128;
+const SAMPLE_WORDS: usize = 60;
+
+/// Beginnings of held-out documents, at even distances.
+fn sample(inputs: &PretrainInputs, documents: u64) -> Result<Vec<String>, Error> {
+    let every = (documents as usize / SAMPLE).max(1);
+    let mut texts = Vec::new();
+    for document in inputs.corpus.documents(CorpusPart::HeldOut).step_by(every).take(SAMPLE) {
+        let document: Result<String, DataError> = document;
+        let text = document?.split_whitespace().take(SAMPLE_WORDS).collect::<Vec<_>>().join(" ");
+        if !text.is_empty() {
+            texts.push(text);
+        }
+    }
+    Ok(texts)
+}
+
 /// What a model was pre-trained on.
 #[derive(Clone, Debug, Serialize)]
 pub struct PretrainingProfile {
@@ -39,6 +57,8 @@ pub struct PretrainingProfile {
     pub document_words: [u64; 5],
     /// Held-out loss and accuracy by objective.
     pub held_out: Vec<HeldOutProfile>,
+    /// Beginnings of held-out documents: what a later run looks at to tell what the model forgets.
+    pub sample: Vec<String>,
 }
 
 /// A file of the corpus.
@@ -123,6 +143,7 @@ impl PretrainingProfile {
             unigrams,
             document_words: [5, 25, 50, 75, 95].map(quantile),
             held_out: held_out.iter().map(HeldOutProfile::from).collect(),
+            sample: sample(inputs, counts.held_out_documents)?,
         })
     }
 }

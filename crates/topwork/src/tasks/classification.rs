@@ -3,6 +3,7 @@
 use topwork_data::epoch_order;
 use topwork_engine::{CrossEntropy, Gradients, Mode, ParameterId, Parameters, Pool, Rates, Tape, mix};
 use topwork_metrics::{Metric, Scores};
+use topwork_models::Block;
 use topwork_models::bert::BertClassifier;
 
 use crate::batch::{Batch, Output, Rows, infer};
@@ -28,12 +29,23 @@ pub struct Classification<'a> {
     pub train: Rows<'a>,
     /// The rows to look at after each epoch.
     pub validation: Option<Rows<'a>>,
+    /// Rows that are learnt from, to look at as well, without dropout: what validation rows are compared with.
+    pub gauge: Option<Gauge<'a>>,
     /// What the frozen layers say of the rows to learn from, when it was computed before: they are run without dropout then.
     pub prefix: Option<&'a Prefix>,
     /// Everything else.
     pub options: ClassificationOptions,
     /// The order of the rows in the epoch at hand.
     pub order: Option<(usize, Vec<usize>)>,
+}
+
+/// Rows that are learnt from and looked at, after some epochs.
+#[derive(Clone, Copy)]
+pub struct Gauge<'a> {
+    /// The rows.
+    pub rows: Rows<'a>,
+    /// They are looked at after every so many epochs.
+    pub every: usize,
 }
 
 /// What does not change while the classes are learnt.
@@ -99,6 +111,10 @@ impl Task for Classification<'_> {
         Rates { learning_rate: learning_rate * policy.lr_scale, weight_decay: policy.weight_decay }
     }
 
+    fn block(&self, id: ParameterId) -> Option<Block> {
+        Some(self.policy.get(id.index()).block)
+    }
+
     /// Every part of a batch divides by the normaliser of the whole, so the parts add up to the full batch's mean over
     /// examples.
     fn accumulate(
@@ -147,6 +163,11 @@ impl Task for Classification<'_> {
         progress: &Progress,
         observer: &mut dyn Observer,
     ) -> Result<Option<Evaluation>, Error> {
+        let epochs = progress.step / self.steps_per_epoch();
+        if let Some(gauge) = self.gauge.filter(|gauge| epochs.is_multiple_of(gauge.every)) {
+            let scores = self.score(parameters, gauge.rows);
+            observer.event(&RunEvent::evaluated(progress.step, self.epoch(progress), "train", &scores));
+        }
         let Some(validation) = self.validation else { return Ok(None) };
         let scores = self.score(parameters, validation);
         observer.event(&RunEvent::evaluated(progress.step, self.epoch(progress), "validation", &scores));

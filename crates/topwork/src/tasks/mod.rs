@@ -5,6 +5,7 @@ pub mod pretraining;
 
 use topwork_engine::{Gradients, ParameterId, Parameters, Pool, Rates};
 use topwork_metrics::Metric;
+use topwork_models::Block;
 
 use crate::error::Error;
 use crate::events::Observer;
@@ -17,6 +18,9 @@ pub trait Task {
 
     /// The learning rate and weight decay of a parameter, at the run's learning rate of a step.
     fn rates(&self, id: ParameterId, learning_rate: f64) -> Rates;
+
+    /// Where a parameter belongs; none where blocks are not to be told apart.
+    fn block(&self, id: ParameterId) -> Option<Block>;
 
     /// Adds the gradients of the mean loss of a step, counted from 0, to `gradients`. What it does depends on the step's
     /// number, not on the steps before it.

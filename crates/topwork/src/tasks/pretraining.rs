@@ -4,6 +4,7 @@ use topwork_data::{Passage, PassageOrder, Passages, Stream, TokenStore};
 use topwork_engine::{
     CrossEntropy, Gradients, Mode, ParameterId, Parameters, Pool, Rates, Sequences, Tape, Value, mix,
 };
+use topwork_models::Block;
 use topwork_models::bert::{BertPretraining, PretrainingLogits, Tokens};
 
 use crate::error::Error;
@@ -253,6 +254,10 @@ impl Task for Pretraining<'_> {
     fn rates(&self, id: ParameterId, learning_rate: f64) -> Rates {
         let policy = self.policy.get(id.index());
         Rates { learning_rate: learning_rate * policy.lr_scale, weight_decay: policy.weight_decay }
+    }
+
+    fn block(&self, id: ParameterId) -> Option<Block> {
+        Some(self.policy.get(id.index()).block)
     }
 
     /// Every part of a batch divides by the number of questions of the whole, so the parts add up to the full batch's

@@ -6,53 +6,51 @@
 
 pub mod bag_of_words;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::borrow::Cow;
+use std::sync::atomic::AtomicBool;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use topwork_metrics::Scores;
 
 use crate::batch::{Output, infer};
 use crate::error::Error;
-use crate::events::{NoObserver, Observer, RunEvent};
-use crate::fit::{Progress, Stop, Surroundings, fit, restore_best};
+use crate::events::{Observer, RunEvent};
 use crate::inputs::{Inputs, Split};
 use crate::probe;
 use crate::results::SplitScores;
 use crate::run::side_by_side;
-use crate::training::{Regimen, Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps};
+use crate::training::{Lesson, Regimen, Subject, Trained, train_and_answer, trainings_at_once};
 use crate::value::Init;
 
-const RANDOM: &str = "random weights";
-const FROZEN: &str = "frozen + linear head";
-const TUNED: &str = "fine-tuned";
-/// So many values are trained at once: with their gradients and moments they take 1.6 GB.
-pub(crate) const VALUES_AT_ONCE: usize = 100_000_000;
+pub(crate) const RANDOM: &str = "random weights";
+pub(crate) const FROZEN: &str = "frozen + linear head";
+pub(crate) const TUNED: &str = "fine-tuned";
 
 /// The comparison of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Transfer {
     /// The rows that all were scored on: `test` or `validation`.
-    pub split: &'static str,
+    pub split: Cow<'static, str>,
     /// Those that were compared.
     pub contenders: Vec<Contender>,
 }
 
 /// Something that answers, and how well.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Contender {
     /// What it is.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its scores, one a seed.
     pub scores: Vec<SplitScores>,
     /// Mean accuracy over the seeds.
     pub accuracy: f64,
     /// Standard deviation of the accuracy over the seeds; none for one seed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accuracy_std: Option<f64>,
     /// Mean macro-F1 over the seeds.
     pub macro_f1: f64,
     /// Standard deviation of the macro-F1 over the seeds; none for one seed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub macro_f1_std: Option<f64>,
 }
 
@@ -61,7 +59,7 @@ impl Contender {
         let accuracies: Vec<f64> = scores.iter().map(|scores| scores.accuracy).collect();
         let macro_f1s: Vec<f64> = scores.iter().map(|scores| scores.macro_f1).collect();
         Self {
-            name,
+            name: Cow::Borrowed(name),
             accuracy: mean(&accuracies),
             accuracy_std: deviation(&accuracies),
             macro_f1: mean(&macro_f1s),
@@ -85,14 +83,15 @@ fn deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Compares a run that scored `own` on its held-out rows with what would have been had without it, with so many `seeds`
-/// where the contender draws random numbers. None when the user interrupts it, or there are no held-out rows.
+/// Compares a run with what would have been had without it, with so many `seeds` where the contender draws random numbers. `own`
+/// are the run's scores on its held-out rows, and those of its repetitions with the next seeds. None when the user interrupts
+/// it, or there are no held-out rows.
 ///
 /// # Errors
 /// When a model cannot be loaded.
 pub(crate) fn compare(
     inputs: &Inputs,
-    own: SplitScores,
+    own: &[SplitScores],
     seeds: usize,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
@@ -107,12 +106,14 @@ pub(crate) fn compare(
         SplitScores::new(rows.labels.len(), &scores)
     };
     let (from_scratch, planned) = (Regimen::from_scratch(inputs)?, Regimen::planned(inputs));
-    // The run itself is the first of its kind.
+    // The run itself, with its repetitions, is the first of its kind.
+    let known = own.len() as u64;
     let of_seeds = |name, regimen, first| (first..seeds as u64).map(move |nth| Training { name, regimen, nth });
     let trainings: Vec<Training<'_>> = match inputs.plan.init.value {
-        Init::Pretrained => of_seeds(RANDOM, &from_scratch, 0).chain(of_seeds(TUNED, &planned, 1)).collect(),
-        Init::Random => of_seeds(RANDOM, &planned, 1).collect(),
+        Init::Pretrained => of_seeds(RANDOM, &from_scratch, 0).chain(of_seeds(TUNED, &planned, known)).collect(),
+        Init::Random => of_seeds(RANDOM, &planned, known).collect(),
     };
+    let own = || own.iter().copied();
     let frozen = score(&frozen(inputs, rows)?);
     let Some(trained) = train_all(inputs, &trainings, &|logits| score(logits), rows, observer, interrupt)? else {
         return Ok(None);
@@ -126,14 +127,12 @@ pub(crate) fn compare(
         Init::Pretrained => contenders.extend([
             Contender::new(RANDOM, of(RANDOM).collect()),
             Contender::new(FROZEN, vec![frozen]),
-            Contender::new(TUNED, [own].into_iter().chain(of(TUNED)).collect()),
+            Contender::new(TUNED, own().chain(of(TUNED)).collect()),
         ]),
-        Init::Random => contenders.extend([
-            Contender::new(FROZEN, vec![frozen]),
-            Contender::new(RANDOM, [own].into_iter().chain(of(RANDOM)).collect()),
-        ]),
+        Init::Random => contenders
+            .extend([Contender::new(FROZEN, vec![frozen]), Contender::new(RANDOM, own().chain(of(RANDOM)).collect())]),
     }
-    Ok(Some(Transfer { split, contenders }))
+    Ok(Some(Transfer { split: Cow::Borrowed(split), contenders }))
 }
 
 /// The log-frequencies of the classes, for every row.
@@ -169,17 +168,7 @@ struct Training<'a> {
     nth: u64,
 }
 
-/// How a training came out.
-struct Trained {
-    logits: Vec<f32>,
-    /// The step at which the loss was no number any more; the model keeps what it had learnt.
-    diverged: Option<usize>,
-}
-
 /// The scores of all trainings, in order; none when interrupted.
-///
-/// Small models train side by side: on few rows a step has too little work for many threads. What a training gives does
-/// not depend on it.
 fn train_all(
     inputs: &Inputs,
     trainings: &[Training<'_>],
@@ -188,9 +177,7 @@ fn train_all(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Option<Vec<SplitScores>>, Error> {
-    let values: usize = inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
-    let threads = inputs.plan.threads.value;
-    let at_once = (VALUES_AT_ONCE / values.max(1)).clamp(1, threads.min(trainings.len()).max(1));
+    let at_once = trainings_at_once(inputs, trainings.len());
     observer.event(&note(format!("{} more trainings, {at_once} at a time", trainings.len())));
     let done = |training: &Training<'_>, trained: &Result<Option<Trained>, Error>| {
         let Ok(Some(Trained { logits, diverged })) = trained else { return };
@@ -202,7 +189,10 @@ fn train_all(
         let accuracy = 100.0 * score(logits).accuracy;
         observer.event(&note(format!("{name}, seed {seed}: accuracy {accuracy:.1} %")));
     };
-    let trained = side_by_side(threads, at_once, trainings, |training| train(inputs, training, rows, interrupt), done)?;
+    let train = |training: &Training<'_>| {
+        train_and_answer(inputs, training.regimen, Lesson::planned(inputs), training.seed(inputs), rows, interrupt)
+    };
+    let trained = side_by_side(inputs.plan.threads.value, at_once, trainings, train, done)?;
     // None of an interrupted training makes none of all.
     Ok(trained.into_iter().map(|trained| Some(score(&trained?.logits))).collect())
 }
@@ -215,37 +205,6 @@ impl Training<'_> {
     fn seed(&self, inputs: &Inputs) -> u64 {
         inputs.plan.seed.value.wrapping_add(self.nth)
     }
-}
-
-/// Trains, and answers for `rows`; none when interrupted.
-fn train(
-    inputs: &Inputs,
-    training: &Training<'_>,
-    rows: &Split,
-    interrupt: &AtomicBool,
-) -> Result<Option<Trained>, Error> {
-    let (regimen, seed) = (training.regimen, training.seed(inputs));
-    let plan = &regimen.plan;
-    let mut subject = Subject::load(inputs, regimen, seed)?;
-    let Subject { parameters, model, report } = &mut subject;
-    let mut task = classification(inputs, regimen, model, seed);
-    let options = fit_options(plan, total_steps(plan, &task));
-    if starts_from_probe(plan, report) {
-        fit_probe(inputs, model, parameters, &task.options);
-    }
-    let mut progress = Progress::default();
-    let surroundings = Surroundings { observer: &mut NoObserver, interrupt, checkpoints: None };
-    let stop = fit(&mut task, parameters, &options, &mut progress, surroundings)?;
-    if stop == Some(Stop::Interrupted) || interrupt.load(Ordering::Relaxed) {
-        return Ok(None);
-    }
-    if let Some(best) = progress.best.take().filter(|_| plan.load_best_model_at_end.value) {
-        restore_best(parameters, &best);
-    }
-    let batch_size = plan.per_device_eval_batch_size.value;
-    let logits = infer(model, parameters, &rows.texts, batch_size, Output::Logits);
-    let diverged = if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None };
-    Ok(Some(Trained { logits, diverged }))
 }
 
 #[cfg(test)]

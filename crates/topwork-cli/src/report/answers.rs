@@ -1,0 +1,239 @@
+//! What the model answers: class by class, how sure it is, and the rows that are worth reading.
+
+use std::fmt::Write;
+
+use topwork::hard_rows::{HardRow, HardRows};
+use topwork::results::{Confusion, Results};
+use topwork::verdict::Calibration;
+
+use super::pictures::{Chart, Curve, Tone};
+use super::scores::bar;
+use crate::page::{Column, Table, count, escaped, excerpt, folded, name, percent, wide};
+
+/// With more classes a matrix cannot be read.
+const MOST_IN_MATRIX: usize = 30;
+/// Confusions in a list.
+const LISTED: usize = 20;
+/// Classes in a table.
+const MOST_CLASSES: usize = 200;
+/// More classes than this are folded.
+const UNFOLDED_CLASSES: usize = 30;
+/// Rows that are shown at once.
+const SHOWN: usize = 8;
+/// Letters of a text.
+const LETTERS: usize = 500;
+
+/// The scores of a class.
+pub(super) struct ClassScores<'a> {
+    pub(super) label: &'a str,
+    pub(super) rows: u64,
+    pub(super) precision: Option<f64>,
+    pub(super) recall: Option<f64>,
+    pub(super) f1: f64,
+}
+
+/// The scores of every class, in the matrix's order.
+pub(super) fn class_scores(confusion: &Confusion) -> Vec<ClassScores<'_>> {
+    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+    let at =
+        |gold: usize, given: usize| confusion.counts.get(gold).and_then(|row| row.get(given)).copied().unwrap_or(0);
+    let classes = confusion.labels.len();
+    let mut given = vec![0; classes];
+    for row in &confusion.counts {
+        given.iter_mut().zip(row).for_each(|(sum, count)| *sum += count);
+    }
+    let mut scores = Vec::with_capacity(classes);
+    for (class, label) in confusion.labels.iter().enumerate() {
+        let right = at(class, class);
+        let rows = confusion.counts.get(class).map_or(0, |row| row.iter().sum());
+        scores.push(ClassScores {
+            label,
+            rows,
+            precision: share(right, given[class]),
+            recall: share(right, rows),
+            f1: share(2 * right, rows + given[class]).unwrap_or(0.0),
+        });
+    }
+    scores
+}
+
+/// Which class was given for which, and the scores of each.
+pub(super) fn classes(results: &Results) -> String {
+    let Some(confusion) = &results.confusion else { return String::new() };
+    let matrix = if confusion.labels.len() <= MOST_IN_MATRIX { matrix(confusion) } else { String::new() };
+    matrix + &confusions(confusion) + &by_class(confusion)
+}
+
+fn matrix(confusion: &Confusion) -> String {
+    let classes = confusion.labels.len();
+    let longest = confusion.labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+    // Names that are wider than a cell stand upright.
+    let turned = if longest > 4 { " class=turned" } else { "" };
+    let mut html = format!(
+        "<table class=confusion><caption><span>Rows of the {} split: label downwards, answer to the right; a row's shade is the share of \
+         its label</span></caption>\n<thead><tr><td></td>",
+        escaped(&confusion.split)
+    );
+    for label in &confusion.labels {
+        let _ = write!(html, "<th scope=col{turned}>{}</th>", name(label));
+    }
+    html.push_str("</tr></thead>\n<tbody>");
+    for (gold, label) in confusion.labels.iter().enumerate() {
+        let _ = write!(html, "<tr><th scope=row>{}</th>", name(label));
+        let row = confusion.counts.get(gold).map_or(&[][..], Vec::as_slice);
+        let total: u64 = row.iter().sum();
+        for given in 0..classes {
+            let rows = row.get(given).copied().unwrap_or(0);
+            let _ = write!(html, "<td class={}>{rows}</td>", shade(gold == given, rows, total));
+        }
+        html.push_str("</tr>\n");
+    }
+    wide("Which answer was given for which label", &(html + "</tbody></table>"))
+}
+
+/// How a cell is shaded.
+fn shade(is_right: bool, rows: u64, total: u64) -> String {
+    if rows == 0 {
+        return "none".to_string();
+    }
+    let share = rows as f64 / total.max(1) as f64;
+    let level = match (is_right, share) {
+        (true, share) => 1 + [0.4, 0.7, 0.85].iter().filter(|bound| share >= **bound).count(),
+        (false, share) => 1 + [0.05, 0.15, 0.35].iter().filter(|bound| share >= **bound).count(),
+    };
+    format!("{}-{level}", if is_right { "right" } else { "wrong" })
+}
+
+/// The most frequent confusions.
+fn confusions(confusion: &Confusion) -> String {
+    let mut found: Vec<(u64, usize, usize, u64)> = Vec::new();
+    for (gold, row) in confusion.counts.iter().enumerate() {
+        let total = row.iter().sum();
+        let wrong = row.iter().enumerate().filter(|(given, rows)| *given != gold && **rows > 0);
+        found.extend(wrong.map(|(given, rows)| (*rows, gold, given, total)));
+    }
+    if found.is_empty() {
+        return "<p>No row was answered wrongly.</p>\n".to_string();
+    }
+    found.sort_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let label = |class: usize| confusion.labels.get(class).map_or(String::new(), |label| name(label));
+    let mut table = Table::new(
+        format!("The most frequent confusions on {} rows", escaped(&confusion.split)),
+        vec![Column::text("label"), Column::text("answer"), Column::number("rows"), Column::number("of the label")],
+    );
+    for (rows, gold, given, total) in found.into_iter().take(LISTED) {
+        table.row([label(gold), label(given), rows.to_string(), percent(rows as f64 / total.max(1) as f64)]);
+    }
+    match confusion.labels.len() > MOST_IN_MATRIX {
+        true => table.html(),
+        false => folded("The most frequent confusions as a list", &table.html()),
+    }
+}
+
+fn by_class(confusion: &Confusion) -> String {
+    let mut classes = class_scores(confusion);
+    classes.sort_by(|a, b| a.f1.total_cmp(&b.f1));
+    let all = classes.len();
+    let caption = match all > MOST_CLASSES {
+        true => {
+            format!("The {MOST_CLASSES} classes of {all} with the lowest F1, on {} rows", escaped(&confusion.split))
+        }
+        false => format!("Classes by their F1, the lowest first, on {} rows", escaped(&confusion.split)),
+    };
+    let columns = ["F1", "precision", "recall", "rows"].map(Column::number);
+    let mut table = Table::new(caption, [vec![Column::text("class")], columns.to_vec()].concat());
+    let part = |part: Option<f64>| part.map_or("–".to_string(), percent);
+    for class in classes.into_iter().take(MOST_CLASSES) {
+        table.row([
+            name(class.label),
+            bar(class.f1, None, false),
+            part(class.precision),
+            part(class.recall),
+            count(class.rows as usize),
+        ]);
+    }
+    match all > UNFOLDED_CLASSES {
+        true => folded("Precision, recall and F1 of each class", &table.html()),
+        false => format!("<h3>Precision, recall and F1</h3>\n{}", table.html()),
+    }
+}
+
+/// Whether probabilities mean what they say.
+pub(super) fn confidence(results: &Results) -> String {
+    let Some(calibration) = &results.calibration else { return String::new() };
+    let Calibration { fitted_on, temperature, split, ece, loss, bins } = calibration;
+    let mut numbers =
+        Table::new("Answers by how sure the model is", ["sure", "right", "rows"].map(Column::number).to_vec());
+    bins.iter().for_each(|bin| numbers.row([percent(bin.confidence), percent(bin.accuracy), count(bin.rows)]));
+    let points = bins.iter().map(|bin| (100.0 * bin.confidence, 100.0 * bin.accuracy));
+    let curves = vec![
+        Curve::new("as sure as right", Tone::Faint(2), [(0.0, 0.0), (100.0, 100.0)]),
+        Curve::new("this model, before the temperature", Tone::Series(0), points),
+    ];
+    let mut chart = Chart::new("How sure, how right", "sure, per cent", "right, per cent", curves);
+    chart.y_range = Some(0.0..100.0);
+    chart.note =
+        "Above the line the model is less sure than it may be, below it surer. Bins with few rows are mostly chance."
+            .to_string();
+    chart.numbers = Some(numbers);
+    let sure = if *temperature > 1.0 { "too sure" } else { "not sure enough" };
+    let mut table = Table::new(
+        format!("On {} rows", escaped(split)),
+        vec![Column::text("measure"), Column::number("before"), Column::number("after")],
+    );
+    table.row(["expected calibration error".to_string(), percent(ece.0), percent(ece.1)]);
+    table.row(["loss, nats".to_string(), format!("{:.3}", loss.0), format!("{:.3}", loss.1)]);
+    format!(
+        "<p>The model was {sure}: its logits are divided by a temperature of {temperature:.2}, fitted on {} rows and kept in \
+         <code>config.json</code>.</p>\n{}<div class=pictures>\n{}</div>\n",
+        escaped(fitted_on),
+        table.html(),
+        chart.figure()
+    )
+}
+
+/// The rows that are worth reading.
+pub(super) fn rows(rows: &HardRows) -> String {
+    let mut html = String::new();
+    for (title, about, rows) in [
+        (
+            "Surest errors",
+            "Wrong answers, the surest first: often a wrong label, or a kind of text that training lacks.",
+            &rows.confident_errors,
+        ),
+        ("Undecided", "Answers with the least between the first and the second class.", &rows.uncertain),
+    ] {
+        if rows.is_empty() {
+            continue;
+        }
+        let (shown, rest) = rows.split_at(rows.len().min(SHOWN));
+        let _ = write!(html, "<h3>{title}</h3>\n<p class=quiet>{about}</p>\n{}", listed(shown));
+        if !rest.is_empty() {
+            html.push_str(&folded(&format!("{} more", rest.len()), &listed(rest)));
+        }
+    }
+    match html.is_empty() {
+        true => html,
+        false => format!("<p>Of the {} rows.</p>\n{html}", escaped(&rows.split)),
+    }
+}
+
+fn listed(rows: &[HardRow]) -> String {
+    let items: String = rows.iter().map(item).collect();
+    format!("<ol class=rows>\n{items}</ol>\n")
+}
+
+fn item(row: &HardRow) -> String {
+    let text = if row.text.trim().is_empty() { "<em>empty</em>".to_string() } else { excerpt(&row.text, LETTERS) };
+    let answer = match row.label == row.predicted {
+        true => format!("rightly <b>{}</b>, {} sure", name(&row.predicted), percent(row.confidence)),
+        false => format!(
+            "answer <b>{}</b> ({}), label <b>{}</b> ({})",
+            name(&row.predicted),
+            percent(row.confidence),
+            name(&row.label),
+            percent(row.label_probability)
+        ),
+    };
+    format!("<li><q dir=auto>{text}</q><p>line {}: {answer}</p></li>\n", row.line)
+}

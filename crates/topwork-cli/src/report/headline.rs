@@ -1,0 +1,141 @@
+//! What a run came to, at a glance: its result, its circumstances, its warnings and its verdict.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use topwork::results::{Results, SplitScores};
+use topwork::run_directory::RunDirectory;
+
+use super::scores::{interval_in_words, main_split};
+use crate::page::{count, escaped, list, name, percent};
+
+/// Notes and warnings that are shown.
+const SHOWN: usize = 12;
+
+/// The title of the page, as text.
+pub(super) fn title(run: &RunDirectory) -> String {
+    format!("{} on {}", model(run), data(run))
+}
+
+/// What stands above all sections.
+pub(super) fn header(run: &RunDirectory) -> String {
+    let (split, scores) = main_split(&run.results);
+    let mut html = format!(
+        "<p class=kind>Report of a fine-tuning</p>\n<h1>{} on {}</h1>\n{}",
+        name(&model(run)),
+        name(&data(run)),
+        score(split, &scores)
+    );
+    html.push_str(&facts(run));
+    let warnings: Vec<String> = run.warnings.iter().take(SHOWN).map(|warning| escaped(warning)).collect();
+    if !warnings.is_empty() {
+        let _ = writeln!(html, "<div class=warnings><h2>Warnings</h2>{}</div>", list(warnings));
+    }
+    html
+}
+
+fn score(split: &str, scores: &SplitScores) -> String {
+    let of = match split {
+        "train" => "accuracy on training rows; none were held out".to_string(),
+        "left-out" => format!("accuracy on {} rows, each left out of its training", count(scores.rows)),
+        split => format!("accuracy on {} {split} rows", count(scores.rows)),
+    };
+    let interval = match split {
+        "train" => String::new(),
+        _ => format!("<span class=quiet>{}</span>", interval_in_words(scores)),
+    };
+    format!("<p class=score><strong>{}</strong><span>{of}</span>{interval}</p>\n", percent(scores.accuracy))
+}
+
+fn facts(run: &RunDirectory) -> String {
+    let results = &run.results;
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    if let Some(started) = run.started {
+        let share = started.trainable_parameters as f64 / started.parameters.max(1) as f64;
+        let trained = if share >= 1.0 { "all trained".to_string() } else { format!("{} trained", percent(share)) };
+        facts.push(("Rows learnt from", count(started.rows)));
+        facts.push(("Model", format!("{:.1} M values, {trained}", started.parameters as f64 / 1e6)));
+    }
+    for (term, scores) in [("Validation rows", results.validation), ("Test rows", results.test)] {
+        facts.extend(scores.map(|scores| (term, count(scores.rows))));
+    }
+    if let Some(confusion) = &results.confusion {
+        facts.push(("Classes", count(confusion.labels.len())));
+    }
+    let epochs = run.trace.steps.last().map_or(String::new(), |step| format!(", {:.1} epochs", step.epoch));
+    facts.push(("Steps", format!("{}{epochs}", count(results.steps))));
+    facts.push(("Time", time(results.seconds.total)));
+    facts.push(("Seed", results.seed.to_string()));
+    let items: String =
+        facts.iter().map(|(term, what)| format!("<div><dt>{term}</dt><dd>{what}</dd></div>\n")).collect();
+    format!("<dl class=facts>\n{items}</dl>\n")
+}
+
+/// The verdict, a card for each part.
+pub(super) fn verdict(results: &Results) -> String {
+    let cards: String =
+        results.verdict.parts().iter().map(|(part, finding, sentence)| card(part, finding, sentence)).collect();
+    let mut html = format!("<ul class=cards>\n{cards}</ul>\n");
+    if let Some(p) = results.verdict.overfitting.p_chance {
+        let _ = writeln!(
+            html,
+            "<p class=quiet>Answers without any relation to the labels would look as good on held-out rows with a chance of {}.</p>",
+            if p < 0.001 { "less than 0.1 %".to_string() } else { percent(p) }
+        );
+    }
+    html
+}
+
+fn card(part: &str, finding: &str, sentence: &str) -> String {
+    let question = match part {
+        "overfitting" => "Did it memorise?",
+        "forgetting" => "Did it forget?",
+        "learning_rate" => "Was the learning rate right?",
+        other => other,
+    };
+    format!(
+        "<li class=\"card {}\"><h3>{}</h3><p class=finding>{}</p><p>{}</p></li>\n",
+        tone(finding),
+        escaped(question),
+        escaped(&capitalised(&finding.replace('_', " "))),
+        if sentence.is_empty() { "No judgement.".to_string() } else { escaped(&capitalised(sentence)) }
+    )
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// How a finding is coloured; the word says the same.
+pub(super) fn tone(finding: &str) -> &'static str {
+    match finding {
+        "generalises" | "kept" | "right" => "good",
+        "overfits" | "changed" | "too_low" => "warn",
+        "memorised" | "nothing_learnt" | "forgot" | "too_high" => "bad",
+        _ => "neutral",
+    }
+}
+
+/// The model's name, without its folder.
+pub(super) fn model(run: &RunDirectory) -> String {
+    run.value("model_name_or_path").map_or("a model".to_string(), |path| last_part(&path))
+}
+
+/// The training file's name.
+pub(super) fn data(run: &RunDirectory) -> String {
+    run.value("train_file").map_or("a labelled file".to_string(), |path| last_part(&path))
+}
+
+fn last_part(path: &str) -> String {
+    Path::new(path).file_name().map_or_else(|| path.to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Seconds as people say them.
+pub(super) fn time(seconds: f64) -> String {
+    match seconds {
+        short if short < 120.0 => format!("{short:.1} s"),
+        middle if middle < 7200.0 => format!("{:.0} min {:02.0} s", (middle / 60.0).floor(), (middle % 60.0).floor()),
+        long => format!("{:.0} h {:02.0} min", (long / 3600.0).floor(), (long % 3600.0 / 60.0).floor()),
+    }
+}

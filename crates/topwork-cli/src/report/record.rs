@@ -1,0 +1,172 @@
+//! The record of a run: its data, proofs, plan and environment, and how to repeat it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+use topwork::output::PLAN;
+use topwork::proofs::Proofs;
+use topwork::run_directory::{PlanLine, RunDirectory};
+
+use super::headline::time;
+use crate::page::{Column, Table, count, escaped, excerpt, folded, list, name, percent};
+
+/// Doubted labels that are shown.
+const SHOWN: usize = 20;
+/// Letters of a text, and of a value of the plan.
+const LETTERS: usize = 200;
+
+/// What was found in the files before the run.
+pub(super) fn data(advice: &Value) -> String {
+    let audit = &advice["audit"];
+    if !audit.is_object() {
+        return String::new();
+    }
+    let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    let findings = list(array(&audit["findings"]).iter().map(|finding| escaped(&text(finding))));
+    let mut html =
+        if findings.is_empty() { "<p>Nothing was found amiss in the files.</p>\n".to_string() } else { findings };
+    let columns = ["rows", "without text", "repeated", "nearly alike"].map(Column::number);
+    let mut splits = Table::new("The files", [vec![Column::text("split")], columns.to_vec()].concat());
+    for split in array(&audit["splits"]) {
+        let number = |value: &Value| count(value.as_u64().unwrap_or(0) as usize);
+        splits.row([
+            escaped(&text(&split["name"])),
+            number(&split["rows"]),
+            count(split["empty_lines"].as_array().map_or(0, Vec::len)),
+            number(&split["repeated_rows"]),
+            number(&split["near_pairs"]),
+        ]);
+    }
+    html.push_str(&splits.html());
+    html.push_str(&doubted(&array(&audit["label_issues"]["issues"])));
+    html
+}
+
+fn doubted(issues: &[Value]) -> String {
+    if issues.is_empty() {
+        return String::new();
+    }
+    let item = |issue: &Value| {
+        let text = |key: &str| issue[key].as_str().unwrap_or_default();
+        let part = |key: &str| percent(issue[key].as_f64().unwrap_or(f64::NAN));
+        format!(
+            "<li><q dir=auto>{}</q><p>line {}: label <b>{}</b> ({}), rather <b>{}</b> ({})</p></li>\n",
+            excerpt(text("text"), LETTERS),
+            issue["line"].as_u64().unwrap_or(0),
+            name(text("given")),
+            part("given_probability"),
+            name(text("suggested")),
+            part("suggested_probability")
+        )
+    };
+    let items: String = issues.iter().take(SHOWN).map(item).collect();
+    folded(
+        &format!("{} doubted labels of training rows, the most doubtful first", count(issues.len())),
+        &format!("<ol class=rows>\n{items}</ol>\n"),
+    )
+}
+
+/// What was proved.
+pub(super) fn proofs(proofs: &Proofs) -> String {
+    let details = list(proofs.details().into_iter().map(|(_, detail)| escaped(&detail)));
+    let hash = &proofs.frozen_unchanged.sha256;
+    format!("{details}<p class=quiet>SHA-256 over the frozen tensors: <code>{}</code></p>\n", escaped(hash))
+}
+
+/// The plan: what was said first, what was taken by itself folded.
+pub(super) fn plan(run: &RunDirectory) -> String {
+    let (facts, options): (Vec<&PlanLine>, Vec<&PlanLine>) = run.plan.iter().partition(|line| line.table == "facts");
+    let (said, taken): (Vec<&PlanLine>, Vec<&PlanLine>) =
+        options.into_iter().partition(|line| matches!(line.origin.as_str(), "flag" | "recipe" | "advice"));
+    let mut html = String::new();
+    if !said.is_empty() {
+        html.push_str(&lines("What was said or measured", &said));
+    }
+    if !taken.is_empty() {
+        let title = format!("{} values that follow from data, model and defaults", taken.len());
+        html.push_str(&folded(&title, &lines("What follows", &taken)));
+    }
+    if !facts.is_empty() {
+        let mut table = Table::new("Hashes that pin the run", vec![Column::text("fact"), Column::text("value")]);
+        facts.iter().for_each(|line| table.row([key(line), value(line)]));
+        html.push_str(&folded("Facts that pin the run", &table.html()));
+    }
+    html
+}
+
+fn lines(caption: &str, lines: &[&PlanLine]) -> String {
+    let columns = ["option", "value", "origin", "reason"].map(Column::text).to_vec();
+    let mut table = Table::new(caption, columns);
+    for line in lines {
+        table.row([key(line), value(line), escaped(&line.origin), excerpt(&line.reason, LETTERS)]);
+    }
+    table.html()
+}
+
+fn key(line: &PlanLine) -> String {
+    format!("<code>{}</code>", escaped(&line.key))
+}
+
+fn value(line: &PlanLine) -> String {
+    line.value.as_ref().map_or("<span class=quiet>not set</span>".to_string(), |value| {
+        format!("<code>{}</code>", excerpt(value, LETTERS))
+    })
+}
+
+/// The environment, and the command that does it again.
+pub(super) fn repeat(run: &RunDirectory) -> String {
+    let results = &run.results;
+    let mut html = format!(
+        "<pre><code>{}</code></pre>\n\
+         <p>The same version, files and seed give the same weights, on any number of threads.</p>\n",
+        escaped(&command(&run.path.join(PLAN)))
+    );
+    let seconds = &results.seconds;
+    let mut table =
+        Table::new("Where the time went", vec![Column::text("part"), Column::number("time"), Column::number("share")]);
+    let parts = [
+        ("reading data and model", seconds.load),
+        ("tokenizing", seconds.tokenize),
+        ("training", seconds.train),
+        ("scoring", seconds.evaluate),
+        ("verdict", seconds.verdict),
+        ("comparing", seconds.compare),
+        ("saving and proving", seconds.save),
+    ];
+    for (part, taken) in parts.iter().filter(|(_, taken)| *taken >= 0.05) {
+        table.row([(*part).to_string(), time(*taken), percent(taken / seconds.total.max(1e-9))]);
+    }
+    table.row(["in all".to_string(), time(seconds.total), percent(1.0)]);
+    html.push_str(&table.html());
+    let mut facts = vec![
+        ("topwork", results.topwork_version.to_string()),
+        ("Seed", results.seed.to_string()),
+        ("Threads", run.value("threads").unwrap_or_else(|| "not said".to_string())),
+        ("Tokens", count(results.tokens as usize)),
+        ("Tokens a second", format!("{:.0}", results.tokens_per_second)),
+    ];
+    facts.extend(results.peak_rss_mb.map(|megabytes| ("Memory at most", format!("{megabytes:.0} MB"))));
+    html.push_str("<dl class=facts>\n");
+    for (term, what) in facts {
+        let _ = writeln!(html, "<div><dt>{term}</dt><dd>{}</dd></div>", escaped(&what));
+    }
+    html.push_str("</dl>\n");
+    if !run.notes.is_empty() {
+        let notes = run.notes.iter().take(5 * SHOWN).map(|note| excerpt(note, LETTERS));
+        html.push_str(&folded("Notes of the run", &list(notes)));
+    }
+    html
+}
+
+/// The command that repeats a plan.
+pub(super) fn command(plan: &Path) -> String {
+    format!("topwork tune --recipe {} --output NEW", quoted(&plan.to_string_lossy()))
+}
+
+/// A path that a shell takes as it is.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(is_plain) { path.to_string() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}

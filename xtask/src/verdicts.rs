@@ -1,0 +1,178 @@
+//! Whether verdicts are right: the sweep of `verdicts.py`, judged by where the scores really peak.
+//!
+//! In a group of runs that differ in the learning rate alone, both scores, on the new task and on what was known, are put on a
+//! scale from the lowest to the highest of the group's rates, and added. A rate is right when its sum is within noise of the
+//! highest; below those it is too low, above them too high.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use topwork::verdict::overfitting::CONVINCING;
+use topwork::verdict::{LearningRateFinding, Verdict};
+
+/// Differences of the sum, which is 2 where both scores are best, that are noise whatever the spread of the seeds says.
+const NOISE: f64 = 0.06;
+
+/// A run of the sweep.
+struct Run {
+    /// Model, set and epochs.
+    group: (String, String, u64),
+    seed: u64,
+    rate: f64,
+    accuracy: f64,
+    /// The score on what was known; higher is better.
+    kept: f64,
+    verdict: Verdict,
+    is_permuted: bool,
+}
+
+impl Run {
+    fn parse(line: &str) -> Result<Self> {
+        let value: Value = serde_json::from_str(line)?;
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_string();
+        let number = |key: &str| value[key].as_f64().with_context(|| format!("a line has no {key}"));
+        let mut verdict: Verdict = serde_json::from_value(value["verdict"].clone())?;
+        // By the rules at hand, not by those of the binary that ran.
+        verdict.judge_again();
+        let kept = match (verdict.forgetting.old_task_accuracy, verdict.forgetting.masked_lm_loss) {
+            (Some(accuracy), _) => accuracy.after,
+            (None, Some(loss)) => -loss.after,
+            (None, None) => anyhow::bail!("a run measured nothing that was known"),
+        };
+        Ok(Self {
+            group: (text("model"), text("set"), value["epochs"].as_u64().unwrap_or(0)),
+            seed: value["seed"].as_u64().unwrap_or(0),
+            rate: number("rate")?,
+            accuracy: number("accuracy")?,
+            kept,
+            is_permuted: value["permuted"].as_bool().unwrap_or(false),
+            verdict,
+        })
+    }
+}
+
+/// A learning rate in a group.
+struct Rate<'a> {
+    rate: f64,
+    runs: Vec<&'a Run>,
+}
+
+impl Rate<'_> {
+    fn mean(&self, of: fn(&Run) -> f64) -> f64 {
+        self.runs.iter().map(|run| of(run)).sum::<f64>() / self.runs.len() as f64
+    }
+
+    /// Whether the value is below the best rate's by more than noise, seed by seed.
+    fn falls_short(&self, best: &Self, of: &dyn Fn(&Run) -> f64, noise: f64) -> bool {
+        let difference = |run: &&Run| {
+            let other = best.runs.iter().find(|other| other.seed == run.seed)?;
+            Some(of(other) - of(run))
+        };
+        let differences: Vec<f64> = self.runs.iter().filter_map(difference).collect();
+        let count = differences.len() as f64;
+        let mean = differences.iter().sum::<f64>() / count;
+        let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+        mean > noise.max(2.0 * (variance / count).sqrt())
+    }
+}
+
+/// What the scores say of each rate of a group, ascending, and whether the new task tells the lowest rate from the best at all.
+fn truth(rates: &[Rate<'_>]) -> (Vec<LearningRateFinding>, bool) {
+    let scale = |of: fn(&Run) -> f64| {
+        let means = || rates.iter().map(move |rate| rate.mean(of));
+        let (low, high) = (means().fold(f64::MAX, f64::min), means().fold(f64::MIN, f64::max));
+        move |value: f64| if high > low { (value - low) / (high - low) } else { 1.0 }
+    };
+    let (accuracy, kept) = (scale(|run| run.accuracy), scale(|run| run.kept));
+    let sum = |run: &Run| accuracy(run.accuracy) + kept(run.kept);
+    let mean = |rate: &Rate<'_>| rate.runs.iter().map(|run| sum(run)).sum::<f64>() / rate.runs.len() as f64;
+    let place = |of: &dyn Fn(&Rate<'_>) -> f64| {
+        (0..rates.len()).max_by(|&a, &b| of(&rates[a]).total_cmp(&of(&rates[b]))).unwrap_or(0)
+    };
+    let best = place(&mean);
+    let finding = |(nth, rate): (usize, &Rate<'_>)| match rate.falls_short(&rates[best], &sum, NOISE) {
+        false => LearningRateFinding::Right,
+        true if nth < best => LearningRateFinding::TooLow,
+        true => LearningRateFinding::TooHigh,
+    };
+    let most_accurate = place(&|rate| rate.mean(|run| run.accuracy));
+    let is_told = rates[0].falls_short(&rates[most_accurate], &|run| run.accuracy, 0.02);
+    (rates.iter().enumerate().map(finding).collect(), is_told)
+}
+
+/// Prints the tables.
+#[expect(clippy::print_stdout, reason = "a table for people")]
+pub(crate) fn table(results: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(results).with_context(|| results.display().to_string())?;
+    let runs = text.lines().map(Run::parse).collect::<Result<Vec<Run>>>()?;
+    let mut groups: BTreeMap<&(String, String, u64), Vec<&Run>> = BTreeMap::new();
+    runs.iter().filter(|run| !run.is_permuted).for_each(|run| groups.entry(&run.group).or_default().push(run));
+    println!("| model | set | epochs | rate | runs | accuracy | kept | by the scores | verdicts | agree |");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    let (mut agreed, mut all, mut agreed_told, mut told) = (0, 0, 0, 0);
+    for ((model, set, epochs), runs) in groups {
+        let mut by_rate: BTreeMap<u64, Vec<&Run>> = BTreeMap::new();
+        runs.iter().for_each(|run| by_rate.entry((run.rate * 1e9).round() as u64).or_default().push(run));
+        let rates: Vec<Rate<'_>> = by_rate.into_values().map(|runs| Rate { rate: runs[0].rate, runs }).collect();
+        let (truth, is_told) = truth(&rates);
+        for (rate, truth) in rates.iter().zip(truth) {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for run in &rate.runs {
+                *counts.entry(run.verdict.learning_rate.finding.name()).or_default() += 1;
+            }
+            let agree = counts.get(truth.name()).copied().unwrap_or(0);
+            (agreed, all) = (agreed + agree, all + rate.runs.len());
+            if is_told {
+                (agreed_told, told) = (agreed_told + agree, told + rate.runs.len());
+            }
+            let verdicts: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+            println!(
+                "| {model} | {set} | {epochs} | {:.0e} | {} | {:.1} | {:.2} | {}{} | {} | {agree}/{} |",
+                rate.rate,
+                rate.runs.len(),
+                100.0 * rate.mean(|run| run.accuracy),
+                rate.mean(|run| run.kept),
+                truth.name(),
+                if is_told { "" } else { " (the lowest rate is as good as the best)" },
+                verdicts.join(", "),
+                rate.runs.len()
+            );
+        }
+    }
+    let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
+    println!(
+        "\nThe verdict on the learning rate agrees with the scores in {agreed} of {all} runs ({:.0} %);",
+        share(agreed, all)
+    );
+    println!(
+        "where the new task tells the lowest rate from the best at all, in {agreed_told} of {told} ({:.0} %).",
+        share(agreed_told, told)
+    );
+    permuted(&runs);
+    Ok(())
+}
+
+/// Whether runs on labels in random order are told from honest ones with the same settings.
+#[expect(clippy::print_stdout, reason = "a table for people")]
+fn permuted(runs: &[Run]) {
+    let memorised = |run: &&Run| {
+        // As the rule at hand has it: an earlier one may have made the finding.
+        run.verdict.overfitting.p_chance.is_some_and(|p| p >= CONVINCING)
+    };
+    let permuted: Vec<&Run> = runs.iter().filter(|run| run.is_permuted).collect();
+    let is_twin = |run: &&Run| {
+        let twin = |other: &&&Run| other.group == run.group && other.seed == run.seed && other.rate == run.rate;
+        !run.is_permuted && permuted.iter().any(|other| twin(&other))
+    };
+    let honest: Vec<&Run> = runs.iter().filter(is_twin).collect();
+    let found = permuted.iter().filter(|run| memorised(run)).count();
+    let accused = honest.iter().filter(|run| memorised(run)).count();
+    println!(
+        "\nLabels in random order: {found} of {} runs are said to have memorised or learnt nothing; of the honest runs with the \
+         same settings {accused} of {}.",
+        permuted.len(),
+        honest.len()
+    );
+}
