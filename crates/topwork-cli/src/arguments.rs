@@ -60,7 +60,7 @@ fn advise() -> Command {
         .long("scores-only")
         .action(ArgAction::SetTrue)
         .help("Score the models and train nothing: no learning rate, no expectation, no recipe");
-    measuring(Command::new("advise"))
+    measuring(Command::new("advise"), |_| true)
         .about("Measure the data and the models before anything is trained, and write the recipe for `tune`")
         .after_help(
             "Examples:\n  topwork advise train.csv --model sentence-transformers/all-MiniLM-L6-v2 --output recipe.toml\n  \
@@ -94,7 +94,9 @@ fn audit() -> Command {
         .long("no-model")
         .action(ArgAction::SetTrue)
         .help("Look at the texts and labels alone: no tokens, no doubted labels");
-    measuring(Command::new("audit"))
+    measuring(Command::new("audit"), |field| {
+        field.table == Table::Data && field.key != "retain_file" || ["seed", "threads"].contains(&field.key)
+    })
         .about("Find what is wrong with labelled files: duplicates, leaks, conflicts, doubtful labels")
         .after_help("Example:\n  topwork audit train.csv --test test.csv --label-issues doubted.csv")
         .arg(option_of("model_name_or_path"))
@@ -107,7 +109,7 @@ fn lr_find() -> Command {
     let rate = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("RATE").value_parser(rate_below_ten).help(help)
     };
-    measuring(Command::new("lr-find"))
+    measuring(Command::new("lr-find"), |field| !NOT_OF_A_RANGE.contains(&field.key))
         .about(
             "Raise the learning rate step by step until the loss explodes, and say where it may lie; changes nothing",
         )
@@ -125,11 +127,28 @@ fn lr_find() -> Command {
         .arg(json("Print the curve and the suggestions as JSON on standard output"))
 }
 
-/// The training file and the options of `tune`, but for the model and the directory of a result.
-fn measuring(command: Command) -> Command {
+/// What has no part in a range test, which ends after so many steps and keeps nothing.
+const NOT_OF_A_RANGE: &[&str] = &[
+    "test_file",
+    "retain_file",
+    "num_train_epochs",
+    "max_steps",
+    "lr_scheduler_type",
+    "warmup_ratio",
+    "early_stopping_patience",
+    "metric_for_best_model",
+    "load_best_model_at_end",
+    "compare_seeds",
+    "permuted_control",
+    "seeds",
+    "folds",
+];
+
+/// The training file and those options of `tune` that have an effect, but for the model and the directory of a result.
+fn measuring(command: Command, has_effect: impl Fn(&Field) -> bool) -> Command {
     let train = file("TRAIN").required(false).help("The labelled file to learn from: CSV, TSV or JSON lines");
     let fields = FIELDS.iter().filter(|field| !["model_name_or_path", "output_dir"].contains(&field.key));
-    with_options(command.arg(train), fields)
+    with_options(command.arg(train), fields.filter(|field| has_effect(field)))
 }
 
 fn models() -> Arg {
