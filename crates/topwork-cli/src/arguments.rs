@@ -97,12 +97,12 @@ fn audit() -> Command {
     measuring(Command::new("audit"), |field| {
         field.table == Table::Data && field.key != "retain_file" || ["seed", "threads"].contains(&field.key)
     })
-        .about("Find what is wrong with labelled files: duplicates, leaks, conflicts, doubtful labels")
-        .after_help("Example:\n  topwork audit train.csv --test test.csv --label-issues doubted.csv")
-        .arg(option_of("model_name_or_path"))
-        .arg(issues)
-        .arg(no_model)
-        .arg(json("Print everything that was found as JSON on standard output"))
+    .about("Find what is wrong with labelled files: duplicates, leaks, conflicts, doubtful labels")
+    .after_help("Example:\n  topwork audit train.csv --test test.csv --label-issues doubted.csv")
+    .arg(option_of("model_name_or_path"))
+    .arg(issues)
+    .arg(no_model)
+    .arg(json("Print everything that was found as JSON on standard output"))
 }
 
 fn lr_find() -> Command {

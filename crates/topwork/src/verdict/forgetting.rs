@@ -34,13 +34,13 @@ const MASKINGS: u64 = 1;
 // or on hidden words without gaining on the new one.
 /// CKA of the last layer, above which little is lost, and below which much is.
 const LITTLE_CKA: f64 = 0.9;
-const MUCH_CKA: f64 = 0.5;
+const MUCH_CKA: f64 = 0.4;
 /// Accuracy lost on an earlier task.
 const LITTLE_ACCURACY: f64 = 0.03;
-const MUCH_ACCURACY: f64 = 0.15;
+const MUCH_ACCURACY: f64 = 0.2;
 /// Nats that hidden words cost more.
 const LITTLE_LOSS: f64 = 0.1;
-const MUCH_LOSS: f64 = 0.75;
+const MUCH_LOSS: f64 = 1.25;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

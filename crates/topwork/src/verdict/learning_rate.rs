@@ -142,7 +142,7 @@ impl Signs {
     fn sentence(&self, finding: LearningRateFinding) -> String {
         let rate = format!("{:.0e}", self.learning_rate);
         let (lower, higher) =
-            (format!("{:.0e}", self.learning_rate / 3.0), format!("{:.0e}", self.learning_rate * 3.0));
+            (format!("{:.0e}", self.learning_rate / 2.0), format!("{:.0e}", self.learning_rate * 2.0));
         let moved = self.drift.map_or("how far layers moved is not known".to_string(), |drift| {
             format!("layers moved by up to {}", percent(drift))
         });
@@ -186,7 +186,7 @@ mod tests {
     fn a_divergence_is_too_high_whatever_else_is_known() {
         let judged = judge(Signs { diverged_at: Some(7), drift: None, ..signs(0.0, 0.0) });
         assert_eq!(judged.finding, LearningRateFinding::TooHigh);
-        assert!(judged.sentence.contains("step 7") && judged.sentence.contains("3e-5"), "{}", judged.sentence);
+        assert!(judged.sentence.contains("step 7") && judged.sentence.contains("5e-5"), "{}", judged.sentence);
     }
 
     #[test]
