@@ -28,6 +28,8 @@ pub(crate) enum Part {
     Pretrain,
     /// Whole runs of fine-tuning.
     Whole,
+    /// What the verdict and the report cost.
+    Guards,
 }
 
 /// Runs everything, or a part, and prints a table.
@@ -46,7 +48,49 @@ pub(crate) fn run(scripts: &Path, data: Option<&Path>, corpus: Option<&Path>, on
     if let Some(data) = data.filter(|_| is_wanted(Part::Whole)) {
         whole_runs(scripts, data)?.iter().for_each(|line| println!("{line}"));
     }
+    if is_wanted(Part::Guards) {
+        guards(data)?.iter().for_each(|line| println!("{line}"));
+    }
     Ok(())
+}
+
+/// The part of a run's time that the verdict takes, and the report, made in a process of its own: on the example, and on
+/// `data` where it is given, with the carried model and MiniLM.
+fn guards(data: Option<&Path>) -> Result<Vec<String>> {
+    let (topwork, output, minilm) = (topwork()?, Path::new("target/bench-out"), model::fetch()?);
+    let example =
+        (Path::new("examples/tickets.csv").to_path_buf(), Path::new("examples/tickets-test.csv").to_path_buf());
+    let sets = std::iter::once(example).chain(data.map(|data| (data.join("train.csv"), data.join("test.csv"))));
+    let mut lines = Vec::new();
+    for (train, test) in sets {
+        for model in [Path::new("seedling"), &minilm] {
+            if output.exists() {
+                fs::remove_dir_all(output)?;
+            }
+            let mut run = Command::new(&topwork);
+            run.arg("tune").arg(&train).arg("--test").arg(&test).arg("--model").arg(model).arg("--output").arg(output);
+            let (_, results) = timed(run.args(["--compare-seeds", "0", "--json"]))?;
+            let started = Instant::now();
+            let report = Command::new(&topwork).arg("report").arg(output).output()?;
+            let report_seconds = started.elapsed().as_secs_f64();
+            ensure!(report.status.success(), "topwork report failed: {}", String::from_utf8_lossy(&report.stderr));
+            let seconds =
+                |part: &str| results["seconds"][part].as_f64().with_context(|| format!("no {part} in {results}"));
+            let (verdict, total) = (seconds("verdict")?, seconds("total")?);
+            let (model, file) = (model.file_name().unwrap_or_default(), train.display().to_string());
+            let model = model.to_string_lossy();
+            record(json!({
+                "bench": "guards", "data": file, "model": model, "verdict_seconds": verdict, "report_seconds": report_seconds,
+                "total_seconds": total,
+            }))?;
+            lines.push(format!(
+                "{model} on {file}: {total:.1} s, of which the verdict {:.1} %, and the report {:.1} % more",
+                100.0 * verdict / total,
+                100.0 * report_seconds / total
+            ));
+        }
+    }
+    Ok(lines)
 }
 
 fn step(scripts: &Path) -> Result<Vec<String>> {

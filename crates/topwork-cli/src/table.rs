@@ -6,6 +6,7 @@ use std::path::Path;
 use topwork::inputs::Inputs;
 use topwork::pretrain::results::PretrainResults;
 use topwork::proofs::Proofs;
+use topwork::repeats::{Mean, Repeated};
 use topwork::results::{Results, SplitScores};
 use topwork::transfer::Transfer;
 
@@ -30,30 +31,73 @@ pub(crate) fn results(output_dir: &Path, results: &Results) -> String {
     if let Some(transfer) = &results.transfer {
         text.push_str(&bought(transfer));
     }
+    text.push_str(&repeated(results));
     text.push_str(&verdict(results));
     text
 }
+
+/// Letters of a line, where a sentence is broken.
+const LINE: usize = 108;
+/// Where sentences begin.
+const INDENT: usize = 15;
 
 /// What the run says of itself.
 fn verdict(results: &Results) -> String {
     let mut text = String::from("\n");
     for (name, _, sentence) in results.verdict.parts() {
-        let _ = writeln!(text, "{:<15}{sentence}", name.replace('_', " "));
+        text.push_str(&said(&name.replace('_', " "), sentence));
     }
     if let Some(calibration) = &results.calibration {
         let (before, after) = calibration.ece;
-        let _ = writeln!(
-            text,
-            "{:<15}temperature {:.2}, fitted on {} rows: calibration error {:.1} → {:.1} % on {} rows",
-            "confidence",
+        let sentence = format!(
+            "temperature {:.2}, fitted on {} rows: calibration error {:.1} → {:.1} % on {} rows",
             calibration.temperature,
             calibration.fitted_on,
             100.0 * before,
             100.0 * after,
             calibration.split
         );
+        text.push_str(&said("confidence", &sentence));
     }
     text
+}
+
+/// A name, and beside it a sentence on as many lines as it takes.
+fn said(name: &str, sentence: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in sentence.split(' ') {
+        let last = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut().filter(|_| last == 0 || INDENT + last + 1 + word.chars().count() <= LINE) {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => *line = format!("{line} {word}"),
+            None => lines.push(word.to_string()),
+        }
+    }
+    let name = std::iter::once(name).chain(std::iter::repeat(""));
+    name.zip(lines).map(|(name, line)| format!("{name:<INDENT$}{line}\n")).collect()
+}
+
+/// The same training again: with other seeds, on folds, on labels in random order.
+fn repeated(results: &Results) -> String {
+    let with_interval = |mean: &Mean| match mean.interval {
+        Some((low, high)) => format!("{:.1} % ({:.1} to {:.1})", 100.0 * mean.mean, 100.0 * low, 100.0 * high),
+        None => format!("{:.1} %", 100.0 * mean.mean),
+    };
+    let mut text = String::new();
+    let mut line = |what: String, repeated: &Repeated| {
+        let (accuracy, macro_f1) = (with_interval(&repeated.accuracy), with_interval(&repeated.macro_f1));
+        let _ = writeln!(text, "{what}: accuracy {accuracy}, macro-F1 {macro_f1} on {} rows", repeated.split);
+    };
+    if let Some(seeds) = &results.seeds {
+        line(format!("{} seeds", seeds.scores.len()), seeds);
+    }
+    if let Some(folds) = &results.folds {
+        line(format!("{} folds", folds.repeated.scores.len()), &folds.repeated);
+    }
+    if let Some(control) = &results.permuted_control {
+        let _ = writeln!(text, "labels in random order: accuracy {:.1} %", 100.0 * control.accuracy);
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 /// What transfer bought.

@@ -148,8 +148,7 @@ pub struct Seconds {
     pub evaluate: f64,
     /// Writing the result and proving it.
     pub save: f64,
-    /// The verdict: the texts that are not to be forgotten, and what is told from curves. Training rows that are scored along the
-    /// way count under `evaluate`.
+    /// The verdict: training rows scored along the way, the texts that are not to be forgotten, and what is told from curves.
     pub verdict: f64,
     /// The same training with other seeds, on parts of the rows, on labels in random order.
     pub repeat: f64,

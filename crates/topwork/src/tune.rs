@@ -94,7 +94,7 @@ fn run(
     observer.event(&RunEvent::phase("train"));
     let gauge = gauge(&inputs.train);
     let mut task = classification(Lesson::planned(inputs), &regimen, &model, inputs.plan.seed.value);
-    task.gauge = gauge.as_ref().map(|(split, every)| Gauge { rows: split.rows(), every: *every });
+    task.gauge = gauge.as_ref().map(|(split, every)| Gauge { rows: split.rows(), every: *every, seconds: 0.0 });
     let steps_per_epoch = task.steps_per_epoch();
     let total_steps = total_steps(&inputs.plan, &task);
     let frozen = hash_frozen(&parameters);
@@ -108,7 +108,8 @@ fn run(
     let surroundings = Surroundings { observer, interrupt: circumstances.interrupt, checkpoints: None };
     let stop = fit(&mut task, &mut parameters, &options, &mut progress, surroundings)?;
     // What the loop did besides steps is scoring.
-    seconds.evaluate = lap(&mut timer) - (progress.seconds - before);
+    seconds.verdict = task.gauge.as_ref().map_or(0.0, |gauge| gauge.seconds);
+    seconds.evaluate = lap(&mut timer) - (progress.seconds - before) - seconds.verdict;
     seconds.train = probe_seconds + progress.seconds;
 
     match stop {
@@ -214,7 +215,7 @@ fn run(
     let calibration = on_validation.or(left_out).and_then(|fitted_on| calibrate(classes, &fitted_on, on_test.as_ref()));
     let hard_rows = held_out.map(|held_out| HardRows::find(&held_out, inputs.labels.names()));
     let confusion = held_out.map(|held_out| Confusion::of(&held_out, inputs.labels.names()));
-    seconds.verdict = lap(&mut timer);
+    seconds.verdict += lap(&mut timer);
 
     observer.event(&RunEvent::phase("save"));
     output.write_model(inputs, &parameters, calibration.as_ref().map(|calibration| calibration.temperature))?;

@@ -1,5 +1,7 @@
 //! Classes of texts.
 
+use std::time::Instant;
+
 use topwork_data::epoch_order;
 use topwork_engine::{CrossEntropy, Gradients, Mode, ParameterId, Parameters, Pool, Rates, Tape, mix};
 use topwork_metrics::{Metric, Scores};
@@ -40,12 +42,13 @@ pub struct Classification<'a> {
 }
 
 /// Rows that are learnt from and looked at, after some epochs.
-#[derive(Clone, Copy)]
 pub struct Gauge<'a> {
     /// The rows.
     pub rows: Rows<'a>,
     /// They are looked at after every so many epochs.
     pub every: usize,
+    /// Seconds that the looking took.
+    pub seconds: f64,
 }
 
 /// What does not change while the classes are learnt.
@@ -164,9 +167,13 @@ impl Task for Classification<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Option<Evaluation>, Error> {
         let epochs = progress.step / self.steps_per_epoch();
-        if let Some(gauge) = self.gauge.filter(|gauge| epochs.is_multiple_of(gauge.every)) {
-            let scores = self.score(parameters, gauge.rows);
+        if let Some(rows) =
+            self.gauge.as_ref().filter(|gauge| epochs.is_multiple_of(gauge.every)).map(|gauge| gauge.rows)
+        {
+            let started = Instant::now();
+            let scores = self.score(parameters, rows);
             observer.event(&RunEvent::evaluated(progress.step, self.epoch(progress), "train", &scores));
+            self.gauge.iter_mut().for_each(|gauge| gauge.seconds += started.elapsed().as_secs_f64());
         }
         let Some(validation) = self.validation else { return Ok(None) };
         let scores = self.score(parameters, validation);
