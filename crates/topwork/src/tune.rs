@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use topwork_engine::Parameters;
@@ -251,6 +251,11 @@ fn run(
         }
         None => None,
     };
+    if circumstances.interrupt.load(Ordering::Relaxed) {
+        let message =
+            "interrupted after training: the model is saved, and what was still to be trained beside it is left out";
+        observer.event(&RunEvent::warning(message));
+    }
     seconds.compare = lap(&mut timer);
     seconds.total = circumstances.started.elapsed().as_secs_f64();
     let results = Results {

@@ -345,9 +345,9 @@ fn drift(inputs: &Inputs, before: &Parameters, after: &Parameters) -> Vec<BlockD
 }
 
 impl Forgetting {
-    /// The farthest that a layer moved.
+    /// The farthest that a trained layer moved.
     pub fn largest_drift(&self) -> Option<f64> {
-        let layers = self.drift.iter().filter(|block| block.block.starts_with("layer"));
+        let layers = self.drift.iter().filter(|block| block.trained && block.block.starts_with("layer"));
         layers.map(|block| block.drift).reduce(f64::max)
     }
 

@@ -73,7 +73,7 @@ pub struct Signs {
     pub update_ratio: Option<f64>,
     /// The norm of the strongest gradient of the second half over the middle one.
     pub gradient_spike: Option<f64>,
-    /// ‖θ − θ₀‖ / ‖θ₀‖ of the layer that moved farthest.
+    /// ‖θ − θ₀‖ / ‖θ₀‖ of the pretrained layer that moved farthest; none where none was trained.
     pub drift: Option<f64>,
     /// Linear CKA of the last layer.
     pub cka: Option<f64>,
@@ -132,7 +132,6 @@ impl Signs {
         if drift > UPROOTED || self.forgot == Some(true) || left > GUESSING && drift > MOVED {
             return LearningRateFinding::TooHigh;
         }
-        // Where every layer is frozen, none can move; random weights have farther to go than these numbers know.
         if drift < HARDLY_MOVED || left > UNLEARNT && drift < MOVED {
             return LearningRateFinding::TooLow;
         }
@@ -143,9 +142,7 @@ impl Signs {
         let rate = format!("{:.0e}", self.learning_rate);
         let (lower, higher) =
             (format!("{:.0e}", self.learning_rate / 2.0), format!("{:.0e}", self.learning_rate * 2.0));
-        let moved = self.drift.map_or("how far layers moved is not known".to_string(), |drift| {
-            format!("layers moved by up to {}", percent(drift))
-        });
+        let moved = format!("layers moved by up to {}", percent(self.drift.unwrap_or(0.0)));
         let left = self
             .left()
             .map_or(String::new(), |left| format!(", the training loss is {} of that of guessing", percent(left)));
@@ -156,7 +153,7 @@ impl Signs {
             (LearningRateFinding::TooHigh, None) => format!("{rate} is too high: {moved}{left}; try {lower}"),
             (LearningRateFinding::TooLow, _) => format!("{rate} is too low: {moved}{left}; try {higher}"),
             (LearningRateFinding::Right, _) => format!("{rate} is right: {moved}{left}"),
-            (LearningRateFinding::Unknown, _) => format!("unknown: {moved}{left}"),
+            (LearningRateFinding::Unknown, _) => format!("unknown: no pretrained layer was trained{left}"),
         }
     }
 }

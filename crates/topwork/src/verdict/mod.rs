@@ -15,6 +15,7 @@ use crate::events::{Observer, RunEvent};
 use crate::inputs::{Inputs, Split};
 use crate::results::SplitScores;
 use crate::trace::Trace;
+use crate::value::Init;
 use learning_rate::Signs;
 
 pub use calibration::{Calibration, calibrate};
@@ -101,7 +102,8 @@ impl FinishedRun<'_> {
             train_loss: scores.loss,
             train_accuracy: scores.accuracy,
             label_entropy: entropy(&inputs.train.labels, classes),
-            drift: forgetting.largest_drift(),
+            // Random weights have farther to go than the lines that are drawn know.
+            drift: forgetting.largest_drift().filter(|_| inputs.plan.init.value == Init::Pretrained),
             cka: forgetting.cka.last().copied().flatten(),
             forgot: forgetting.forgot(),
             diverged_at: self.diverged_at,
