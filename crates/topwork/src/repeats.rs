@@ -1,6 +1,7 @@
 //! The same training again: with other seeds, on parts of the rows, and on labels in random order. With few rows, one number is
 //! a matter of luck.
 
+use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
@@ -72,10 +73,10 @@ pub(crate) struct CrossValidated {
 }
 
 /// A training of a repetition.
-struct Repetition {
+struct Repetition<'a> {
     name: String,
-    train: Split,
-    answered: Split,
+    train: Cow<'a, Split>,
+    answered: Cow<'a, Split>,
     seed: u64,
 }
 
@@ -94,9 +95,9 @@ pub(crate) fn cross_validate(
     let repetition = |(fold, part): (usize, &Vec<usize>)| {
         let others: Vec<usize> = (0..rows.labels.len()).filter(|row| part.binary_search(row).is_err()).collect();
         let name = format!("fold {} of {count}", fold + 1);
-        Repetition { name, train: rows.select(&others), answered: rows.select(part), seed }
+        Repetition { name, train: Cow::Owned(rows.select(&others)), answered: Cow::Owned(rows.select(part)), seed }
     };
-    let repetitions: Vec<Repetition> = parts.iter().enumerate().map(repetition).collect();
+    let repetitions: Vec<Repetition<'_>> = parts.iter().enumerate().map(repetition).collect();
     let Some(answers) = train_all(inputs, &repetitions, observer, interrupt)? else { return Ok(None) };
     let mut logits = vec![0.0; rows.labels.len() * classes];
     for (part, answers) in parts.iter().zip(&answers) {
@@ -123,9 +124,10 @@ pub(crate) fn with_seeds(
     let (name, answered, own) = own;
     let repetition = |nth: u64| {
         let seed = inputs.plan.seed.value.wrapping_add(nth);
-        Repetition { name: format!("seed {seed}"), train: inputs.train.clone(), answered: answered.clone(), seed }
+        let (train, answered) = (Cow::Borrowed(&inputs.train), Cow::Borrowed(answered));
+        Repetition { name: format!("seed {seed}"), train, answered, seed }
     };
-    let repetitions: Vec<Repetition> = (1..count as u64).map(repetition).collect();
+    let repetitions: Vec<Repetition<'_>> = (1..count as u64).map(repetition).collect();
     let Some(answers) = train_all(inputs, &repetitions, observer, interrupt)? else { return Ok(None) };
     let others = answers.iter().map(|logits| scores(logits, answered, inputs.labels.len()));
     Ok(Some(Repeated::new(name, std::iter::once(own).chain(others).collect())))
@@ -146,7 +148,8 @@ pub(crate) fn permuted_control(
     let mut train = inputs.train.clone();
     Stream::named("permuted control", seed).shuffle(&mut train.labels);
     let name = "labels in random order".to_string();
-    let repetitions = [Repetition { name, train, answered: answered.clone(), seed }];
+    let (train, answered_by) = (Cow::Owned(train), Cow::Borrowed(answered));
+    let repetitions = [Repetition { name, train, answered: answered_by, seed }];
     let answers = train_all(inputs, &repetitions, observer, interrupt)?;
     Ok(answers.map(|answers| scores(&answers[0], answered, inputs.labels.len())))
 }
@@ -162,18 +165,18 @@ fn scores_of(logits: &[f32], gold: &[u32], classes: usize) -> SplitScores {
 /// The answers of each repetition, in order; none when interrupted.
 fn train_all(
     inputs: &Inputs,
-    repetitions: &[Repetition],
+    repetitions: &[Repetition<'_>],
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Option<Vec<Vec<f32>>>, Error> {
     let regimen = Regimen::planned(inputs);
     let at_once = trainings_at_once(inputs, repetitions.len());
-    let train = |repetition: &Repetition| {
+    let train = |repetition: &Repetition<'_>| {
         // Epochs are compared by validation rows where there are some; a fold's own rows are not looked at before the end.
         let lesson = Lesson { train: &repetition.train, validation: inputs.validation.as_ref() };
         train_and_answer(inputs, &regimen, lesson, repetition.seed, &repetition.answered, interrupt)
     };
-    let done = |repetition: &Repetition, trained: &Result<Option<Trained>, Error>| {
+    let done = |repetition: &Repetition<'_>, trained: &Result<Option<Trained>, Error>| {
         let Ok(Some(Trained { logits, diverged })) = trained else { return };
         let name = &repetition.name;
         if let Some(step) = diverged {

@@ -68,6 +68,9 @@ pub struct Results {
     pub topwork_version: Cow<'static, str>,
 }
 
+/// Classes up to which their confusions are kept: a table of 300 has 90,000 numbers.
+const MOST_CLASSES: usize = 300;
+
 /// Which class was given for which.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Confusion {
@@ -90,13 +93,16 @@ pub struct Folds {
 }
 
 impl Confusion {
-    /// Of the answers to a split.
-    pub(crate) fn of(scored: &Scored<'_>, labels: &[String]) -> Self {
+    /// Of the answers to a split; none with so many classes that nobody would read it.
+    pub(crate) fn of(scored: &Scored<'_>, labels: &[String]) -> Option<Self> {
         let classes = labels.len();
+        if classes > MOST_CLASSES {
+            return None;
+        }
         let predicted = topwork_metrics::argmax(scored.logits, classes);
         let counts = topwork_metrics::confusion(&scored.split.labels, &predicted, classes);
         let counts = counts.chunks(classes.max(1)).map(<[u64]>::to_vec).collect();
-        Self { split: scored.name.to_string(), labels: labels.to_vec(), counts }
+        Some(Self { split: scored.name.to_string(), labels: labels.to_vec(), counts })
     }
 }
 

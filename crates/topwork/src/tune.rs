@@ -30,6 +30,7 @@ use crate::training::{
     Lesson, Regimen, Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps,
 };
 use crate::transfer;
+use crate::verdict::overfitting::FEWEST_ROWS;
 use crate::verdict::{FinishedRun, Scored, calibrate};
 
 /// The training split is scored on at most so many rows: enough to see a gap to the validation rows.
@@ -196,7 +197,9 @@ fn run(
     let on_validation = Scored::of("validation", inputs.validation.as_ref(), validation.as_ref());
     let on_test = Scored::of("test", inputs.test.as_ref(), test.as_ref());
     let left_out = folds.as_ref().map(|folds| Scored { name: LEFT_OUT, split: &inputs.train, logits: &folds.logits });
-    let held_out = on_test.or(on_validation).or(left_out);
+    // Test rows, unless they are too few to say anything and there are others.
+    let says_something = |scored: &Scored<'_>| scored.split.labels.len() >= FEWEST_ROWS;
+    let held_out = on_test.filter(says_something).or(on_validation).or(left_out).or(on_test);
     let on_train = Scored { name: "train", split: &sample, logits: &train_logits };
     let diverged_at = if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None };
     let verdict = {
@@ -214,7 +217,7 @@ fn run(
     verdict.report(observer);
     let calibration = on_validation.or(left_out).and_then(|fitted_on| calibrate(classes, &fitted_on, on_test.as_ref()));
     let hard_rows = held_out.map(|held_out| HardRows::find(&held_out, inputs.labels.names()));
-    let confusion = held_out.map(|held_out| Confusion::of(&held_out, inputs.labels.names()));
+    let confusion = held_out.and_then(|held_out| Confusion::of(&held_out, inputs.labels.names()));
     seconds.verdict += lap(&mut timer);
 
     observer.event(&RunEvent::phase("save"));
