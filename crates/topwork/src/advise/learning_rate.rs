@@ -27,8 +27,6 @@ const FARTHEST: f64 = 12.0;
 /// What else is tried: these multiples of the usual rate. Fewer layers stand higher rates.
 const HIGHER: f64 = 3.0;
 const HIGHEST: f64 = 10.0;
-/// A probe that is right so often needs no other features.
-const FEATURES_DO: f64 = 0.75;
 /// No rate above it is tried.
 const HIGHEST_RATE: f64 = 3e-3;
 
@@ -52,8 +50,6 @@ pub(crate) struct Chosen<'a> {
     pub(crate) rows: &'a Split,
     pub(crate) features: &'a LayerFeatures,
     pub(crate) depth: &'a DepthProposal,
-    /// The accuracy of a probe on the untouched features, in folds.
-    pub(crate) probe: Option<f64>,
     /// Optimizer steps of the training that is planned.
     pub(crate) planned_steps: usize,
     pub(crate) effort: f64,
@@ -143,7 +139,7 @@ fn entrants(chosen: &Chosen<'_>, range_test: &RangeTest) -> Vec<Entrant> {
     match (rate_is_free, depth_is_free) {
         (false, false) => vec![tunes_own],
         (false, true) => vec![tunes_own, entrant(depth, usual, "the proposed depth")],
-        (true, true) if is_far(chosen) => vec![
+        (true, true) if plan.facts.rows < FEW_ROWS && plan.facts.model.layer_values() >= SMALL_MODEL => vec![
             entrant(depth, highest, "the upper half at a high rate, as was best on few rows"),
             tunes_own,
             entrant(depth, higher, "the upper half at three times the usual rate"),
@@ -166,14 +162,6 @@ fn entrants(chosen: &Chosen<'_>, range_test: &RangeTest) -> Vec<Entrant> {
             entrants
         }
     }
-}
-
-/// Whether a model that is not small has few rows to go far with: where its untouched features do the task already, going far
-/// loses more than it brings (measured: docs/experiments.md).
-fn is_far(chosen: &Chosen<'_>) -> bool {
-    let facts = &chosen.inputs.plan.facts;
-    let is_done = chosen.probe.is_some_and(|accuracy| accuracy >= FEATURES_DO);
-    facts.rows < FEW_ROWS && facts.model.layer_values() >= SMALL_MODEL && !is_done
 }
 
 /// To two digits: nobody needs more of a learning rate.

@@ -221,8 +221,7 @@ fn train(
     let epoch = rows_to_learn.div_ceil(a_step).max(1);
     let planned_steps = planned.max_steps.value.unwrap_or(epoch * planned.num_train_epochs.value);
     let effort = options.effort;
-    let probe = best.scored.probe.as_ref().map(|probe| probe.accuracy(&rows.labels));
-    let chosen = Chosen { recipe, inputs, rows, features, depth: &depth, probe, planned_steps, effort };
+    let chosen = Chosen { recipe, inputs, rows, features, depth: &depth, planned_steps, effort };
     let learning_rate = choose(&chosen, observer, interrupt)?;
     if interrupt.load(Ordering::Relaxed) {
         return Err(interrupted());
