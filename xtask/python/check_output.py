@@ -1,4 +1,5 @@
-"""Loads an output directory of topwork with `transformers`: no warning, and the same logits as `topwork predict`.
+"""Loads an output directory of topwork with `transformers`: no warning, the same logits as `topwork predict`, and saved by
+`transformers` it keeps its temperature.
 
     python check_output.py OUT test.csv target/release/topwork
 """
@@ -6,8 +7,10 @@ import csv
 import io
 import json
 import logging
+import pathlib
 import subprocess
 import sys
+import tempfile
 import warnings
 
 import torch
@@ -28,6 +31,12 @@ def main():
         tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
         model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
             directory, output_loading_info=True)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            kept = [json.loads((pathlib.Path(place) / "config.json").read_text()).get("calibration_temperature")
+                    for place in (directory, folder)]
+    if kept[0] != kept[1]:
+        sys.exit(f"saved by transformers, the temperature {kept[0]} is {kept[1]}")
     own = [str(w.message) for w in caught if "transformers" in str(w.filename)]
     problems = [f"{key}: {sorted(value)}" for key, value in report.items() if value] + own
     if said.getvalue().strip() or problems:
@@ -46,7 +55,7 @@ def main():
         label = model.config.id2label[int(logits.argmax())]
         if label != ours["label"]:
             sys.exit(f"{row['text']!r}: transformers says {label}, topwork {ours['label']}")
-    print(json.dumps(dict(rows=len(rows), largest_logit_difference=largest, transformers=transformers.__version__)))
+    print(json.dumps(dict(rows=len(rows), largest_logit_difference=largest, temperature=kept[0], transformers=transformers.__version__)))
     if largest > TOLERANCE:
         sys.exit(f"logits differ by {largest}")
 

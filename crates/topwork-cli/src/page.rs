@@ -150,7 +150,7 @@ pub(crate) fn wide(name: &str, html: &str) -> String {
 }
 
 /// The text of our own HTML, for an attribute.
-fn without_tags(html: &str) -> String {
+pub(crate) fn without_tags(html: &str) -> String {
     let mut text = String::new();
     let mut is_tag = false;
     for letter in html.chars() {

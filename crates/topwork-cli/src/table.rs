@@ -48,16 +48,7 @@ fn verdict(results: &Results) -> String {
         text.push_str(&said(&name.replace('_', " "), sentence));
     }
     if let Some(calibration) = &results.calibration {
-        let (before, after) = calibration.ece;
-        let sentence = format!(
-            "temperature {:.2}, fitted on {} rows: calibration error {:.1} → {:.1} % on {} rows",
-            calibration.temperature,
-            calibration.fitted_on,
-            100.0 * before,
-            100.0 * after,
-            calibration.split
-        );
-        text.push_str(&said("confidence", &sentence));
+        text.push_str(&said("confidence", &calibration.sentence()));
     }
     text
 }

@@ -132,28 +132,17 @@ fn a_changed_file_is_noticed_when_a_plan_is_repeated() {
     assert!(!folder.path("again").exists());
 }
 
+/// So high a rate with so little momentum left of the second moment overflows within some steps; three an epoch, so that one is
+/// over by then.
+const DIVERGE: &str = "--lr 0.9 --max-grad-norm 0 --warmup-ratio 0 --epochs 400 --layer-decay 1 --adam-beta2 0 --adam-beta1 0.999 \
+                       --weight-decay 10 --batch-size 32";
+
 #[test]
 fn a_loss_that_is_not_a_number_stops_the_run_and_the_best_model_stays() {
     let folder = Folder::new();
-    let diverge =
-        ["--lr", "0.9", "--max-grad-norm", "0", "--warmup-ratio", "0", "--epochs", "400", "--layer-decay", "1"];
     let model = model();
     let mut arguments = vec!["tune", "train.csv", "--model", model.to_str().unwrap(), "--output", "out"];
-    arguments.extend(diverge);
-    // So high a rate with so little momentum left of the second moment overflows within some steps.
-    arguments.extend([
-        "--adam-beta2",
-        "0",
-        "--adam-beta1",
-        "0.999",
-        "--weight-decay",
-        "10",
-        "--validation-fraction",
-        "0.2",
-        // Three steps an epoch, so that one is over by then.
-        "--batch-size",
-        "32",
-    ]);
+    arguments.extend(DIVERGE.split_whitespace().chain(["--validation-fraction", "0.2"]));
     let output = folder.run(&arguments);
     assert_eq!(output.status.code(), Some(3), "not what was asked for, and not nothing");
     let stopped = folder.events("out", "stopped");
@@ -164,6 +153,32 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_the_best_model_stays() {
     let best = folder.events("out", "new_best");
     assert_eq!(results["best"]["step"], best.last().unwrap()["step"], "the best epoch is kept");
     folder.ok(&["evaluate", "out", "test.csv"]);
+}
+
+#[test]
+fn without_validation_rows_a_run_that_diverges_keeps_the_epoch_of_the_lowest_training_loss() {
+    let folder = Folder::new();
+    let model = model();
+    let mut arguments = vec!["tune", "train.csv", "--model", model.to_str().unwrap(), "--output", "out"];
+    // The folds diverge as well.
+    arguments.extend(DIVERGE.split_whitespace().chain(["--folds", "2"]));
+    let output = folder.run(&arguments);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let stopped = folder.events("out", "stopped");
+    let reason = stopped[0]["reason"].as_str().unwrap();
+    let step: usize = reason.split("back to step ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+    assert!(reason.contains("lowest training loss"), "{reason}");
+    let losses = folder.losses("out");
+    let mean = |epoch: usize| losses[3 * epoch - 3..3 * epoch].iter().sum::<f64>() / 3.0;
+    // An epoch counts when the step after it has a loss.
+    let proven = (losses.len() - 1) / 3;
+    let lowest = (1..=proven).min_by(|&a, &b| mean(a).total_cmp(&mean(b))).unwrap();
+    assert_eq!(step, 3 * lowest, "{losses:?}");
+    let results = folder.json("out/all_results.json");
+    assert_eq!(results["folds"]["diverged"], 2);
+    assert_eq!(results["folds"]["scores"].as_array().unwrap().len(), 2);
+    folder.ok(&["evaluate", "out", "test.csv"]);
+    folder.ok(&["report", "out"]);
 }
 
 #[test]

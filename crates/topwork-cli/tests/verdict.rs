@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Folder, model};
+use common::{Folder, model, table};
 use serde_json::Value;
 
 fn finding<'a>(results: &'a Value, part: &str) -> &'a str {
@@ -24,6 +24,14 @@ fn every_run_says_whether_it_memorised_forgot_and_was_fast_enough() {
         assert!(!sentence.is_empty() && shown.contains(sentence), "{part}: {shown}");
     }
     assert_eq!(folder.events("out", "verdict").len(), 3);
+    let overfitting = &results["verdict"]["overfitting"];
+    let gap = &overfitting["accuracy_gap"];
+    let of = |split: &str| results[split]["accuracy"].as_f64().unwrap();
+    let (value, low, high) = (&gap["value"], &gap["interval"][0], &gap["interval"][1]);
+    let [value, low, high] = [value, low, high].map(|part| part.as_f64().unwrap());
+    assert!((value - (of("train") - of("test"))).abs() < 1e-9, "{gap}");
+    let said = format!("a gap of {:.1} points ({:.1} to {:.1})", 100.0 * value, 100.0 * low, 100.0 * high);
+    assert!(overfitting["sentence"].as_str().unwrap().contains(&said), "{said}: {overfitting}");
     let forgetting = &results["verdict"]["forgetting"];
     assert_eq!(forgetting["cka"].as_array().unwrap().len(), 4, "the embeddings and three layers");
     let drift = forgetting["drift"].as_array().unwrap();
@@ -69,7 +77,9 @@ fn labels_in_random_order_are_told_from_honest_ones() {
     let arguments = ["tune", "permuted.csv", "--model", model.to_str().unwrap(), "--output", "out", "--json"];
     let permuted: Value =
         serde_json::from_str(&folder.ok(&[&arguments[..], &more, &["--compare-seeds", "0"]].concat())).unwrap();
-    assert!(["memorised", "nothing_learnt"].contains(&finding(&permuted, "overfitting")), "{}", permuted["verdict"]);
+    // With 24 rows some relation by luck is nothing rare: then it is unknown, and never learnt.
+    let found = finding(&permuted, "overfitting");
+    assert!(["memorised", "nothing_learnt", "unknown"].contains(&found), "{}", permuted["verdict"]);
     // The control does the same within a run.
     let controlled = folder.tune("controlled", &[&more[..], &["--permuted-control"]].concat());
     let accuracy = |scores: &Value| scores["accuracy"].as_f64().unwrap();
@@ -80,7 +90,9 @@ fn labels_in_random_order_are_told_from_honest_ones() {
 fn an_earlier_task_is_scored_before_and_after_with_its_own_head() {
     let folder = Folder::new();
     let more = ["--learning-rate", "3e-3", "--epochs", "20", "--validation-fraction", "0", "--compare-seeds", "0"];
-    let first = folder.tune("first", &[&more[..6], &["--test", "test.csv"]].concat());
+    let well = "--lr 5e-3 --head-learning-rate-scale 10 --epochs 12 --batch-size 8 --test test.csv";
+    let well: Vec<&str> = well.split(' ').collect();
+    let first = folder.tune("first", &[&well[..], &more[4..6]].concat());
     folder.write("second.csv", "text,label\n".to_string() + &"is it said,x\nwas it made,y\n".repeat(20));
     let second = |retain: &str, output: &str| -> Value {
         let arguments = ["tune", "second.csv", "--model", "first", "--retain", retain, "--output", output, "--json"];
@@ -89,7 +101,19 @@ fn an_earlier_task_is_scored_before_and_after_with_its_own_head() {
     let results = second("test.csv", "with-labels");
     let old = &results["verdict"]["forgetting"]["old_task_accuracy"];
     assert_eq!(old["before"], first["test"]["accuracy"], "every row is looked at");
-    assert!(old["after"].as_f64().unwrap() <= 1.0, "{old}");
+    // The first model's head on what the second training made of its encoder.
+    let own = folder.bytes("first/model.safetensors");
+    let mixed = with_encoder_of(&own, &folder.bytes("with-labels/model.safetensors"));
+    folder.write("first/model.safetensors", mixed);
+    let scores: Value = serde_json::from_str(&folder.ok(&["evaluate", "first", "test.csv", "--json"])).unwrap();
+    folder.write("first/model.safetensors", own);
+    assert_eq!(old["after"], scores["accuracy"], "{old}");
+    assert_ne!(old["after"], old["before"], "the second training changed nothing");
+    let page = String::from_utf8(folder.bytes("with-labels/report.html")).unwrap();
+    let measured = table(&page, "On 24 ");
+    let percent = |part: &Value| format!("{:.1} %", 100.0 * part.as_f64().unwrap());
+    let row = ["accuracy on the earlier task".to_string(), percent(&old["before"]), percent(&old["after"])];
+    assert!(measured.iter().any(|cells| *cells == row), "{measured:?}");
     let still = [
         &["tune", "second.csv", "--model", "first", "--retain", "test.csv", "--output", "still", "--json"][..],
         &["--learning-rate", "1e-9", "--epochs", "1", "--compare-seeds", "0"],
@@ -107,6 +131,27 @@ fn an_earlier_task_is_scored_before_and_after_with_its_own_head() {
         let missing = forgetting["missing"].to_string();
         assert!(missing.contains(said), "{file}: {missing}");
     }
+}
+
+/// The weights in a file, but for its head, replaced with those of another file that have the same names and sizes.
+fn with_encoder_of(own: &[u8], other: &[u8]) -> Vec<u8> {
+    let header = |file: &[u8]| -> (Value, usize) {
+        let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+        (serde_json::from_slice(&file[8..8 + length]).unwrap(), 8 + length)
+    };
+    let ((names, start), (other_names, other_start)) = (header(own), header(other));
+    let place = |tensor: &Value, start: usize| {
+        let at = |nth: usize| start + tensor["data_offsets"][nth].as_u64().unwrap() as usize;
+        at(0)..at(1)
+    };
+    let mut mixed = own.to_vec();
+    let mut replaced = 0;
+    for (name, tensor) in names.as_object().unwrap().iter().filter(|(name, _)| name.starts_with("bert.")) {
+        mixed[place(tensor, start)].copy_from_slice(&other[place(&other_names[name], other_start)]);
+        replaced += 1;
+    }
+    assert!(replaced > 50 && mixed != own, "{replaced} tensors");
+    mixed
 }
 
 #[test]
@@ -127,8 +172,22 @@ fn seeds_give_a_mean_with_an_interval_and_one_seed_none() {
     let seeds = &results["seeds"];
     assert_eq!(seeds["scores"].as_array().unwrap().len(), 3);
     assert_eq!(seeds["scores"][0], results["test"], "the run is the first");
-    let (mean, interval) = (seeds["accuracy"]["mean"].as_f64().unwrap(), &seeds["accuracy"]["interval"]);
-    assert!(interval[0].as_f64().unwrap() <= mean && mean <= interval[1].as_f64().unwrap());
+    let accuracies: Vec<f64> =
+        seeds["scores"].as_array().unwrap().iter().map(|scores| scores["accuracy"].as_f64().unwrap()).collect();
+    let mean = accuracies.iter().sum::<f64>() / 3.0;
+    let std = (accuracies.iter().map(|accuracy| (accuracy - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    // Student's t with two degrees of freedom.
+    let half = 4.302_652_729_749 * std / 3.0_f64.sqrt();
+    // No score is below 0 or above 1.
+    let (low, high) = ((mean - half).max(0.0), (mean + half).min(1.0));
+    let said = &seeds["accuracy"];
+    for (said, expected) in [(&said["mean"], mean), (&said["interval"][0], low), (&said["interval"][1], high)] {
+        assert!((said.as_f64().unwrap() - expected).abs() < 1e-9, "{said} is not {expected}");
+    }
+    let page = String::from_utf8(folder.bytes("out/report.html")).unwrap();
+    let row = &table(&page, "What other trainings score")[0];
+    assert_eq!(row[1], "3");
+    assert_eq!(row[3], format!("{:.1} to {:.1} %", 100.0 * low, 100.0 * high));
     let one = folder.tune("one", &["--test", "test.csv", "--seeds", "1", "--epochs", "1"]);
     assert!(one["seeds"].is_null());
     let warnings = folder.events("one", "warning");
@@ -189,7 +248,7 @@ fn probabilities_are_those_of_the_temperature_and_logits_are_not() {
     folder.write("new.csv", "text\nthere is it\n");
     let score = |temperature: Value| -> (Vec<f64>, f64) {
         let mut config = folder.json("out/config.json");
-        config["temperature"] = temperature;
+        config["calibration_temperature"] = temperature;
         folder.write("out/config.json", config.to_string());
         let row: Value = serde_json::from_str(&folder.ok(&["predict", "out", "new.csv", "--json"])).unwrap();
         let logits = row["logits"].as_array().unwrap().iter().map(|logit| logit.as_f64().unwrap()).collect();
@@ -203,7 +262,7 @@ fn probabilities_are_those_of_the_temperature_and_logits_are_not() {
         (plain - largest.exp() / sum(1.0)).abs() < 1e-6 && (cooled - (largest / 2.5).exp() / sum(2.5)).abs() < 1e-6
     );
     let mut config = folder.json("out/config.json");
-    config["temperature"] = Value::from(-1.0);
+    config["calibration_temperature"] = Value::from(-1.0);
     folder.write("out/config.json", config.to_string());
-    folder.fails(&["predict", "out", "new.csv"], &["config.json", "temperature", "above 0", "-1"]);
+    folder.fails(&["predict", "out", "new.csv"], &["config.json", "calibration_temperature", "above 0", "-1"]);
 }

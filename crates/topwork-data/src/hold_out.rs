@@ -81,6 +81,18 @@ pub fn folds(examples: &[Example], labels: &[u32], classes: usize, count: usize,
     folds
 }
 
+/// How many different texts each class has, for case and white space as [`folds`] sees them: a class is in at most so many folds.
+/// A text with several labels counts for the most frequent of them.
+///
+/// # Panics
+///
+/// When a label is not below `classes`.
+pub fn distinct_texts(examples: &[Example], labels: &[u32], classes: usize) -> Vec<usize> {
+    let mut counts = vec![0; classes];
+    groups(examples, labels).iter().for_each(|group| counts[group.class as usize] += 1);
+    counts
+}
+
 /// Rows with the same text.
 #[derive(Clone, Debug)]
 struct Group {

@@ -1,7 +1,7 @@
 //! Laws of holding rows out.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use topwork_data::{ColumnNames, Dataset, LabelSet, Labels, folds, hold_out};
+use topwork_data::{ColumnNames, Dataset, Example, LabelSet, Labels, distinct_texts, folds, hold_out};
 
 /// Rows of `classes` with so many rows each; every text is its own unless `repeat` says to use each twice.
 fn dataset(classes: &[usize], repeat: usize) -> (Dataset, Vec<u32>) {
@@ -84,4 +84,11 @@ fn folds_keep_equal_texts_together() {
     let normal = |row: usize| data.examples[row].text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     let home = |text: &str| parts.iter().filter(|part| part.iter().any(|&row| normal(row) == text)).count();
     assert!((0..data.examples.len()).all(|row| home(&normal(row)) == 1));
+}
+
+#[test]
+fn texts_count_once_for_the_class_of_most_of_their_rows() {
+    let row = |text: &str| Example { line: 1, text: text.to_string(), text_pair: None, label: None };
+    let examples = ["one", "One ", "two", "two", "two", "three"].map(row);
+    assert_eq!(distinct_texts(&examples, &[0, 0, 0, 1, 1, 1], 3), [1, 2, 0]);
 }

@@ -106,6 +106,12 @@ pub fn temperature(logits: &[f32], classes: usize, gold: &[u32]) -> Option<Tempe
     Some(Temperature { value, at_bound, loss_before: loss(1.0), loss_after: loss(value) })
 }
 
+/// Mean cross-entropy of the logits divided by `temperature`, in nats. None for what is no table, or a temperature that is not a
+/// positive number.
+pub fn loss_at(logits: &[f32], classes: usize, gold: &[u32], temperature: f64) -> Option<f64> {
+    Some(Table::new(logits, classes, gold)?.loss(sharpness(temperature)?).value)
+}
+
 /// Mean over the rows of the squared distance between their probabilities and the one-hot row of their class, 0 to 2 (Brier,
 /// "Verification of Forecasts Expressed in Terms of Probability", 1950): scikit-learn's `brier_score_loss` with
 /// `scale_by_half=False`. None for what is no table, or a temperature that is not a positive number.

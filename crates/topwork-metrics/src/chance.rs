@@ -1,25 +1,37 @@
 //! Whether answers have anything to do with labels.
 
 use statrs::function::erf::erfc;
+use statrs::function::factorial::ln_factorial;
 
 use crate::bootstrap::Draws;
 use crate::classification::softmax;
 
-/// The least probability that counts: a sure answer that is wrong would outweigh all others.
-const LEAST: f64 = 1e-9;
+/// How easily answers come about by chance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chance {
+    /// The chance that answers without any relation to the labels look as good.
+    pub p: f64,
+    /// The smallest that this chance can be for any answers: one in the number of ways to put the labels in order. With few rows,
+    /// or few of all classes but one, it is too large to prove anything.
+    pub least: f64,
+}
 
 /// The chance that answers without any relation to the labels look as good as `logits` `[rows, classes]` do for the classes
-/// `gold`: a permutation test of the mean log-probability of the right class. Where none of `permutations` random orders of the
-/// labels looks as good, the chance is smaller than they can tell, and comes from the normal distribution that the sum over
-/// permutations tends to (Hoeffding, "A Combinatorial Central Limit Theorem", 1951). 1 where there are fewer than two rows.
-pub fn p_by_chance(logits: &[f32], classes: usize, gold: &[u32], permutations: usize, seed: u64) -> f64 {
+/// `gold`: a permutation test of the mean probability of the right class, in which no sure and wrong answer outweighs others.
+/// Where none of `permutations` random orders of the labels looks as good, the chance is smaller than they can tell, and comes
+/// from the normal distribution that the sum over permutations tends to (Hoeffding, "A Combinatorial Central Limit Theorem",
+/// 1951). None for what is no table of classified rows, or a logit that is no number.
+pub fn by_chance(logits: &[f32], classes: usize, gold: &[u32], permutations: usize, seed: u64) -> Option<Chance> {
     let rows = gold.len();
-    if rows < 2 || classes == 0 || logits.len() < rows * classes || gold.iter().any(|&class| class as usize >= classes)
-    {
-        return 1.0;
+    let is_table = classes > 0
+        && rows.checked_mul(classes) == Some(logits.len())
+        && gold.iter().all(|&class| (class as usize) < classes)
+        && logits.iter().all(|logit| logit.is_finite());
+    if rows == 0 || !is_table {
+        return None;
     }
-    let scores: Vec<f64> = softmax(logits, classes).iter().map(|p| f64::from(*p).max(LEAST).ln()).collect();
-    let score = |row: usize, class: u32| scores[row * classes + class as usize];
+    let scores = softmax(logits, classes);
+    let score = |row: usize, class: u32| f64::from(scores[row * classes + class as usize]);
     let own: f64 = (0..rows).map(|row| score(row, gold[row])).sum();
     let mut draws = Draws::new(seed);
     let as_good = (0..permutations)
@@ -31,26 +43,40 @@ pub fn p_by_chance(logits: &[f32], classes: usize, gold: &[u32], permutations: u
         })
         .count();
     let counted = (1 + as_good) as f64 / (1 + permutations) as f64;
-    match as_good {
+    let p = match as_good {
         0 => standard_score(&scores, classes, gold, own).map_or(counted, |z| counted.min(upper_tail(z))),
         _ => counted,
-    }
+    };
+    let least = least(&counts(gold, classes));
+    Some(Chance { p: p.max(least), least })
+}
+
+/// One in the number of different orders of labels of which there are so many of each class.
+fn least(counts: &[u64]) -> f64 {
+    let orders = ln_factorial(counts.iter().sum()) - counts.iter().map(|&count| ln_factorial(count)).sum::<f64>();
+    (-orders).exp()
+}
+
+fn counts(gold: &[u32], classes: usize) -> Vec<u64> {
+    let mut counts = vec![0; classes];
+    gold.iter().for_each(|&class| counts[class as usize] += 1);
+    counts
 }
 
 /// How many standard deviations the sum lies above its mean over all permutations; none where it does not vary.
-fn standard_score(scores: &[f64], classes: usize, gold: &[u32], own: f64) -> Option<f64> {
+fn standard_score(scores: &[f32], classes: usize, gold: &[u32], own: f64) -> Option<f64> {
     let rows = gold.len() as f64;
-    let mut counts = vec![0.0; classes];
-    gold.iter().for_each(|&class| counts[class as usize] += 1.0);
-    let weighted = |row: &[f64]| row.iter().zip(&counts).map(|(score, count)| score * count).sum::<f64>() / rows;
+    let counts: Vec<f64> = counts(gold, classes).into_iter().map(|count| count as f64).collect();
+    let mean_of = |products: &mut dyn Iterator<Item = f64>| products.sum::<f64>() / rows;
+    let weighted = |row: &[f32]| mean_of(&mut row.iter().zip(&counts).map(|(score, count)| f64::from(*score) * count));
     let row_means: Vec<f64> = scores.chunks_exact(classes).map(weighted).collect();
     let mut class_means = vec![0.0; classes];
     for row in scores.chunks_exact(classes) {
-        class_means.iter_mut().zip(row).for_each(|(mean, score)| *mean += score / rows);
+        class_means.iter_mut().zip(row).for_each(|(mean, score)| *mean += f64::from(*score) / rows);
     }
-    let grand = weighted(&class_means);
-    let deviation = |(row, mean): (&[f64], &f64)| -> f64 {
-        let one = |class: usize| counts[class] * (row[class] - mean - class_means[class] + grand).powi(2);
+    let grand = mean_of(&mut class_means.iter().zip(&counts).map(|(mean, count)| mean * count));
+    let deviation = |(row, mean): (&[f32], &f64)| -> f64 {
+        let one = |class: usize| counts[class] * (f64::from(row[class]) - mean - class_means[class] + grand).powi(2);
         (0..classes).map(one).sum()
     };
     let variance = scores.chunks_exact(classes).zip(&row_means).map(deviation).sum::<f64>() / (rows - 1.0);
@@ -77,11 +103,15 @@ mod tests {
         (logits, gold)
     }
 
+    fn p(logits: &[f32], gold: &[u32], permutations: usize, seed: u64) -> f64 {
+        by_chance(logits, 3, gold, permutations, seed).unwrap().p
+    }
+
     #[test]
     fn answers_without_relation_are_convicted_as_often_as_said() {
         let small = (0..200).filter(|&seed| {
             let (logits, gold) = answers(60, 0.0, seed);
-            p_by_chance(&logits, 3, &gold, 199, seed) < 0.05
+            p(&logits, &gold, 199, seed) < 0.05
         });
         let count = small.count();
         assert!((2..=20).contains(&count), "{count} of 200");
@@ -90,25 +120,56 @@ mod tests {
     #[test]
     fn the_normal_tail_goes_on_where_permutations_end() {
         let (logits, gold) = answers(300, 0.25, 5);
-        let (few, many) = (p_by_chance(&logits, 3, &gold, 9, 1), p_by_chance(&logits, 3, &gold, 20_000, 1));
+        let (few, many) = (p(&logits, &gold, 9, 1), p(&logits, &gold, 20_000, 1));
         assert!(few < 0.1 && many < 0.001, "{few} {many}");
         // Of the same size, which a wrong variance would not give.
-        let ratio = standard_score_of(&logits, &gold);
-        assert!((0.3..3.0).contains(&(upper_tail(ratio) / many)), "{} {many}", upper_tail(ratio));
+        let tail = upper_tail(standard_score_of(&logits, &gold));
+        assert!((0.3..3.0).contains(&(tail / many)), "{tail} {many}");
         let (sure, gold) = answers(300, 3.0, 6);
-        assert!(p_by_chance(&sure, 3, &gold, 99, 1) < 1e-12);
+        assert!(p(&sure, &gold, 99, 1) < 1e-12);
     }
 
     fn standard_score_of(logits: &[f32], gold: &[u32]) -> f64 {
-        let scores: Vec<f64> = softmax(logits, 3).iter().map(|p| f64::from(*p).ln()).collect();
-        let own = gold.iter().enumerate().map(|(row, &class)| scores[row * 3 + class as usize]).sum();
+        let scores = softmax(logits, 3);
+        let own = gold.iter().enumerate().map(|(row, &class)| f64::from(scores[row * 3 + class as usize])).sum();
         standard_score(&scores, 3, gold, own).unwrap()
+    }
+
+    #[test]
+    fn a_sure_and_wrong_answer_does_not_outweigh_others() {
+        let (mut logits, gold) = answers(300, 1.0, 7);
+        let before = p(&logits, &gold, 999, 1);
+        // Ten rows of three hundred, wrong with a probability next to 1.
+        for (row, &class) in gold.iter().enumerate().take(10) {
+            logits[3 * row + class as usize] = -40.0;
+        }
+        let after = p(&logits, &gold, 999, 1);
+        assert!(before < 1e-6 && after < 1e-4, "{before} {after}");
+    }
+
+    #[test]
+    fn few_rows_or_one_class_prove_nothing() {
+        // Right in every row, of 5 and 5: one in 252 orders.
+        let gold = [0, 1].repeat(5);
+        let logits: Vec<f32> = gold.iter().flat_map(|&class| [9.0 * (1 - class) as f32, 9.0 * class as f32]).collect();
+        let found = by_chance(&logits, 2, &gold, 1999, 1).unwrap();
+        assert!((found.least - 1.0 / 252.0).abs() < 1e-12 && found.p >= found.least, "{found:?}");
+        let alone = by_chance(&[5.0, 0.0].repeat(40), 2, &[0; 40], 99, 1).unwrap();
+        assert_eq!((alone.p, alone.least), (1.0, 1.0));
     }
 
     #[test]
     fn equal_answers_to_all_rows_prove_nothing() {
         let gold = [0, 1, 0, 1, 0, 0];
-        assert_eq!(p_by_chance(&[1.0, 0.0].repeat(6), 2, &gold, 99, 1), 1.0);
-        assert_eq!(p_by_chance(&[], 2, &[], 99, 1), 1.0);
+        assert_eq!(by_chance(&[1.0, 0.0].repeat(6), 2, &gold, 99, 1).unwrap().p, 1.0);
+    }
+
+    #[test]
+    fn what_is_no_table_has_no_chance() {
+        for (logits, gold) in
+            [(vec![], vec![]), (vec![1.0], vec![0]), (vec![1.0, f32::NAN], vec![0]), (vec![1.0; 2], vec![2])]
+        {
+            assert_eq!(by_chance(&logits, 2, &gold, 9, 1), None);
+        }
     }
 }

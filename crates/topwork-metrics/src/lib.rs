@@ -16,7 +16,7 @@ pub mod paired;
 pub mod similarity;
 pub mod transferability;
 
-pub use chance::p_by_chance;
+pub use chance::{Chance, by_chance};
 pub use classification::{
     Metric, Scores, UnknownMetric, accuracy, argmax, confusion, cross_entropy, evaluate, macro_f1,
     matthews_correlation, softmax,

@@ -14,8 +14,6 @@ const UPPER: f64 = 0.975;
 const NORMAL_UPPER: f64 = 1.959_963_984_540_054;
 /// Degrees of freedom from which Student's quantile is computed from the normal one.
 const MANY: f64 = 1e4;
-/// Resamples of [`accuracy_gap`].
-const RESAMPLES: usize = 1000;
 
 /// Where two classifiers disagree.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,12 +107,6 @@ pub fn mean_interval(values: &[f64]) -> Option<MeanInterval> {
     let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
     let half = upper_quantile(values.len())? * std / count.sqrt();
     Some(MeanInterval { mean, std, interval: (mean - half, mean + half) })
-}
-
-/// Accuracy on the rows trained on minus accuracy on rows held out: how much was learnt by heart. None when a side has no row.
-pub fn accuracy_gap(train_right: &[bool], validation_right: &[bool], seed: u64) -> Option<Gap> {
-    let numbers = |right: &[bool]| -> Vec<f64> { right.iter().map(|&right| f64::from(u8::from(right))).collect() };
-    difference_of_means(&numbers(train_right), &numbers(validation_right), RESAMPLES, seed)
 }
 
 /// The mean of `a` minus the mean of `b`, for rows that are not pairs, with the interval in which the middle 95 % of the
@@ -306,16 +298,19 @@ mod tests {
 
     #[test]
     fn the_gap_is_that_of_the_accuracies_and_as_uncertain_as_they_are() {
-        let (train, validation): (Vec<bool>, Vec<bool>) =
-            ((0..400).map(|row| row % 10 != 0).collect(), (0..100).map(|row| row % 10 < 7).collect());
-        let found = accuracy_gap(&train, &validation, 1).unwrap();
+        let part = |rows: usize, right: usize| -> Vec<f64> {
+            (0..rows).map(|row| if row % 10 < right { 1.0 } else { 0.0 }).collect()
+        };
+        let (train, validation) = (part(400, 9), part(100, 7));
+        let resampled = |seed: u64| difference_of_means(&train, &validation, 1000, seed);
+        let found = resampled(1).unwrap();
         assert!((found.gap - 0.2).abs() < 1e-12);
         let error = (0.9_f64 * 0.1 / 400.0 + 0.7 * 0.3 / 100.0).sqrt();
         let width = (found.interval.1 - found.interval.0) / (2.0 * NORMAL_UPPER * error);
         assert!((width - 1.0).abs() < 0.1, "{width} of the width that the binomial distribution has");
         assert!(found.interval.0 < 0.2 && 0.2 < found.interval.1);
-        assert_eq!(accuracy_gap(&train, &validation, 1), Some(found));
-        assert_ne!(accuracy_gap(&train, &validation, 2), Some(found));
+        assert_eq!(resampled(1), Some(found));
+        assert_ne!(resampled(2), Some(found));
     }
 
     #[test]
@@ -326,8 +321,8 @@ mod tests {
         assert_eq!(mean_interval(&[]), None);
         assert_eq!(mean_interval(&[1.0]), None);
         assert_eq!(mean_interval(&[1.0, f64::INFINITY]), None);
-        assert_eq!(accuracy_gap(&[], &[true], 0), None);
-        assert_eq!(accuracy_gap(&[true], &[], 0), None);
+        assert_eq!(difference_of_means(&[], &[1.0], 10, 0), None);
+        assert_eq!(difference_of_means(&[1.0], &[], 10, 0), None);
         assert_eq!(difference_of_means(&[1.0], &[f64::NAN], 10, 0), None);
         assert_eq!(difference_of_means(&[1.0], &[2.0], 0, 0), None);
     }

@@ -150,6 +150,7 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Option<Prog
         elapsed: state.elapsed,
         optimizer: Some(optimizer),
         gradient_seen: state.gradient_seen,
+        lowest_training_loss: None,
         best: state.best.map(|best| Best { step: best.step, value: best.value, weights }),
         evaluations_without_gain: state.evaluations_without_gain,
     }))

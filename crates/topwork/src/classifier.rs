@@ -24,7 +24,7 @@ pub struct Classifier {
     pub labels: LabelSet,
     /// The longest sequence, in tokens; longer texts are cut.
     pub max_length: usize,
-    /// What logits are divided by before they become probabilities: `temperature` of `config.json`, which `tune` fits on
+    /// What logits are divided by before they become probabilities: `calibration_temperature` of `config.json`, which `tune` fits on
     /// held-out rows; 1 where there is none.
     pub temperature: f64,
     tokenizer: Tokenizer,

@@ -30,6 +30,8 @@ pub struct Facts {
     pub validation_sha256: Option<String>,
     /// SHA-256 of the test file.
     pub test_sha256: Option<String>,
+    /// SHA-256 of the file of what should not be forgotten.
+    pub retain_sha256: Option<String>,
     /// A directory for the result that is not taken.
     pub unused_output_dir: PathBuf,
     /// Cores that may be used.
@@ -115,6 +117,7 @@ impl Facts {
             Some(("train_sha256", on_one_line(&self.train_sha256))),
             optional("validation_sha256", &self.validation_sha256),
             optional("test_sha256", &self.test_sha256),
+            optional("retain_sha256", &self.retain_sha256),
             Some(("model_sha256", on_one_line(&self.model.sha256))),
             Some(("config_sha256", on_one_line(&self.model.config_sha256))),
             Some(("tokenizer_sha256", on_one_line(&self.model.tokenizer_sha256))),

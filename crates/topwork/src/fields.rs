@@ -20,6 +20,7 @@ const PINNED: &[(&str, &str)] = &[
     ("train_sha256", "train_file"),
     ("validation_sha256", "validation_file"),
     ("test_sha256", "test_file"),
+    ("retain_sha256", "retain_file"),
     ("model_sha256", "model_name_or_path"),
     ("config_sha256", "model_name_or_path"),
     ("tokenizer_sha256", "model_name_or_path"),

@@ -74,6 +74,9 @@ pub struct FitOptions {
     pub max_grad_norm: f64,
     /// Evaluations without improvement after which training stops.
     pub early_stopping_patience: Option<usize>,
+    /// Where there are no rows to judge weights by: keep those of the evaluation before which the training loss was lowest, for
+    /// a run that diverges.
+    pub keep_by_training_loss: bool,
 }
 
 /// The state of a run between two steps: all that is needed to go on.
@@ -95,6 +98,16 @@ pub struct Progress {
     pub best: Option<Best>,
     /// How many evaluations have passed since.
     pub evaluations_without_gain: usize,
+    /// The weights of the lowest mean training loss between two evaluations, where nothing else judges them
+    /// ([`FitOptions::keep_by_training_loss`]). They are not part of a saved state.
+    pub lowest_training_loss: Option<Best>,
+}
+
+impl Progress {
+    /// What a run that diverged goes back to.
+    pub fn last_resort(&mut self) -> Option<Best> {
+        self.best.take().or_else(|| self.lowest_training_loss.take())
+    }
 }
 
 /// An evaluation that was better than those before it.
@@ -167,6 +180,9 @@ pub fn fit(
     let (began, before) = (Instant::now(), progress.elapsed);
     let mut saved = began;
     let mut stop = None;
+    // The training losses since the last evaluation, and the weights after it, which are worth nothing until the next step has
+    // shown that they give a finite loss.
+    let (mut losses, mut unproven): (Vec<f64>, Option<Best>) = (Vec::new(), None);
 
     while options.budget.spent(progress) < 1.0 && stop.is_none() {
         let started = Instant::now();
@@ -180,6 +196,7 @@ pub fn fit(
             stop = Some(Stop::Diverged(progress.step + 1));
             break;
         }
+        progress.lowest_training_loss = unproven.take().or_else(|| progress.lowest_training_loss.take());
         let scale = clipping_factor(norm, options.max_grad_norm);
         let is_watched = watch.is_due(progress.step, options.budget.steps(progress));
         if is_watched {
@@ -189,6 +206,7 @@ pub fn fit(
 
         let spent = options.budget.spent(progress);
         progress.step += 1;
+        losses.push(step.loss);
         progress.tokens += step.tokens;
         progress.seconds += started.elapsed().as_secs_f64();
         progress.elapsed = before + began.elapsed().as_secs_f64();
@@ -216,8 +234,10 @@ pub fn fit(
                 Some(Evaluation { judgement: Some(judgement), .. }) => {
                     stop = judge(&judgement, parameters, options, progress, observer);
                 }
+                _ if options.keep_by_training_loss && !is_over => unproven = if_lowest(&losses, parameters, progress),
                 _ => {}
             }
+            losses.clear();
             progress.elapsed = before + began.elapsed().as_secs_f64();
         }
         if interrupt.load(Ordering::Relaxed) && !is_over && stop.is_none() {
@@ -243,8 +263,16 @@ pub fn fit(
         progress.optimizer = Some(adamw.state());
     } else {
         adamw.settle(parameters);
+        // No step and no evaluation followed that would have noticed what the last update did.
+        if stop.is_none() && options.keep_by_training_loss && !is_finite(parameters) {
+            stop = Some(Stop::Diverged(progress.step));
+        }
     }
     Ok(stop)
+}
+
+fn is_finite(parameters: &Parameters) -> bool {
+    parameters.iter().all(|(_, parameter)| parameter.values.iter().all(|value| value.is_finite()))
 }
 
 /// The norm of the whole gradient; notes which parameters have one that is not zero.
@@ -283,6 +311,13 @@ fn judge(
     (progress.evaluations_without_gain >= patience).then_some(Stop::Early)
 }
 
+/// The weights, when the training losses since the last evaluation were the lowest so far.
+fn if_lowest(losses: &[f64], parameters: &Parameters, progress: &Progress) -> Option<Best> {
+    let value = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
+    let is_lowest = progress.lowest_training_loss.as_ref().is_none_or(|kept| value < kept.value);
+    is_lowest.then(|| Best { step: progress.step, value, weights: trainable_weights(parameters) })
+}
+
 fn trainable_weights(parameters: &Parameters) -> Vec<Vec<f32>> {
     parameters.iter().filter(|(_, p)| p.trainable).map(|(_, p)| p.values.to_vec()).collect()
 }
@@ -311,6 +346,8 @@ mod tests {
     struct TwoLogits {
         weight: ParameterId,
         losses: Vec<f64>,
+        /// The step, counted from 1, whose loss is no number.
+        diverges_at: Option<usize>,
     }
 
     impl Task for TwoLogits {
@@ -329,7 +366,7 @@ mod tests {
         fn accumulate(
             &mut self,
             parameters: &Parameters,
-            _: usize,
+            step: usize,
             pool: &Pool,
             gradients: &mut Gradients,
         ) -> Result<StepOutcome, Error> {
@@ -340,7 +377,8 @@ mod tests {
             let loss = tape.cross_entropy(logits, &loss);
             let value = f64::from(loss.values()[0]);
             tape.backward(loss, gradients);
-            Ok(StepOutcome { loss: value, tokens: 10 })
+            let loss = if self.diverges_at == Some(step + 1) { f64::NAN } else { value };
+            Ok(StepOutcome { loss, tokens: 10 })
         }
 
         fn epoch(&self, progress: &Progress) -> f64 {
@@ -357,6 +395,9 @@ mod tests {
             progress: &Progress,
             _: &mut dyn Observer,
         ) -> Result<Option<Evaluation>, Error> {
+            if self.diverges_at.is_some() {
+                return Ok(None);
+            }
             let loss = self.losses.get(progress.step - 1).copied().unwrap_or(0.5);
             Ok(Some(Evaluation { loss, judgement: Some(Judgement { metric: Metric::Loss, value: loss }) }))
         }
@@ -371,6 +412,7 @@ mod tests {
             adamw: AdamWOptions::default(),
             max_grad_norm: 1.0,
             early_stopping_patience: None,
+            keep_by_training_loss: false,
         }
     }
 
@@ -386,7 +428,7 @@ mod tests {
     fn run(budget: Budget, losses: &[f64], mut progress: Progress, weights: &[f32]) -> Run {
         let mut parameters = Parameters::new();
         let weight = parameters.add("weight", &[2, 1], weights);
-        let mut task = TwoLogits { weight, losses: losses.to_vec() };
+        let mut task = TwoLogits { weight, losses: losses.to_vec(), diverges_at: None };
         let (mut observer, mut saved) = (RecordedEvents::default(), Vec::new());
         let mut save = |_: &Parameters, progress: &Progress| -> Result<(), Error> {
             assert!(progress.optimizer.is_some(), "a state to go on from");
@@ -423,6 +465,26 @@ mod tests {
             assert_eq!(run.stop, Some(Stop::Diverged(losses.len())));
             assert_eq!(run.progress.best.map(|best| best.value), best);
         }
+    }
+
+    #[test]
+    fn without_rows_to_judge_by_the_weights_of_the_lowest_training_loss_are_kept() {
+        let kept = |keep_by_training_loss: bool, diverges_at: usize| {
+            let mut parameters = Parameters::new();
+            let weight = parameters.add("weight", &[2, 1], &[0.0, 0.0]);
+            let mut task = TwoLogits { weight, losses: Vec::new(), diverges_at: Some(diverges_at) };
+            let options = FitOptions { keep_by_training_loss, ..options(Budget::Steps(9)) };
+            let (mut progress, interrupt) = (Progress::default(), AtomicBool::new(false));
+            let surroundings =
+                Surroundings { observer: &mut RecordedEvents::default(), interrupt: &interrupt, checkpoints: None };
+            let stop = fit(&mut task, &mut parameters, &options, &mut progress, surroundings).unwrap();
+            assert_eq!(stop, Some(Stop::Diverged(diverges_at)));
+            progress.last_resort().map(|best| best.step)
+        };
+        // The weights after the fourth step are what the fifth could not go on from.
+        assert_eq!(kept(true, 5), Some(3));
+        assert_eq!(kept(true, 1), None);
+        assert_eq!(kept(false, 5), None);
     }
 
     #[test]

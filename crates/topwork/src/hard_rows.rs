@@ -49,13 +49,18 @@ impl HardRows {
     pub(crate) fn find(scored: &Scored<'_>, labels: &[String]) -> Self {
         let Scored { name, split, logits } = *scored;
         let classes = labels.len();
-        let (predicted, probabilities) = (argmax(logits, classes), softmax(logits, classes));
-        let of = |row: usize| &probabilities[row * classes..(row + 1) * classes];
-        let confidence = |row: usize| of(row)[predicted[row] as usize];
-        let lead = |row: usize| {
-            let others = of(row).iter().enumerate().filter(|(class, _)| *class != predicted[row] as usize);
-            confidence(row) - others.map(|(_, p)| *p).fold(0.0, f32::max)
-        };
+        let predicted = argmax(logits, classes);
+        // Row by row: all probabilities together would be as large as the logits.
+        let of = |row: usize| softmax(&logits[row * classes..(row + 1) * classes], classes);
+        let (mut confidences, mut leads) = (Vec::new(), Vec::new());
+        for (row, &class) in predicted.iter().enumerate() {
+            let probabilities = of(row);
+            let others = probabilities.iter().enumerate().filter(|(other, _)| *other != class as usize);
+            let second = others.map(|(_, p)| *p).fold(0.0, f32::max);
+            confidences.push(probabilities[class as usize]);
+            leads.push(probabilities[class as usize] - second);
+        }
+        let (confidence, lead) = (|row: usize| confidences[row], |row: usize| leads[row]);
         let mut wrong: Vec<usize> = (0..predicted.len()).filter(|&row| predicted[row] != split.labels[row]).collect();
         wrong.sort_by(|&a, &b| confidence(b).total_cmp(&confidence(a)));
         let mut undecided: Vec<usize> = (0..predicted.len()).collect();

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{
-    ColumnNames, DataError, Dataset, Example, LabelSet, Labels, TokenizedTexts, hold_out, label_variants,
+    ColumnNames, DataError, Dataset, Example, LabelSet, Labels, TokenizedTexts, distinct_texts, hold_out,
+    label_variants,
 };
 use topwork_models::{
     Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, SEEDLING, check_tokenizer, load_tokenizer, locate,
@@ -24,7 +25,7 @@ use crate::plan_error::PlanError;
 use crate::policy::{Policy, policy};
 use crate::recipe::{Recipe, Said};
 use crate::resolve::resolve;
-use crate::verdict::forgetting::Retained;
+use crate::retained::{Retained, RetainedFile};
 
 /// The rows of one purpose: texts, tokens and classes.
 #[derive(Clone, Debug)]
@@ -113,6 +114,7 @@ impl Inputs {
         let started = Instant::now();
         let files = Files::read(recipe)?;
         files.warn(observer);
+        let retained = files.retained(recipe)?;
         let spec = recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str());
         let (source, unpacked) = find_model(spec, hub)?;
         if recipe.model_name_or_path.is_some() {
@@ -128,11 +130,12 @@ impl Inputs {
         let started = Instant::now();
         // The plan depends on how long the rows are, so they are tokenized whole first.
         let train_texts = TokenizedTexts::tokenize(&tokenizer, &files.train.examples, usize::MAX, &files.train.path)?;
-        let facts = files.facts(model, &train_texts);
+        let retain_sha256 = retained.as_ref().map(|file| file.sha256().to_string());
+        let facts = Facts { retain_sha256, ..files.facts(model, &train_texts) };
         let plan = resolve(recipe, &facts)?;
         let policy = policy(&config.parameters(Head::Classification { classes: files.labels.len() }), &plan)?;
-        let retained = Retained::read(plan.retain_file.value.as_deref(), &source, &config)?;
-        for warning in &plan.warnings {
+        let retained = Retained::gather(retained, &source, &config, &tokenizer, &plan)?;
+        for warning in plan.warnings.iter().chain(&retained.warnings) {
             observer.event(&RunEvent::warning(warning));
         }
         let Files { train, validation, test, labels } = files;
@@ -149,6 +152,9 @@ impl Inputs {
             Ok(texts)
         };
         let train_labels = labels.encode(&train)?;
+        if let Some(folds) = plan.folds.value {
+            check_folds(folds, &train, &train_labels, &labels)?;
+        }
         let held_out = match validation {
             Some(_) => None,
             None => {
@@ -204,12 +210,7 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn read(recipe: &Recipe) -> Result<Self, Error> {
-        let said = |name: &Option<Said<String>>| name.as_ref().map(|said| said.value.clone());
-        let names = ColumnNames {
-            text: said(&recipe.text_column),
-            text_pair: said(&recipe.text_pair_column),
-            label: said(&recipe.label_column),
-        };
+        let names = said_columns(recipe);
         let train = Dataset::read(required(&recipe.train_file, "train_file")?, &names, Labels::Required)?;
         // The other files have the columns of the training file, not whichever they would be read by on their own.
         let names = ColumnNames {
@@ -226,6 +227,12 @@ impl Files {
         };
         let (validation, test) = (other(&recipe.validation_file)?, other(&recipe.test_file)?);
         Ok(Self { train, validation, test, labels })
+    }
+
+    /// The file of what should not be forgotten, if there is one.
+    fn retained(&self, recipe: &Recipe) -> Result<Option<RetainedFile>, Error> {
+        let Some(file) = &recipe.retain_file else { return Ok(None) };
+        RetainedFile::read(&file.value, &said_columns(recipe), &self.train.columns).map(Some)
     }
 
     fn warn(&self, observer: &mut dyn Observer) {
@@ -257,10 +264,40 @@ impl Files {
             train_sha256: self.train.sha256.clone(),
             validation_sha256: sha256(&self.validation),
             test_sha256: sha256(&self.test),
+            retain_sha256: None,
             unused_output_dir: unused_directory(&self.train.path),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
+}
+
+/// The columns that were named.
+fn said_columns(recipe: &Recipe) -> ColumnNames {
+    let said = |name: &Option<Said<String>>| name.as_ref().map(|said| said.value.clone());
+    ColumnNames {
+        text: said(&recipe.text_column),
+        text_pair: said(&recipe.text_pair_column),
+        label: said(&recipe.label_column),
+    }
+}
+
+/// A class is in as many folds as it has different texts, and every fold needs one of it.
+fn check_folds(count: usize, train: &Dataset, train_labels: &[u32], labels: &LabelSet) -> Result<(), Error> {
+    let texts = distinct_texts(&train.examples, train_labels, labels.len());
+    let Some((class, &fewest)) = texts.iter().enumerate().min_by_key(|(_, texts)| **texts) else { return Ok(()) };
+    if count <= fewest {
+        return Ok(());
+    }
+    let label = labels.names().get(class).map_or("", String::as_str);
+    let message = format!(
+        "folds: {}: expected at most {fewest}, the different texts of `{label}`, found {count}",
+        train.path.display()
+    );
+    let hint = match fewest {
+        0 | 1 => "more texts of that class, or --validation FILE instead of folds".to_string(),
+        fewest => format!("--folds {fewest}"),
+    };
+    Err(Error::run(message, hint))
 }
 
 /// What the tokens of all files have in common.

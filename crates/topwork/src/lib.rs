@@ -37,6 +37,7 @@ pub mod recipe;
 pub mod repeats;
 pub mod resolve;
 pub mod results;
+pub mod retained;
 pub mod run;
 pub mod run_directory;
 pub mod schedule;

@@ -94,10 +94,23 @@ pub(crate) struct HiddenWords {
 }
 
 impl HiddenWords {
-    /// The mean loss of the hidden words of these texts.
-    pub(crate) fn mean<'a>(texts: impl IntoIterator<Item = &'a Self>) -> f64 {
+    /// The mean loss of the hidden words of these texts; none when no word was hidden.
+    pub(crate) fn mean<'a>(texts: impl IntoIterator<Item = &'a Self>) -> Option<f64> {
         let add = |(sum, words): (f64, usize), text: &Self| (sum + text.sum, words + text.words);
         let (sum, words) = texts.into_iter().fold((0.0, 0), add);
-        sum / words.max(1) as f64
+        (words > 0).then(|| sum / words as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_hidden_word_there_is_no_mean() {
+        let [none, some] = [(0.0, 0), (6.0, 3)].map(|(sum, words)| HiddenWords { sum, words });
+        assert_eq!(HiddenWords::mean(&[]), None);
+        assert_eq!(HiddenWords::mean(&[none, none]), None);
+        assert_eq!(HiddenWords::mean(&[none, some]), Some(2.0), "a text without a hidden word weighs nothing");
     }
 }

@@ -23,7 +23,7 @@ pub const TENSORBOARD: &str = "runs";
 pub const RESULTS: &str = "all_results.json";
 
 /// The key of `config.json` for what logits are divided by before they become probabilities.
-pub const TEMPERATURE: &str = "temperature";
+pub const TEMPERATURE: &str = "calibration_temperature";
 
 /// Where results go that nobody gave a directory.
 const RUNS: &str = "runs";
@@ -95,23 +95,28 @@ impl OutputDirectory {
         Ok(write_atomically(&self.file(name), |writer| writer.write_all(text.as_bytes()))?)
     }
 
-    /// Writes the classifier as `transformers` loads it; a temperature that was fitted is a key of `config.json`.
+    /// Writes the classifier as `transformers` loads it.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write_model(&self, inputs: &Inputs, parameters: &Parameters, temperature: Option<f64>) -> Result<(), Error> {
+    pub fn write_model(&self, inputs: &Inputs, parameters: &Parameters) -> Result<(), Error> {
         self.write_weights(parameters)?;
         let mut config = inputs.config.for_classification(inputs.labels.names());
-        if let Some(object) = config.as_object_mut() {
-            match temperature {
-                Some(temperature) => object.insert(TEMPERATURE.to_string(), temperature.into()),
-                // The temperature of the model that this one was made from is not this one's.
-                None => object.remove(TEMPERATURE),
-            };
-        }
+        // The temperature of the model that this one was made from is not this one's.
+        config.as_object_mut().map(|object| object.remove(TEMPERATURE));
         save_config(&self.path, &config)?;
         save_tokenizer(&inputs.source, &self.path, &inputs.tokenizer, inputs.plan.max_seq_length.value)?;
         Ok(())
+    }
+
+    /// Writes `config.json` once more, with a temperature that was fitted.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_temperature(&self, inputs: &Inputs, temperature: f64) -> Result<(), Error> {
+        let mut config = inputs.config.for_classification(inputs.labels.names());
+        config.as_object_mut().map(|object| object.insert(TEMPERATURE.to_string(), temperature.into()));
+        Ok(save_config(&self.path, &config)?)
     }
 
     /// Writes all parameters as `model.safetensors`.

@@ -255,7 +255,13 @@ fn check_contradictions(recipe: &Recipe, facts: &Facts) -> Result<(), PlanError>
             first: folds.place.of("folds"),
             second: fraction.place.of("validation_fraction"),
             reason: "expected one of them, found both: folds judge by every row".into(),
-            hint: "--folds without --validation-fraction".into(),
+            hint: match fraction.place {
+                Place::Flag { .. } => "--folds without --validation-fraction".into(),
+                // A flag takes the place of what a file says.
+                Place::Advice { .. } | Place::Recipe { .. } => {
+                    format!("--folds {} --validation-fraction 0", folds.value)
+                }
+            },
         });
     }
     let has_fraction = fraction.map_or(recipe.folds.is_none(), |fraction| fraction.value != 0.0);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use topwork_metrics::Scores;
 
+use crate::events::number_or_nan;
 use crate::proofs::Proofs;
 use crate::repeats::Repeated;
 use crate::transfer::Transfer;
@@ -62,6 +63,9 @@ pub struct Results {
     /// The result beside what would be had without transfer, when that was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transfer: Option<Transfer>,
+    /// What the plan asks for and was not done, because it was interrupted or failed. The model is not touched by it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unfinished: Vec<String>,
     /// What was proved.
     pub proofs: Proofs,
     /// The version of topwork.
@@ -69,7 +73,7 @@ pub struct Results {
 }
 
 /// Classes up to which their confusions are kept: a table of 300 has 90,000 numbers.
-const MOST_CLASSES: usize = 300;
+pub const MOST_CLASSES: usize = 300;
 
 /// Which class was given for which.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -122,7 +126,8 @@ pub struct BestResult {
 pub struct SplitScores {
     /// How many rows were scored.
     pub rows: usize,
-    /// Mean cross-entropy in nats.
+    /// Mean cross-entropy in nats; NaN, in files null, where a training diverged and nothing of it could be kept.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// The part of the rows that were right.
     pub accuracy: f64,

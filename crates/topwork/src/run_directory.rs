@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::checkpoint;
 use crate::error::Error;
@@ -15,6 +16,9 @@ use crate::trace::Trace;
 
 /// The file with what was measured before a run, where it was asked for.
 pub const ADVICE: &str = "advice.json";
+
+/// The file that says, among other things, which classes the model knows.
+const CONFIG: &str = "config.json";
 
 /// A finished run of `topwork tune`.
 #[derive(Clone, Debug)]
@@ -31,14 +35,18 @@ pub struct RunDirectory {
     pub trace: Trace,
     /// How training began; none when the record does not say.
     pub started: Option<Started>,
-    /// What the user should know, in the order in which it was said.
+    /// Why training ended before its last step, when it did.
+    pub stopped: Option<String>,
+    /// What the user should know, in the order in which it was said; first why training ended early.
     pub warnings: Vec<String>,
     /// What the user may want to know.
     pub notes: Vec<String>,
+    /// How many classes the model tells apart; none when its `config.json` does not say.
+    pub classes: Option<usize>,
     /// Held-out rows that are worth reading.
     pub hard_rows: Option<HardRows>,
     /// What was measured before the run.
-    pub advice: Option<serde_json::Value>,
+    pub advice: Option<Value>,
 }
 
 /// A line of a plan.
@@ -82,6 +90,8 @@ impl RunDirectory {
         let plan_text = read_text(&path.join(PLAN))?;
         let hard_rows = read_if_any(&path.join(HARD_ROWS), "rows that are worth reading")?;
         let advice = read_if_any(&path.join(ADVICE), "what was measured before the run")?;
+        let config: Option<Value> = read_if_any(&path.join(CONFIG), "the model's configuration")?;
+        let classes = config.and_then(|config| Some(config.get("id2label")?.as_object()?.len()));
         let plan = PlanLine::all(&plan_text);
         let mut run = Self {
             path: path.to_path_buf(),
@@ -90,14 +100,17 @@ impl RunDirectory {
             plan,
             trace: Trace::default(),
             started: None,
+            stopped: None,
             warnings: Vec::new(),
             notes: Vec::new(),
+            classes,
             hard_rows,
             advice,
         };
         // A line that is damaged, as the last one of a process that was killed, says nothing.
         let events = read_text(&path.join(EVENTS))?;
         events.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|event| run.event(&event));
+        run.warnings.splice(0..0, run.stopped.clone());
         Ok(run)
     }
 
@@ -112,6 +125,8 @@ impl RunDirectory {
         self.trace.event(event);
         match event {
             RunEvent::Started { epochs, rows, validation_rows, parameters, trainable_parameters, .. } => {
+                // A run that went on after it was stopped is not stopped.
+                self.stopped = None;
                 self.started = Some(Started {
                     rows: *rows,
                     validation_rows: *validation_rows,
@@ -121,7 +136,7 @@ impl RunDirectory {
                 });
             }
             RunEvent::Warning { message } => self.warnings.push(message.clone()),
-            RunEvent::Stopped { step, reason } => self.warnings.push(format!("stopped after step {step}: {reason}")),
+            RunEvent::Stopped { step, reason } => self.stopped = Some(format!("stopped after step {step}: {reason}")),
             RunEvent::Note { message } => self.notes.push(message.clone()),
             _ => {}
         }

@@ -173,6 +173,7 @@ pub(crate) fn fit_options(plan: &Plan, total_steps: usize) -> FitOptions {
         },
         max_grad_norm: plan.max_grad_norm.value,
         early_stopping_patience: plan.early_stopping_patience.value,
+        keep_by_training_loss: false,
     }
 }
 
@@ -220,7 +221,8 @@ pub(crate) fn trainings_at_once(inputs: &Inputs, trainings: usize) -> usize {
 pub(crate) struct Trained {
     /// The answers `[rows, classes]`.
     pub(crate) logits: Vec<f32>,
-    /// The step at which the loss was no number any more; the model keeps what it had learnt.
+    /// The step at which the loss was no number any more. The answers are of the best weights before, or no numbers where there
+    /// are none.
     pub(crate) diverged: Option<usize>,
 }
 
@@ -234,24 +236,38 @@ pub(crate) fn train_and_answer(
     interrupt: &AtomicBool,
 ) -> Result<Option<Trained>, Error> {
     let plan = &regimen.plan;
+    let is_interrupted = || interrupt.load(Ordering::Relaxed);
+    // Loading, and a probe on many rows, take their time.
+    if is_interrupted() {
+        return Ok(None);
+    }
     let mut subject = Subject::load(inputs, regimen, seed)?;
     let Subject { parameters, model, report } = &mut subject;
     let mut task = classification(lesson, regimen, model, seed);
-    let options = fit_options(plan, total_steps(plan, &task));
-    if starts_from_probe(plan, report) {
+    let keep_by_training_loss = lesson.validation.is_none();
+    let options = FitOptions { keep_by_training_loss, ..fit_options(plan, total_steps(plan, &task)) };
+    if starts_from_probe(plan, report) && !is_interrupted() {
         fit_probe(lesson.train, model, parameters, &task.options);
     }
     let mut progress = Progress::default();
     let surroundings = Surroundings { observer: &mut NoObserver, interrupt, checkpoints: None };
     let stop = fit(&mut task, parameters, &options, &mut progress, surroundings)?;
-    if stop == Some(Stop::Interrupted) || interrupt.load(Ordering::Relaxed) {
+    if stop == Some(Stop::Interrupted) || is_interrupted() {
         return Ok(None);
     }
-    if let Some(best) = progress.best.take().filter(|_| plan.load_best_model_at_end.value) {
-        restore_best(parameters, &best);
-    }
     let batch_size = plan.per_device_eval_batch_size.value;
-    let logits = infer(model, parameters, &rows.texts, batch_size, Output::Logits);
     let diverged = if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None };
+    let kept = match diverged {
+        Some(_) => progress.last_resort(),
+        None => progress.best.take().filter(|_| plan.load_best_model_at_end.value),
+    };
+    match (&kept, diverged) {
+        (Some(kept), _) => restore_best(parameters, kept),
+        (None, Some(_)) => {
+            return Ok(Some(Trained { logits: vec![f32::NAN; rows.labels.len() * task.classes], diverged }));
+        }
+        (None, None) => {}
+    }
+    let logits = infer(model, parameters, &rows.texts, batch_size, Output::Logits);
     Ok(Some(Trained { logits, diverged }))
 }

@@ -15,10 +15,11 @@ use crate::classifier::Classifier;
 use crate::error::Error;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
 use crate::facts::VERSION;
-use crate::fit::{Progress, Stop, Surroundings, fit, restore_best};
+use crate::fit::{Best, FitOptions, Progress, Stop, Surroundings, fit, restore_best};
 use crate::hard_rows::{HARD_ROWS, HardRows};
 use crate::inputs::{Inputs, Split};
 use crate::output::{EVENTS, OutputDirectory, PLAN, TENSORBOARD};
+use crate::plan::Origin;
 use crate::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
 use crate::repeats::{self, LEFT_OUT, Repeated};
 use crate::results::{BestResult, Confusion, DIVERGED, Folds, Results, Seconds, SplitScores, peak_rss_mb};
@@ -105,7 +106,8 @@ fn run(
     }
     let probe_seconds = lap(&mut timer);
     let before = progress.seconds;
-    let options = fit_options(&inputs.plan, total_steps);
+    let keep_by_training_loss = inputs.validation.is_none();
+    let options = FitOptions { keep_by_training_loss, ..fit_options(&inputs.plan, total_steps) };
     let surroundings = Surroundings { observer, interrupt: circumstances.interrupt, checkpoints: None };
     let stop = fit(&mut task, &mut parameters, &options, &mut progress, surroundings)?;
     // What the loop did besides steps is scoring.
@@ -120,8 +122,8 @@ fn run(
             log.finish()?;
             return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step: progress.step, total_steps });
         }
-        Some(Stop::Diverged(step)) => {
-            let Some(best) = &progress.best else {
+        Some(Stop::Diverged(step)) => match (&progress.best, &progress.lowest_training_loss) {
+            (None, None) => {
                 let error = diverged(inputs, step);
                 observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
                 drop(board);
@@ -130,11 +132,13 @@ fn run(
                     output.discard()?;
                 }
                 return Err(error);
-            };
-            let reason =
-                format!("the loss or the gradient is not a finite number: back to step {}, the best before", best.step);
-            observer.event(&RunEvent::Stopped { step, reason });
-        }
+            }
+            (Some(best), _) => observer.event(&went_back(step, best.step, "the best before by its validation rows")),
+            (None, Some(kept)) => {
+                let why = "the end of the epoch with the lowest training loss, as there are no validation rows";
+                observer.event(&went_back(step, kept.step, why));
+            }
+        },
         Some(Stop::Early) => {
             let reason = format!(
                 "{} did not improve in {} evaluations",
@@ -146,11 +150,14 @@ fn run(
         None => {}
     }
     let has_diverged = matches!(stop, Some(Stop::Diverged(_)));
-    let best = progress.best.take().filter(|best| {
-        // The last weights are the best ones when the last evaluation was.
-        has_diverged || inputs.plan.load_best_model_at_end.value && best.step != progress.step
-    });
-    if let Some(best) = &best {
+    // The last weights are the best ones when the last evaluation was.
+    let is_wanted = |best: &Best| inputs.plan.load_best_model_at_end.value && best.step != progress.step;
+    let (best, kept) = match (has_diverged, progress.best.take(), progress.lowest_training_loss.take()) {
+        (true, None, kept) => (None, kept),
+        (true, best, _) => (best, None),
+        (false, best, _) => (best.filter(is_wanted), None),
+    };
+    if let Some(best) = best.as_ref().or(kept.as_ref()) {
         restore_best(&mut parameters, best);
     }
 
@@ -184,10 +191,33 @@ fn run(
     }
     seconds.evaluate += lap(&mut timer);
 
+    // What follows takes time and can be killed: the model is saved before.
+    observer.event(&RunEvent::phase("save"));
+    output.write_model(inputs, &parameters)?;
+    let rows_proved = match (&inputs.validation, &inputs.test) {
+        (Some(split), _) => ("validation", split),
+        (None, Some(split)) => ("test", split),
+        (None, None) => ("train", &sample),
+    };
+    let proofs = Proofs {
+        frozen_unchanged: prove_frozen(&frozen, &parameters)?,
+        trained_received_gradient: prove_gradients(&parameters, &progress.gradient_seen)?,
+        reloaded_same_logits: reload(&model, &parameters, &output, rows_proved, batch_size)?,
+    };
+    for (name, detail) in proofs.details() {
+        observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
+    }
+    seconds.save = lap(&mut timer);
+
+    let mut beside = Beside { interrupt: circumstances.interrupt, unfinished: Vec::new() };
     let folds = match inputs.plan.folds.value {
         Some(count) => {
             observer.event(&RunEvent::phase("folds"));
-            repeats::cross_validate(inputs, count, observer, circumstances.interrupt)?
+            let found = repeats::cross_validate(inputs, count, observer, circumstances.interrupt);
+            let folds = beside.found("folds", found, observer);
+            let done = folds.as_ref().map_or(0, |folds| folds.repeated.scores.len());
+            beside.count("folds", done, count);
+            folds
         }
         None => None,
     };
@@ -196,7 +226,9 @@ fn run(
     observer.event(&RunEvent::phase("verdict"));
     let on_validation = Scored::of("validation", inputs.validation.as_ref(), validation.as_ref());
     let on_test = Scored::of("test", inputs.test.as_ref(), test.as_ref());
-    let left_out = folds.as_ref().map(|folds| Scored { name: LEFT_OUT, split: &inputs.train, logits: &folds.logits });
+    let left_out = folds
+        .as_ref()
+        .and_then(|folds| folds.logits.as_ref().map(|logits| Scored { name: LEFT_OUT, split: &inputs.train, logits }));
     // Test rows, unless they are too few to say anything and there are others.
     let says_something = |scored: &Scored<'_>| scored.split.labels.len() >= FEWEST_ROWS;
     let held_out = on_test.filter(says_something).or(on_validation).or(left_out).or(on_test);
@@ -212,51 +244,47 @@ fn run(
             tokens: progress.tokens,
             diverged_at,
         };
-        run.verdict()?
+        run.verdict()
     };
     verdict.report(observer);
-    let calibration = on_validation.or(left_out).and_then(|fitted_on| calibrate(classes, &fitted_on, on_test.as_ref()));
+    let calibration = calibrate(classes, on_validation.or(left_out).map(Scored::named), on_test.map(Scored::named));
     let hard_rows = held_out.map(|held_out| HardRows::find(&held_out, inputs.labels.names()));
     let confusion = held_out.and_then(|held_out| Confusion::of(&held_out, inputs.labels.names()));
     seconds.verdict += lap(&mut timer);
 
-    observer.event(&RunEvent::phase("save"));
-    output.write_model(inputs, &parameters, calibration.as_ref().map(|calibration| calibration.temperature))?;
+    if let Some(temperature) = calibration.as_ref().and_then(|calibration| calibration.temperature.as_ref()) {
+        output.write_temperature(inputs, temperature.value)?;
+    }
     if let Some(rows) = &hard_rows {
         output.write_json(HARD_ROWS, rows)?;
     }
-    let held_out = match (&inputs.validation, &inputs.test) {
-        (Some(split), _) => ("validation", split),
-        (None, Some(split)) => ("test", split),
-        (None, None) => ("train", &sample),
-    };
-    let proofs = Proofs {
-        frozen_unchanged: prove_frozen(&frozen, &parameters)?,
-        trained_received_gradient: prove_gradients(&parameters, &progress.gradient_seen)?,
-        reloaded_same_logits: reload(&model, &parameters, &output, held_out, batch_size)?,
-    };
-    for (name, detail) in proofs.details() {
-        observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
-    }
-    seconds.save = lap(&mut timer);
     let judged = [on_test.zip(test.as_ref()), on_validation.zip(validation.as_ref())].into_iter().flatten().next();
     let judged = judged.map(|(scored, (scores, _))| (scored.name, scored.split, *scores));
     let (seeds, permuted_control) = match judged {
-        Some(own) => repeat(inputs, own, observer, circumstances.interrupt)?,
-        None => (None, None),
+        Some(own) => beside.repeat(inputs, own, observer),
+        None => {
+            beside.without_rows(inputs, observer);
+            (None, None)
+        }
     };
     seconds.repeat += lap(&mut timer);
     let transfer = match judged.filter(|_| inputs.plan.compare_seeds.value > 0) {
         Some((.., own)) => {
             observer.event(&RunEvent::phase("compare"));
             let own = seeds.as_ref().map_or(vec![own], |seeds| seeds.scores.clone());
-            transfer::compare(inputs, &own, inputs.plan.compare_seeds.value, observer, circumstances.interrupt)?
+            let count = inputs.plan.compare_seeds.value;
+            let found = transfer::compare(inputs, &own, count, observer, circumstances.interrupt);
+            beside.found("compare_seeds", found, observer).map(|(transfer, left)| {
+                if left > 0 {
+                    beside.unfinished.push(format!("compare_seeds: {left} trainings are left out"));
+                }
+                transfer
+            })
         }
         None => None,
     };
-    if circumstances.interrupt.load(Ordering::Relaxed) {
-        let message =
-            "interrupted after training: the model is saved, and what was still to be trained beside it is left out";
+    if !beside.unfinished.is_empty() {
+        let message = format!("the model is saved; left out beside it: {}", beside.unfinished.join("; "));
         observer.event(&RunEvent::warning(message));
     }
     seconds.compare = lap(&mut timer);
@@ -288,6 +316,7 @@ fn run(
         folds: folds.map(|folds| Folds { together: folds.together, repeated: folds.repeated }),
         permuted_control,
         transfer,
+        unfinished: beside.unfinished,
         proofs,
         topwork_version: VERSION.into(),
     };
@@ -311,35 +340,93 @@ fn started(inputs: &Inputs, total_steps: usize, epochs: usize, parameters: &Para
     }
 }
 
-/// Trains with more seeds and on labels in random order, as far as the plan asks for it.
-fn repeat(
-    inputs: &Inputs,
-    own: (&'static str, &Split, SplitScores),
-    observer: &mut dyn Observer,
-    interrupt: &AtomicBool,
-) -> Result<(Option<Repeated>, Option<SplitScores>), Error> {
-    let seeds = match inputs.plan.seeds.value {
-        0 | 1 => None,
-        count => {
-            observer.event(&RunEvent::phase("seeds"));
-            repeats::with_seeds(inputs, count, own, observer, interrupt)?
+/// That a run goes back to weights from before it diverged.
+fn went_back(diverged_at: usize, step: usize, what: &str) -> RunEvent {
+    let reason = format!("the loss or the gradient is not a finite number: back to step {step}, {what}");
+    RunEvent::Stopped { step: diverged_at, reason }
+}
+
+/// What is trained beside the model, which is saved by then: nothing that goes wrong here may lose it.
+struct Beside<'a> {
+    interrupt: &'a AtomicBool,
+    /// What the plan asks for and was not done.
+    unfinished: Vec<String>,
+}
+
+impl Beside<'_> {
+    /// What was found; an error, and an interruption before anything was, are noted.
+    fn found<T>(&mut self, key: &str, found: Result<Option<T>, Error>, observer: &mut dyn Observer) -> Option<T> {
+        match found {
+            Ok(found) => {
+                if found.is_none() && self.interrupt.load(Ordering::Relaxed) {
+                    self.unfinished.push(format!("{key}: interrupted"));
+                }
+                found
+            }
+            Err(error) => {
+                observer.event(&RunEvent::warning(format!("{key}: {error}")));
+                self.unfinished.push(format!("{key}: {error}"));
+                None
+            }
         }
-    };
-    let permuted = match inputs.plan.permuted_control.value {
-        true => {
-            observer.event(&RunEvent::phase("permuted control"));
-            repeats::permuted_control(inputs, own.1, observer, interrupt)?
+    }
+
+    /// Notes that only some of so many are done.
+    fn count(&mut self, key: &str, done: usize, asked: usize) {
+        if 0 < done && done < asked {
+            self.unfinished.push(format!("{key}: interrupted after {done} of {asked}"));
         }
-        false => None,
-    };
-    Ok((seeds, permuted))
+    }
+
+    /// Trains with more seeds and on labels in random order, as far as the plan asks for it.
+    fn repeat(
+        &mut self,
+        inputs: &Inputs,
+        own: (&'static str, &Split, SplitScores),
+        observer: &mut dyn Observer,
+    ) -> (Option<Repeated>, Option<SplitScores>) {
+        let seeds = match inputs.plan.seeds.value {
+            0 | 1 => None,
+            count => {
+                observer.event(&RunEvent::phase("seeds"));
+                let found = repeats::with_seeds(inputs, count, own, observer, self.interrupt);
+                let seeds = self.found("seeds", found, observer);
+                self.count("seeds", seeds.as_ref().map_or(0, |seeds| seeds.scores.len()), count);
+                seeds
+            }
+        };
+        let permuted = match inputs.plan.permuted_control.value {
+            true => {
+                observer.event(&RunEvent::phase("permuted control"));
+                let found = repeats::permuted_control(inputs, own.1, observer, self.interrupt);
+                self.found("permuted_control", found, observer)
+            }
+            false => None,
+        };
+        (seeds, permuted)
+    }
+
+    /// Notes what cannot be done without held-out rows.
+    fn without_rows(&mut self, inputs: &Inputs, observer: &mut dyn Observer) {
+        let plan = &inputs.plan;
+        let asked = [
+            ("seeds", plan.seeds.value > 1),
+            ("permuted_control", plan.permuted_control.value),
+            ("compare_seeds", plan.compare_seeds.value > 0 && plan.compare_seeds.origin != Origin::Default),
+        ];
+        for (key, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
+            let what = format!("{key}: there are no held-out rows to score (--test FILE)");
+            observer.event(&RunEvent::warning(&what));
+            self.unfinished.push(what);
+        }
+    }
 }
 
 /// Training rows to look at along the way, and after how many epochs each time: the looking takes about 2 % of the training's
 /// work, where a row that is trained on costs three forward passes. None where there are no rows.
 fn gauge(train: &Split) -> Option<(Split, usize)> {
     let rows = train.labels.len();
-    let count = (rows / 8).clamp(64, 256).min(rows);
+    let count = (rows / 8).clamp(32, 256).min(rows);
     let every = (count as f64 / (0.06 * rows as f64)).ceil().max(1.0) as usize;
     (rows > 0).then(|| (train.spread(count), every))
 }
@@ -348,7 +435,7 @@ fn gauge(train: &Split) -> Option<(Split, usize)> {
 fn diverged(inputs: &Inputs, step: usize) -> Error {
     let lower = inputs.plan.learning_rate.value / 10.0;
     let what = format!("step {step}: the loss or the gradient is not a finite number");
-    let message = format!("{what}; no epoch was finished before, so nothing is kept");
+    let message = format!("{what}; no epoch was over before, so nothing is kept");
     Error::run(message, format!("--learning-rate {lower:e}"))
 }
 

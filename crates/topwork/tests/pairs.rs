@@ -107,6 +107,7 @@ fn learn(objective: &dyn PairObjective, shuffle_pair_labels: bool) -> [Objective
     };
     let before = score(&task, &parameters);
     let fit_options = FitOptions {
+        keep_by_training_loss: false,
         budget: Budget::Steps(1000),
         learning_rate: 6e-3,
         schedule: Schedule::Linear,

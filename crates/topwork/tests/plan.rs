@@ -39,6 +39,7 @@ fn facts() -> Facts {
         train_sha256: "7ra1n".into(),
         validation_sha256: None,
         test_sha256: None,
+        retain_sha256: None,
         unused_output_dir: "runs/train".into(),
         cores: 2,
     }
@@ -92,6 +93,7 @@ fn a_plan_is_a_recipe_that_gives_the_same_plan() {
     let every_option = said(&[
         ("validation_file", "it's \"valid\".csv"),
         ("test_file", "te st.csv"),
+        ("retain_file", "old.csv"),
         ("text_pair_column", "b#c"),
         ("class_weights", "{ HUM = 1, \"it's\" = 0.25, '\"LOC\"' = 3 }"),
         ("max_steps", "7"),
@@ -105,7 +107,7 @@ fn a_plan_is_a_recipe_that_gives_the_same_plan() {
         let mut facts = facts();
         if flags.validation_file.is_some() {
             (facts.validation_rows, facts.validation_sha256) = (Some(50), Some("va11d".into()));
-            facts.test_sha256 = Some("7e57".into());
+            (facts.test_sha256, facts.retain_sha256) = (Some("7e57".into()), Some("re7a1n".into()));
         }
         let first = resolve(&minimal().overridden_by(flags), &facts).unwrap();
         let again = resolve(&read(&first.to_toml()).unwrap(), &facts).unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use topwork::error::Error;
 use topwork::run_directory::RunDirectory;
+use topwork_models::write_atomically;
 
 use super::advise::check_new;
 use crate::Ended;
@@ -43,8 +44,9 @@ pub(crate) fn write_report(directory: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
+/// What was there before stays whole where the page cannot be written.
 fn write(path: &Path, page: &str) -> Result<(), Error> {
-    std::fs::write(path, page).map_err(|source| Error::write(path, source))
+    Ok(write_atomically(path, |file| file.write_all(page.as_bytes()))?)
 }
 
 /// Whether both are the same file.

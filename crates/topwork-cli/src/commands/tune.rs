@@ -45,7 +45,7 @@ pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ende
     let interrupt = watch.map_or_else(stop_on_interrupt, Ok)?;
     // The page is made before anything is shown, and a run is not lost for want of it.
     let report: RefCell<Option<Result<PathBuf, Error>>> = RefCell::new(None);
-    let has_diverged = Cell::new(false);
+    let is_in_part = Cell::new(false);
     let ended = carry_out(
         "tune",
         matches,
@@ -53,11 +53,14 @@ pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ende
         progress,
         |circumstances, progress| {
             let outcome = tune(&inputs, circumstances, progress)?;
+            // A run that goes on later has no advice of its own.
+            let (Outcome::Finished { output_dir, .. } | Outcome::Interrupted { output_dir, .. }) = &outcome;
+            if let Some(advice) = &advice {
+                write_json(&output_dir.join(ADVICE), advice)?;
+            }
             if let Outcome::Finished { output_dir, results } = &outcome {
-                has_diverged.set(results.stopped.as_deref() == Some(DIVERGED));
-                if let Some(advice) = &advice {
-                    write_json(&output_dir.join(ADVICE), advice)?;
-                }
+                // The best epoch is kept, and it is not what was asked for; nor is a comparison that lacks a part.
+                is_in_part.set(results.stopped.as_deref() == Some(DIVERGED) || !results.unfinished.is_empty());
                 report.replace(Some(write_report(output_dir)));
             }
             Ok(outcome)
@@ -75,8 +78,7 @@ pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ende
             writeln!(std::io::stderr(), "warning: the report was not written: {error}")?;
             Ok(Ended::InPart)
         }
-        // The best epoch is kept, and it is not what was asked for.
-        Some(Ok(_)) if has_diverged.get() => Ok(Ended::InPart),
+        Some(Ok(_)) if is_in_part.get() => Ok(Ended::InPart),
         Some(Ok(_)) | None => Ok(ended),
     }
 }

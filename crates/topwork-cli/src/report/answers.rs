@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
-use topwork::hard_rows::{HardRow, HardRows};
-use topwork::results::{Confusion, Results};
-use topwork::verdict::Calibration;
+use topwork::hard_rows::{HARD_ROWS, HardRow, HardRows};
+use topwork::results::{Confusion, MOST_CLASSES as MOST_KEPT, Results};
+use topwork::run_directory::RunDirectory;
+use topwork::verdict::calibration::{Calibration, Miscalibration};
 
+use super::headline::capitalised;
 use super::pictures::{Chart, Curve, Tone};
-use super::scores::bar;
+use super::scores::{bar, main_split};
 use crate::page::{Column, Table, count, escaped, excerpt, folded, name, percent, wide};
 
 /// With more classes a matrix cannot be read.
@@ -57,11 +59,30 @@ pub(super) fn class_scores(confusion: &Confusion) -> Vec<ClassScores<'_>> {
     scores
 }
 
-/// Which class was given for which, and the scores of each.
-pub(super) fn classes(results: &Results) -> String {
-    let Some(confusion) = &results.confusion else { return String::new() };
+/// Which class was given for which, and the scores of each; where that is not known, why.
+pub(super) fn classes(run: &RunDirectory) -> String {
+    let Some(confusion) = &run.results.confusion else {
+        return why_no_confusion(run).map_or(String::new(), |why| format!("<p>{why}</p>\n"));
+    };
     let matrix = if confusion.labels.len() <= MOST_IN_MATRIX { matrix(confusion) } else { String::new() };
     matrix + &confusions(confusion) + &by_class(confusion)
+}
+
+/// Why it is not known which class was given for which; none where it is.
+pub(super) fn why_no_confusion(run: &RunDirectory) -> Option<String> {
+    if run.results.confusion.is_some() {
+        return None;
+    }
+    Some(match (main_split(&run.results).0, run.classes) {
+        ("train", _) => "No rows were held out, so there are no answers to set beside their labels.".to_string(),
+        (_, Some(classes)) if classes > MOST_KEPT => format!(
+            "The model tells {} classes apart, and which one was given for which is kept for at most {MOST_KEPT}.",
+            count(classes)
+        ),
+        (_, Some(_) | None) => {
+            "<code>all_results.json</code> does not say which class was given for which.".to_string()
+        }
+    })
 }
 
 fn matrix(confusion: &Confusion) -> String {
@@ -160,15 +181,42 @@ fn by_class(confusion: &Confusion) -> String {
 
 /// Whether probabilities mean what they say.
 pub(super) fn confidence(results: &Results) -> String {
-    let Some(calibration) = &results.calibration else { return String::new() };
-    let Calibration { fitted_on, temperature, split, ece, loss, bins } = calibration;
+    let Some(calibration) = &results.calibration else {
+        return "<p>No rows were held out, so nobody knows whether it is as often right as it is sure.</p>\n"
+            .to_string();
+    };
+    let Calibration { split, before, bins, temperature, .. } = calibration;
+    let sure = match calibration.is_too_sure() {
+        Some(true) => "The model was too sure. ",
+        Some(false) => "The model was not sure enough. ",
+        None if temperature.is_some() => "The model was about as sure as it was right. ",
+        None => "",
+    };
+    let kept = match temperature {
+        Some(_) => " Logits are divided by the temperature, which is kept in <code>config.json</code>.",
+        None => "",
+    };
+    let mut html = format!("<p>{sure}{}.{kept}</p>\n", escaped(&capitalised(&calibration.sentence())));
+    let Some(before) = before else { return html };
+    let after = temperature.as_ref().and_then(|temperature| temperature.after);
+    let mut columns = vec![Column::text("measure"), Column::number("before")];
+    if after.is_some() {
+        columns.push(Column::number("after"));
+    }
+    let mut table = Table::new(format!("On {} rows", escaped(split)), columns);
+    let mut row = |name: &str, of: fn(&Miscalibration) -> String| {
+        table.row([name.to_string(), of(before)].into_iter().chain(after.as_ref().map(of)));
+    };
+    row("expected calibration error", |measured| percent(measured.ece));
+    row("loss, nats", |measured| format!("{:.3}", measured.loss));
+    row("Brier score", |measured| format!("{:.3}", measured.brier));
     let mut numbers =
         Table::new("Answers by how sure the model is", ["sure", "right", "rows"].map(Column::number).to_vec());
     bins.iter().for_each(|bin| numbers.row([percent(bin.confidence), percent(bin.accuracy), count(bin.rows)]));
     let points = bins.iter().map(|bin| (100.0 * bin.confidence, 100.0 * bin.accuracy));
     let curves = vec![
         Curve::new("as sure as right", Tone::Faint(2), [(0.0, 0.0), (100.0, 100.0)]),
-        Curve::new("this model, before the temperature", Tone::Series(0), points),
+        Curve::new("this model, without a temperature", Tone::Series(0), points),
     ];
     let mut chart = Chart::new("How sure, how right", "sure, per cent", "right, per cent", curves);
     chart.y_range = Some(0.0..100.0);
@@ -176,24 +224,20 @@ pub(super) fn confidence(results: &Results) -> String {
         "Above the line the model is less sure than it may be, below it surer. Bins with few rows are mostly chance."
             .to_string();
     chart.numbers = Some(numbers);
-    let sure = if *temperature > 1.0 { "too sure" } else { "not sure enough" };
-    let mut table = Table::new(
-        format!("On {} rows", escaped(split)),
-        vec![Column::text("measure"), Column::number("before"), Column::number("after")],
-    );
-    table.row(["expected calibration error".to_string(), percent(ece.0), percent(ece.1)]);
-    table.row(["loss, nats".to_string(), format!("{:.3}", loss.0), format!("{:.3}", loss.1)]);
-    format!(
-        "<p>The model was {sure}: its logits are divided by a temperature of {temperature:.2}, fitted on {} rows and kept in \
-         <code>config.json</code>.</p>\n{}<div class=pictures>\n{}</div>\n",
-        escaped(fitted_on),
-        table.html(),
-        chart.figure()
-    )
+    let _ = write!(html, "{}<div class=pictures>\n{}</div>\n", table.html(), chart.figure());
+    html
 }
 
-/// The rows that are worth reading.
-pub(super) fn rows(rows: &HardRows) -> String {
+/// The rows that are worth reading; where there are none, why.
+pub(super) fn rows(run: &RunDirectory) -> String {
+    match (&run.hard_rows, main_split(&run.results).0) {
+        (Some(rows), _) => listed_by_kind(rows),
+        (None, "train") => "<p>No rows were held out, so there are no answers to show.</p>\n".to_string(),
+        (None, _) => format!("<p>The directory has no <code>{HARD_ROWS}</code>, in which they would be.</p>\n"),
+    }
+}
+
+fn listed_by_kind(rows: &HardRows) -> String {
     let mut html = String::new();
     for (title, about, rows) in [
         (
@@ -213,7 +257,7 @@ pub(super) fn rows(rows: &HardRows) -> String {
         }
     }
     match html.is_empty() {
-        true => html,
+        true => format!("<p>None of the {} rows is listed.</p>\n", escaped(&rows.split)),
         false => format!("<p>Of the {} rows.</p>\n{html}", escaped(&rows.split)),
     }
 }

@@ -9,8 +9,9 @@ use topwork::run_directory::RunDirectory;
 use topwork_metrics::paired::{MeanInterval, mcnemar, mean_interval};
 
 use super::STYLE;
-use super::answers::class_scores;
+use super::answers::{class_scores, why_no_confusion};
 use super::headline::{data, model, time};
+use super::over_seeds;
 use super::pictures::{Chart, Curve, Tone, smoothed};
 use super::record::command;
 use super::scores::{bar, difference, interval_of, main_split, wilson};
@@ -25,9 +26,9 @@ const MOST_CLASSES: usize = 200;
 const LETTERS: usize = 120;
 /// So seldom does chance make a difference that is called one.
 const SIGNIFICANT: f64 = 0.05;
-const BETTER: &str = "better by more than chance";
-const WORSE: &str = "worse by more than chance";
-const EVEN: &str = "chance may be all of it";
+pub(super) const BETTER: &str = "better by more than chance";
+pub(super) const WORSE: &str = "worse by more than chance";
+pub(super) const EVEN: &str = "chance may be all of it";
 /// Where a run wrote is not what it did.
 const NOT_COMPARED: [&str; 2] = ["output_dir", "threads"];
 
@@ -118,7 +119,9 @@ impl Runs<'_> {
         let mut is_unequal = false;
         for (run, label) in self.each().skip(1) {
             let ((split, scores), (first_split, first_scores)) = (main_split(&run.results), main_split(&first.results));
-            if split != first_split || rows_of(run) != rows_of(first) {
+            let is_same = split == first_split
+                && rows_of(run, split, scores.rows) == rows_of(first, first_split, first_scores.rows);
+            if !is_same {
                 is_unequal = true;
                 table.row([label.clone(), "–".to_string(), "–".to_string(), "scored on other rows".to_string()]);
                 continue;
@@ -127,14 +130,17 @@ impl Runs<'_> {
             table.row([label.clone()].into_iter().chain(told));
         }
         let mut html = table.html();
-        html.push_str(
-            "<p class=quiet>Rows that only one of the two has right decide (McNemar's test). One training of each says nothing \
-             about how much a seed matters.</p>\n",
-        );
+        let one_training = match over_seeds::any(self.runs) {
+            true => "Here stands one training of each, that with the run's own seed.",
+            false => "One training of each says nothing about how much a seed matters.",
+        };
+        html.push_str(&format!(
+            "<p class=quiet>Rows that only one of the two has right decide (McNemar's test). {one_training}</p>\n"
+        ));
         if is_unequal {
             html.push_str("<p>Runs that were scored on other rows cannot be compared by their scores.</p>\n");
         }
-        html
+        html + &over_seeds::differences(self.runs, &self.names)
     }
 
     fn verdicts(&self) -> String {
@@ -204,7 +210,8 @@ impl Runs<'_> {
         ];
         let pictures = pictures.concat();
         if pictures.is_empty() {
-            return pictures;
+            return "<p>The records of the runs hold no steps and no scorings, so there are no curves.</p>\n"
+                .to_string();
         }
         let rest = match self.runs.len() > MOST_CURVES {
             true => format!("<p>The first {MOST_CURVES} runs.</p>\n"),
@@ -217,7 +224,7 @@ impl Runs<'_> {
     fn classes(&self) -> String {
         let Some(confusions) = self.runs.iter().map(|run| run.results.confusion.as_ref()).collect::<Option<Vec<_>>>()
         else {
-            return String::new();
+            return self.without_classes();
         };
         let Some(first) = confusions.first() else { return String::new() };
         if confusions.iter().any(|other| other.labels != first.labels) {
@@ -242,6 +249,15 @@ impl Runs<'_> {
             table.row([name(&first.labels[class])].into_iter().chain(bars));
         }
         table.html()
+    }
+
+    /// Why classes cannot be compared, run by run.
+    fn without_classes(&self) -> String {
+        let of = |(run, label): (&RunDirectory, &String)| Some(format!("{label}: {}", why_no_confusion(run)?));
+        format!(
+            "<p>Classes are not compared, because it is not known of every run:</p>\n{}",
+            list(self.each().filter_map(of))
+        )
     }
 
     fn cost(&self) -> String {
@@ -285,13 +301,22 @@ fn paired(first: &RunDirectory, second: &RunDirectory) -> Option<[String; 3]> {
         first.iter().zip(&second).map(|(first, second)| f64::from(*second) - f64::from(*first)).collect();
     let MeanInterval { mean, interval, .. } = mean_interval(&differences)?;
     let only = format!("only it right {}, only the first {}", count(found.only_second), count(found.only_first));
-    let p = if found.p < 0.001 { "p &lt; 0.001".to_string() } else { format!("p = {:.3}", found.p) };
-    let meaning = match (found.p < SIGNIFICANT, mean > 0.0) {
+    let (meaning, p) = (meaning(found.p, mean), p_value(found.p));
+    Some([points(mean), range(interval), format!("{meaning} ({only}, {p})")])
+}
+
+/// What a difference means of which chance makes as large a one so often.
+pub(super) fn meaning(p: f64, difference: f64) -> &'static str {
+    match (p < SIGNIFICANT, difference > 0.0) {
         (true, true) => BETTER,
         (true, false) => WORSE,
         (false, _) => EVEN,
-    };
-    Some([points(mean), range(interval), format!("{meaning} ({only}, {p})")])
+    }
+}
+
+/// How often chance makes as large a difference, as HTML.
+pub(super) fn p_value(p: f64) -> String {
+    if p < 0.001 { "p &lt; 0.001".to_string() } else { format!("p = {p:.3}") }
 }
 
 /// The same for different rows, or where answers row by row are not at hand: wider.
@@ -305,24 +330,25 @@ fn unpaired(first: &SplitScores, second: &SplitScores) -> [String; 3] {
     [points(second.accuracy - first.accuracy), range((low, high)), format!("{meaning} (as if on different rows)")]
 }
 
-fn points(part: f64) -> String {
+/// A difference of two parts of 1 in points, with its sign.
+pub(super) fn points(part: f64) -> String {
     let text = format!("{:+.1}", 100.0 * part);
     if text == "+0.0" || text == "-0.0" { "0.0".to_string() } else { text.replace('-', "−") }
 }
 
-fn range((low, high): (f64, f64)) -> String {
+/// The bounds of such a difference.
+pub(super) fn range((low, high): (f64, f64)) -> String {
     format!("{} to {}", points(low), points(high))
 }
 
-/// What says which rows a run was scored on.
-fn rows_of(run: &RunDirectory) -> Vec<Option<String>> {
-    let (split, scores) = main_split(&run.results);
+/// What says which rows a run was scored on, of a split with so many.
+pub(super) fn rows_of(run: &RunDirectory, split: &str, rows: usize) -> Vec<Option<String>> {
     let keys: &[&str] = match (split, run.value("validation_sha256")) {
         ("test", _) => &["test_sha256"],
         ("validation", Some(_)) => &["validation_sha256"],
         _ => &["train_sha256", "validation_fraction", "seed"],
     };
-    keys.iter().map(|key| run.value(key)).chain([Some(scores.rows.to_string())]).collect()
+    keys.iter().map(|key| run.value(key)).chain([Some(rows.to_string())]).collect()
 }
 
 fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {

@@ -59,9 +59,8 @@ fn facts(run: &RunDirectory) -> String {
     for (term, scores) in [("Validation rows", results.validation), ("Test rows", results.test)] {
         facts.extend(scores.map(|scores| (term, count(scores.rows))));
     }
-    if let Some(confusion) = &results.confusion {
-        facts.push(("Classes", count(confusion.labels.len())));
-    }
+    let named = results.confusion.as_ref().map(|confusion| confusion.labels.len());
+    facts.extend(named.or(run.classes).map(|classes| ("Classes", count(classes))));
     let epochs = run.trace.steps.last().map_or(String::new(), |step| format!(", {:.1} epochs", step.epoch));
     facts.push(("Steps", format!("{}{epochs}", count(results.steps))));
     facts.push(("Time", time(results.seconds.total)));
@@ -102,7 +101,7 @@ fn card(part: &str, finding: &str, sentence: &str) -> String {
     )
 }
 
-fn capitalised(sentence: &str) -> String {
+pub(super) fn capitalised(sentence: &str) -> String {
     let mut letters = sentence.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

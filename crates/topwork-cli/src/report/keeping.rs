@@ -10,15 +10,13 @@ use crate::page::{Column, Table, escaped, list, percent, short};
 pub(super) fn layers(results: &Results) -> String {
     let forgetting = &results.verdict.forgetting;
     if forgetting.drift.is_empty() {
-        return String::new();
+        return "<p>The results do not say how far each block moved.</p>\n".to_string();
     }
     let farthest = forgetting.drift.iter().map(|block| block.drift).fold(f64::MIN_POSITIVE, f64::max);
-    let columns = vec![
-        Column::text("block"),
-        Column::text("state"),
-        Column::number("drift"),
-        Column::number("CKA before and after"),
-    ];
+    // Nothing was compared where there was nothing to forget.
+    let is_compared = !forgetting.cka.is_empty();
+    let mut columns = vec![Column::text("block"), Column::text("state"), Column::number("drift")];
+    columns.extend(is_compared.then(|| Column::number("CKA before and after")));
     let mut table = Table::new("From the input to the output", columns);
     for block in &forgetting.drift {
         let cka = place_of(&block.block).and_then(|place| forgetting.cka.get(place).copied().flatten());
@@ -27,14 +25,20 @@ pub(super) fn layers(results: &Results) -> String {
             false => "0".to_string() + &bar_alone(0.0, None, false),
         };
         let cka = cka.map_or("–".to_string(), |cka| format!("{cka:.3}") + &bar_alone(cka, None, true));
-        table.row([escaped(&block.block), if block.trained { "trained" } else { "frozen" }.to_string(), drift, cka]);
+        let cells = [escaped(&block.block), if block.trained { "trained" } else { "frozen" }.to_string(), drift];
+        table.row(cells.into_iter().chain(is_compared.then_some(cka)));
     }
+    let about_cka = match is_compared {
+        true => format!(
+            " CKA: 1 where the vectors of {} texts ({}) are the same up to rotation and scale.",
+            forgetting.texts,
+            escaped(&forgetting.source)
+        ),
+        false => String::new(),
+    };
     format!(
-        "<h3>How far each block moved</h3>\n{}<p class=quiet>Drift: ‖θ − θ₀‖ / ‖θ₀‖ over the weights of a block. CKA: 1 where the \
-         vectors of {} texts ({}) are the same up to rotation and scale.</p>\n",
-        table.html(),
-        forgetting.texts,
-        escaped(&forgetting.source)
+        "<h3>How far each block moved</h3>\n{}<p class=quiet>Drift: ‖θ − θ₀‖ / ‖θ₀‖ over the weights of a block.{about_cka}</p>\n",
+        table.html()
     )
 }
 
@@ -53,30 +57,32 @@ pub(super) fn kept(results: &Results) -> String {
         format!("On {} {}", forgetting.texts, escaped(&forgetting.source)),
         vec![Column::text("measure"), Column::number("before"), Column::number("after")],
     );
+    let is_compared = !forgetting.cka.is_empty();
     let both = |name: &str, found: Option<BeforeAfter>, say: fn(f64) -> String| {
         found.map(|BeforeAfter { before, after }| [name.to_string(), say(before), say(after)])
     };
     let rows = [
         both("loss of hidden words, nats", forgetting.masked_lm_loss, |loss| format!("{loss:.3}")),
         both("accuracy on the earlier task", forgetting.old_task_accuracy, percent),
-        forgetting
-            .neighbour_agreement
-            .map(|agreement| ["nearest neighbours that are the same".to_string(), "–".to_string(), percent(agreement)]),
-        forgetting
-            .cka
-            .last()
-            .copied()
-            .flatten()
-            .map(|cka| ["CKA of the last layer".to_string(), "–".to_string(), format!("{cka:.3}")]),
+        // Too few texts have no value.
+        is_compared.then(|| {
+            let agreement = forgetting.neighbour_agreement.map_or("no value".to_string(), percent);
+            ["nearest neighbours that are the same".to_string(), "–".to_string(), agreement]
+        }),
+        is_compared.then(|| {
+            let cka =
+                forgetting.cka.last().copied().flatten().map_or("no value".to_string(), |cka| format!("{cka:.3}"));
+            ["CKA of the last layer".to_string(), "–".to_string(), cka]
+        }),
     ];
     rows.into_iter().flatten().for_each(|row| table.row(row));
     let measured = if table.rows.is_empty() { String::new() } else { table.html() };
     let missing = list(forgetting.missing.iter().map(|missing| escaped(missing)));
     let missing = if missing.is_empty() { missing } else { format!("<p>Not measured:</p>\n{missing}") };
-    let sentence = if forgetting.sentence.is_empty() {
-        String::new()
-    } else {
-        format!("<p>{}.</p>\n", escaped(&forgetting.sentence))
+    let sentence = match (forgetting.sentence.as_str(), missing.is_empty()) {
+        ("", true) => "<p>The results do not say what was kept.</p>\n".to_string(),
+        ("", false) => String::new(),
+        (sentence, _) => format!("<p>{}.</p>\n", escaped(sentence)),
     };
     match measured.is_empty() {
         true => sentence + &missing,

@@ -10,7 +10,7 @@ use plotters::coord::{Shift, types::RangedCoordf64};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::page::{Table, folded, short};
+use crate::page::{Table, folded, short, without_tags};
 
 /// Units of a pixel of a small screen: what is drawn stands on whole units, and curves should not have stairs.
 const UNITS: i32 = 4;
@@ -179,13 +179,12 @@ impl Chart {
         Some(svg.replacen(&opening, &said, 1).replace(" opacity=\"1\"", "").replace(" \"/>", "\"/>"))
     }
 
-    /// What the picture shows, in words.
+    /// What the picture shows, in words, for an attribute.
     fn said(&self) -> String {
         let courses: Vec<String> = self.curves.iter().filter_map(Curve::course).collect();
         let scale = if self.is_log { ", on a logarithmic scale" } else { "" };
-        let said = format!("{}: {} by {}{scale}. {}.", self.title, self.y, self.x, courses.join("; "));
         // Names of runs are marked up.
-        said.replace("<bdi>", "").replace("</bdi>", "").replace('"', "&quot;").replace('<', "&lt;")
+        without_tags(&format!("{}: {} by {}{scale}. {}.", self.title, self.y, self.x, courses.join("; ")))
     }
 
     fn draw<Y>(&self, area: &DrawingArea<SVGBackend<'_>, Shift>, x: Range<f64>, y: Y) -> Option<()>

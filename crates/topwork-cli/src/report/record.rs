@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use topwork::output::PLAN;
 use topwork::proofs::Proofs;
+use topwork::results::Seconds;
 use topwork::run_directory::{PlanLine, RunDirectory};
 
 use super::headline::time;
@@ -20,7 +21,7 @@ const LETTERS: usize = 200;
 pub(super) fn data(advice: &Value) -> String {
     let audit = &advice["audit"];
     if !audit.is_object() {
-        return String::new();
+        return "<p>What was measured before the run says nothing of the files.</p>\n".to_string();
     }
     let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
@@ -123,23 +124,7 @@ pub(super) fn repeat(run: &RunDirectory) -> String {
          <p>The same version, files and seed give the same weights, on any number of threads.</p>\n",
         escaped(&command(&run.path.join(PLAN)))
     );
-    let seconds = &results.seconds;
-    let mut table =
-        Table::new("Where the time went", vec![Column::text("part"), Column::number("time"), Column::number("share")]);
-    let parts = [
-        ("reading data and model", seconds.load),
-        ("tokenizing", seconds.tokenize),
-        ("training", seconds.train),
-        ("scoring", seconds.evaluate),
-        ("verdict", seconds.verdict),
-        ("comparing", seconds.compare),
-        ("saving and proving", seconds.save),
-    ];
-    for (part, taken) in parts.iter().filter(|(_, taken)| *taken >= 0.05) {
-        table.row([(*part).to_string(), time(*taken), percent(taken / seconds.total.max(1e-9))]);
-    }
-    table.row(["in all".to_string(), time(seconds.total), percent(1.0)]);
-    html.push_str(&table.html());
+    html.push_str(&time_by_part(&results.seconds).html());
     let mut facts = vec![
         ("topwork", results.topwork_version.to_string()),
         ("Seed", results.seed.to_string()),
@@ -160,6 +145,35 @@ pub(super) fn repeat(run: &RunDirectory) -> String {
     html
 }
 
+/// Wall time by part of the run. Every field has its row, or this does not compile.
+fn time_by_part(seconds: &Seconds) -> Table {
+    let Seconds { load, tokenize, train, evaluate, save, verdict, repeat, compare, total } = *seconds;
+    let parts = [
+        ("reading data and model", load),
+        ("tokenizing", tokenize),
+        ("training", train),
+        ("scoring", evaluate),
+        ("verdict", verdict),
+        ("training again: seeds, folds, labels in random order", repeat),
+        ("comparing", compare),
+        ("saving and proving", save),
+    ];
+    let taken: f64 = parts.iter().map(|(_, taken)| taken).sum();
+    // Of a resumed run, the total is that of the last process, and training counts from the beginning.
+    let (all, whole) = match taken > total {
+        true => ("in all, with what came before an interruption", taken),
+        false => ("in all", total),
+    };
+    let mut table =
+        Table::new("Where the time went", vec![Column::text("part"), Column::number("time"), Column::number("share")]);
+    for (part, taken) in parts.into_iter().filter(|(_, taken)| *taken > 0.0) {
+        let said = if taken < 0.05 { "less than 0.1 s".to_string() } else { time(taken) };
+        table.row([part.to_string(), said, percent(taken / whole)]);
+    }
+    table.row([all.to_string(), time(whole), percent(1.0)]);
+    table
+}
+
 /// The command that repeats a plan.
 pub(super) fn command(plan: &Path) -> String {
     format!("topwork tune --recipe {} --output NEW", quoted(&plan.to_string_lossy()))
@@ -169,4 +183,52 @@ pub(super) fn command(plan: &Path) -> String {
 fn quoted(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if path.chars().all(is_plain) { path.to_string() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The fields of [`Seconds`] without the total.
+    fn parts() -> Vec<String> {
+        let all = serde_json::to_value(Seconds::default()).expect("seconds are JSON");
+        all.as_object().into_iter().flatten().map(|(part, _)| part.clone()).filter(|part| part != "total").collect()
+    }
+
+    fn seconds(part: impl Fn(usize) -> f64, total: f64) -> Seconds {
+        let mut all: Value = parts().iter().enumerate().map(|(nth, name)| (name.clone(), json!(part(nth)))).collect();
+        all["total"] = json!(total);
+        serde_json::from_value(all).expect("these are the fields of seconds")
+    }
+
+    fn shares(table: &Table) -> Vec<f64> {
+        table.rows.iter().map(|row| row[2].trim_end_matches(" %").parse().expect("a share is a number")).collect()
+    }
+
+    #[test]
+    fn every_part_of_the_time_has_its_row_and_together_they_are_at_most_all_of_it() {
+        let names = parts();
+        for (total, is_resumed) in [(1000.0, false), (20.0, true)] {
+            let table = time_by_part(&seconds(|nth| 10.0 + nth as f64, total));
+            assert_eq!(table.rows.len(), names.len() + 1, "{:?}", table.rows);
+            for (nth, name) in names.iter().enumerate() {
+                let said = time(10.0 + nth as f64);
+                assert_eq!(table.rows.iter().filter(|row| row[1] == said).count(), 1, "{name}: {said}");
+            }
+            let (all, parts) = shares(&table).split_last().map(|(all, parts)| (*all, parts.to_vec())).expect("rows");
+            // Each share is rounded to a tenth of a per cent.
+            let rounding = 0.05 * names.len() as f64;
+            assert!(all == 100.0 && parts.iter().sum::<f64>() <= all + rounding, "{parts:?}");
+            assert_eq!(table.rows.last().is_some_and(|row| row[0].contains("interruption")), is_resumed);
+        }
+    }
+
+    #[test]
+    fn a_part_that_took_next_to_no_time_is_shown_and_one_that_took_none_is_not() {
+        let table = time_by_part(&seconds(|nth| if nth == 0 { 0.001 } else { 0.0 }, 1.0));
+        let said: Vec<&str> = table.rows.iter().map(|row| row[1].as_str()).collect();
+        assert_eq!(said, ["less than 0.1 s", "1.0 s"]);
+    }
 }

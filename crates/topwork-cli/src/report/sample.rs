@@ -28,8 +28,10 @@ pub(super) fn run(classes: usize, steps: usize, label: &str) -> RunDirectory {
             parameters: 2_000_000,
             trainable_parameters: 1_000_000,
         }),
+        stopped: None,
         warnings: vec![label.to_string()],
         notes: vec![label.to_string()],
+        classes: Some(classes),
         hard_rows: Some(serde_json::from_value(hard_rows(label)).expect("the sample has the fields of rows")),
         advice: Some(advice(label)),
     }
@@ -64,8 +66,10 @@ fn results(labels: &[String], steps: usize) -> Value {
             },
         },
         "calibration": {
-            "fitted_on": "validation", "temperature": 1.3, "split": "test", "ece": [0.09, 0.05], "loss": [0.5, 0.48],
-            "bins": bins,
+            "split": "test", "rows": 10_000, "before": {"ece": 0.09, "loss": 0.5, "brier": 0.3}, "bins": bins,
+            "temperature": {
+                "value": 1.3, "fitted_on": "validation", "after": {"ece": 0.05, "loss": 0.48, "brier": 0.29},
+            },
         },
         "confusion": {"split": "test", "labels": labels, "counts": counts},
         "transfer": {"split": "test", "contenders": [

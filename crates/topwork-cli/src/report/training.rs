@@ -13,7 +13,7 @@ const ROWS: usize = 12;
 /// The curves of a run.
 pub(super) fn curves(run: &RunDirectory) -> String {
     if run.trace.steps.is_empty() {
-        return String::new();
+        return "<p>The record of the run holds no steps, so there are no curves.</p>\n".to_string();
     }
     let scored = along_the_way(run);
     let pictures = [loss(run, &scored), scores(&scored), learning_rate(&run.trace), gradient(&run.trace)];
@@ -146,7 +146,9 @@ fn gradient(trace: &Trace) -> String {
 
 /// What steps did with each block.
 pub(super) fn blocks(run: &RunDirectory) -> String {
-    let Some(last) = run.trace.blocks.last() else { return String::new() };
+    let Some(last) = run.trace.blocks.last() else {
+        return "<p>The record of the run says nothing of gradients and updates block by block.</p>\n".to_string();
+    };
     let names: Vec<&str> = last.blocks.iter().map(|motion| motion.block.as_str()).collect();
     let picture = |title, y, note: &str, value: fn(&BlockMotion) -> Option<f64>| {
         let curves = names.iter().enumerate().map(|(place, name)| {

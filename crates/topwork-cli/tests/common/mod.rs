@@ -110,6 +110,25 @@ impl Folder {
     }
 }
 
+/// The rows of a page's table whose caption begins so, as text.
+#[track_caller]
+pub(crate) fn table(page: &str, caption: &str) -> Vec<Vec<String>> {
+    let (_, after) = page.split_once(&format!("<caption><span>{caption}")).unwrap();
+    let (_, body) = after.split_once("<tbody>").unwrap();
+    let (body, _) = body.split_once("</tbody>").unwrap();
+    let text = |cell: &str| {
+        let html = cell.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect::<String>();
+        html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+    };
+    let row =
+        |row: &str| row.replace("</th>", "</td>").split("</td>").map(text).map(|t| t.trim().to_string()).collect();
+    let rows = body.split("</tr>").map(row).map(|mut cells: Vec<String>| {
+        cells.pop();
+        cells
+    });
+    rows.filter(|cells| !cells.is_empty()).collect()
+}
+
 /// Which word a text begins with decides its label.
 fn rows(range: std::ops::Range<usize>) -> String {
     const WORDS: [&str; 3] = ["there", "people", "which"];

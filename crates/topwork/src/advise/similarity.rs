@@ -187,15 +187,19 @@ pub(crate) fn compare(
                 Ok(masked.losses(&tokenize(inputs, examples)?, inputs.plan.max_seq_length.value, MASKINGS))
             };
             let floor = match &halves {
-                Some(halves) => Some(HiddenWords::mean(&losses(&halves.first)?)),
+                Some(halves) => HiddenWords::mean(&losses(&halves.first)?),
                 None => profile.and_then(|profile| profile.held_out_loss()),
             };
             let own = losses(&target.examples)?;
-            let ceiling = HiddenWords::mean(&losses(&enciphered)?);
-            let interval =
-                interval(own.len(), RESAMPLES, SEED, |rows| HiddenWords::mean(rows.iter().map(|&row| &own[row])));
-            let measure = Measure::new("masked_lm_loss", HiddenWords::mean(&own), floor, Some(ceiling));
-            panel.measures.push(measure.within(interval));
+            match HiddenWords::mean(&own) {
+                Some(mean) => {
+                    let ceiling = HiddenWords::mean(&losses(&enciphered)?);
+                    let of_rows = |rows: &[usize]| HiddenWords::mean(rows.iter().map(|&row| &own[row]));
+                    let interval = interval(own.len(), RESAMPLES, SEED, |rows| of_rows(rows).unwrap_or(f64::NAN));
+                    panel.measures.push(Measure::new("masked_lm_loss", mean, floor, ceiling).within(interval));
+                }
+                None => panel.missing.push("the loss of hidden words: the texts have no word to hide".to_string()),
+            }
         }
         None => panel.missing.push("the loss of hidden words: the model has no pretrained head for it".to_string()),
     }

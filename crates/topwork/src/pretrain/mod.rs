@@ -295,6 +295,7 @@ fn fit_options(inputs: &PretrainInputs, task: &Pretraining<'_>) -> FitOptions {
     let tokens = plan.max_tokens.value.map(Budget::Tokens);
     let time = plan.max_time.value.map(|span| Budget::Seconds(span.seconds));
     FitOptions {
+        keep_by_training_loss: false,
         // The plan has exactly one.
         budget: steps.or(tokens).or(time).or(epochs).unwrap_or(Budget::Steps(0)),
         learning_rate: plan.learning_rate.value,

@@ -84,8 +84,8 @@ fn deviation(values: &[f64]) -> Option<f64> {
 }
 
 /// Compares a run with what would have been had without it, with so many `seeds` where the contender draws random numbers. `own`
-/// are the run's scores on its held-out rows, and those of its repetitions with the next seeds. None when the user interrupts
-/// it, or there are no held-out rows.
+/// are the run's scores on its held-out rows, and those of its repetitions with the next seeds. Gives the number of trainings
+/// that an interruption left out as well. None when there are no held-out rows.
 ///
 /// # Errors
 /// When a model cannot be loaded.
@@ -95,7 +95,7 @@ pub(crate) fn compare(
     seeds: usize,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
-) -> Result<Option<Transfer>, Error> {
+) -> Result<Option<(Transfer, usize)>, Error> {
     let (split, rows) = match (&inputs.test, &inputs.validation) {
         (Some(test), _) => ("test", test),
         (None, Some(validation)) => ("validation", validation),
@@ -115,10 +115,12 @@ pub(crate) fn compare(
     };
     let own = || own.iter().copied();
     let frozen = score(&frozen(inputs, rows)?);
-    let Some(trained) = train_all(inputs, &trainings, &|logits| score(logits), rows, observer, interrupt)? else {
-        return Ok(None);
+    let trained = train_all(inputs, &trainings, &|logits| score(logits), rows, observer, interrupt)?;
+    let left_out = trained.iter().filter(|scores| scores.is_none()).count();
+    let of = |name| {
+        let own = trainings.iter().zip(&trained).filter(move |(training, _)| training.name == name);
+        own.filter_map(|(_, scores)| *scores)
     };
-    let of = |name| trainings.iter().zip(&trained).filter(move |(training, _)| training.name == name).map(|(_, s)| *s);
     let mut contenders = vec![
         Contender::new("majority class", vec![score(&majority(inputs, rows))]),
         Contender::new("bag of words", vec![score(&bag_of_words(inputs, rows))]),
@@ -132,7 +134,9 @@ pub(crate) fn compare(
         Init::Random => contenders
             .extend([Contender::new(FROZEN, vec![frozen]), Contender::new(RANDOM, own().chain(of(RANDOM)).collect())]),
     }
-    Ok(Some(Transfer { split: Cow::Borrowed(split), contenders }))
+    // One of which no training was finished has no scores.
+    contenders.retain(|contender| !contender.scores.is_empty());
+    Ok(Some((Transfer { split: Cow::Borrowed(split), contenders }, left_out)))
 }
 
 /// The log-frequencies of the classes, for every row.
@@ -168,7 +172,7 @@ struct Training<'a> {
     nth: u64,
 }
 
-/// The scores of all trainings, in order; none when interrupted.
+/// The scores of all trainings, in order; none for those that an interruption prevented.
 fn train_all(
     inputs: &Inputs,
     trainings: &[Training<'_>],
@@ -176,7 +180,7 @@ fn train_all(
     rows: &Split,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
-) -> Result<Option<Vec<SplitScores>>, Error> {
+) -> Result<Vec<Option<SplitScores>>, Error> {
     let at_once = trainings_at_once(inputs, trainings.len());
     observer.event(&note(format!("{} more trainings, {at_once} at a time", trainings.len())));
     let done = |training: &Training<'_>, trained: &Result<Option<Trained>, Error>| {
@@ -193,7 +197,6 @@ fn train_all(
         train_and_answer(inputs, training.regimen, Lesson::planned(inputs), training.seed(inputs), rows, interrupt)
     };
     let trained = side_by_side(inputs.plan.threads.value, at_once, trainings, train, done)?;
-    // None of an interrupted training makes none of all.
     Ok(trained.into_iter().map(|trained| Some(score(&trained?.logits))).collect())
 }
 

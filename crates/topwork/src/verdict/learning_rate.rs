@@ -27,7 +27,7 @@ pub enum LearningRateFinding {
     Right,
     /// Training broke what was known, or never settled.
     TooHigh,
-    /// Too few steps to say.
+    /// No pretrained layer was trained, or there is one class only: nothing to tell it by.
     Unknown,
 }
 
@@ -139,9 +139,7 @@ impl Signs {
     }
 
     fn sentence(&self, finding: LearningRateFinding) -> String {
-        let rate = format!("{:.0e}", self.learning_rate);
-        let (lower, higher) =
-            (format!("{:.0e}", self.learning_rate / 2.0), format!("{:.0e}", self.learning_rate * 2.0));
+        let [rate, lower, higher] = [1.0, 0.5, 2.0].map(|times| as_rate(times * self.learning_rate));
         let moved = format!("layers moved by up to {}", percent(self.drift.unwrap_or(0.0)));
         let left = self
             .left()
@@ -150,18 +148,35 @@ impl Signs {
             (LearningRateFinding::TooHigh, Some(step)) => {
                 format!("{rate} is too high: the loss was no number any more at step {step}; try {lower}")
             }
+            (LearningRateFinding::TooHigh, None) if self.forgot == Some(true) => {
+                format!("{rate} is too high: most of what the model knew is forgotten, {moved}{left}; try {lower}")
+            }
             (LearningRateFinding::TooHigh, None) => format!("{rate} is too high: {moved}{left}; try {lower}"),
             (LearningRateFinding::TooLow, _) => format!("{rate} is too low: {moved}{left}; try {higher}"),
             (LearningRateFinding::Right, _) => format!("{rate} is right: {moved}{left}"),
-            (LearningRateFinding::Unknown, _) => format!("unknown: no pretrained layer was trained{left}"),
+            (LearningRateFinding::Unknown, _) if self.drift.is_none() => {
+                format!("unknown: no pretrained layer was trained{left}")
+            }
+            (LearningRateFinding::Unknown, _) => format!("unknown: the training rows are of one class, {moved}"),
         }
     }
+}
+
+/// A learning rate as people write it, with two digits where it has them: `1e-4`, `1.5e-4`.
+fn as_rate(rate: f64) -> String {
+    let text = format!("{rate:.1e}");
+    text.replacen(".0e", "e", 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::trace::StepTrace;
+
+    #[test]
+    fn rates_keep_two_digits() {
+        assert_eq!([1e-4, 1.5e-4, 3e-3].map(as_rate), ["1e-4", "1.5e-4", "3e-3"]);
+    }
 
     fn signs(drift: f64, left: f64) -> Signs {
         Signs { learning_rate: 1e-4, drift: Some(drift), train_loss: left, label_entropy: 1.0, ..Signs::default() }
@@ -175,7 +190,9 @@ mod tests {
         assert_eq!(found(0.02, 0.05), LearningRateFinding::Right);
         assert_eq!(found(0.2, 0.05), LearningRateFinding::TooHigh);
         assert_eq!(found(0.08, 1.0), LearningRateFinding::TooHigh);
-        assert_eq!(judge(Signs { forgot: Some(true), ..signs(0.02, 0.05) }).finding, LearningRateFinding::TooHigh);
+        let forgot = judge(Signs { forgot: Some(true), ..signs(0.02, 0.05) });
+        assert_eq!(forgot.finding, LearningRateFinding::TooHigh);
+        assert!(forgot.sentence.contains("forgotten"), "{}", forgot.sentence);
         assert_eq!(judge(Signs { drift: None, ..signs(0.02, 0.05) }).finding, LearningRateFinding::Unknown);
     }
 

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use topwork_engine::Parameters;
 use topwork_metrics::argmax;
 
-use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::inputs::{Inputs, Split};
 use crate::results::SplitScores;
@@ -56,6 +55,11 @@ impl<'a> Scored<'a> {
         Some(Self { name, split, logits })
     }
 
+    /// The name and the answers.
+    pub fn named(self) -> calibration::Named<'a> {
+        (self.name, self.answers())
+    }
+
     /// The answers alone.
     pub fn answers(&self) -> Answers<'a> {
         Answers { logits: self.logits, gold: &self.split.labels }
@@ -80,23 +84,22 @@ pub(crate) struct FinishedRun<'a> {
 
 impl FinishedRun<'_> {
     /// Measures what is still to be measured, and judges.
-    ///
-    /// # Errors
-    /// When the model that training began with cannot be loaded once more.
-    pub(crate) fn verdict(&self) -> Result<Verdict, Error> {
+    pub(crate) fn verdict(&self) -> Verdict {
         let (inputs, trace) = (self.inputs, self.trace);
         let classes = inputs.labels.len();
         let held_out = self.held_out.map(|held_out| HeldOut {
             name: held_out.name,
             answers: held_out.answers(),
-            // The last scoring is not one that weights were chosen by.
-            chosen_among: match held_out.name == "validation" && inputs.plan.load_best_model_at_end.value {
+            // The last scoring is not one that weights were chosen by. A run that diverged goes back to the best as well.
+            chosen_among: match held_out.name == "validation"
+                && (inputs.plan.load_best_model_at_end.value || self.diverged_at.is_some())
+            {
                 true => trace.of("validation").count().saturating_sub(1).max(1),
                 false => 1,
             },
         });
         let overfitting = overfitting::judge(classes, self.train.answers(), held_out, trace);
-        let forgetting = forgetting::measure(inputs, &inputs.retained, self.parameters, self.tokens)?;
+        let forgetting = forgetting::measure(inputs, &inputs.retained, self.parameters, self.tokens);
         let scores = topwork_metrics::evaluate(self.train.logits, classes, &self.train.split.labels);
         let signs = Signs {
             train_loss: scores.loss,
@@ -109,7 +112,7 @@ impl FinishedRun<'_> {
             diverged_at: self.diverged_at,
             ..Signs::of(inputs.plan.learning_rate.value, trace)
         };
-        Ok(Verdict { overfitting, forgetting, learning_rate: learning_rate::judge(signs) })
+        Verdict { overfitting, forgetting, learning_rate: learning_rate::judge(signs) }
     }
 }
 

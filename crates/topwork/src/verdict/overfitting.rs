@@ -1,7 +1,7 @@
 //! Whether a model learnt its training rows or what they have in common.
 
 use serde::{Deserialize, Serialize};
-use topwork_metrics::{p_by_chance, paired};
+use topwork_metrics::{Chance, by_chance, paired};
 
 use super::{Answers, Estimate, HeldOut, percent, points};
 use crate::trace::Trace;
@@ -9,13 +9,15 @@ use crate::trace::Trace;
 /// Resamples of an interval.
 const RESAMPLES: usize = 1_000;
 /// Random permutations that the held-out answers are compared with.
-const PERMUTATIONS: usize = 1_999;
-/// With many rows fewer permutations are drawn: so many rows in all, in about a tenth of a second.
-const PERMUTED_ROWS: usize = 10_000_000;
+const PERMUTATIONS: usize = 19_999;
+/// With many rows fewer permutations are drawn: so many rows in all, in some hundredths of a second.
+const PERMUTED_ROWS: usize = 2_000_000;
 const FEWEST_PERMUTATIONS: usize = 99;
 /// The chance that answers without any relation to the labels look as good, below which there is a relation. Labels in random
 /// order have some relation to the right ones by luck, so one in a hundred is not enough.
 pub const CONVINCING: f64 = 0.001;
+/// The same from which on there is no sign of a relation; what lies between is not enough to say either.
+pub const UNCONVINCING: f64 = 0.05;
 /// A gap of so much accuracy is worth a word.
 const WIDE_GAP: f64 = 0.05;
 /// Of the room above guessing, the part that a model has learnt of its training rows when it knows them.
@@ -39,7 +41,7 @@ pub enum OverfittingFinding {
     Overfits,
     /// Held-out rows are answered about as well as training rows.
     Generalises,
-    /// There are no rows to compare with.
+    /// There are no rows to compare with, or too few to tell a relation from luck.
     Unknown,
 }
 
@@ -73,7 +75,7 @@ pub struct Overfitting {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub loss_gap: Option<Estimate>,
     /// How often answers without any relation to the labels would look as good on the held-out rows: a permutation test of
-    /// the mean logit of the right class, multiplied with the number of evaluations that the weights were chosen among.
+    /// the mean probability of the right class, multiplied with the number of evaluations that the weights were chosen among.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub p_chance: Option<f64>,
     /// Where the loss on the held-out rows was lowest, when it rose again after.
@@ -90,79 +92,158 @@ pub struct Turned {
     pub lowest: f64,
     /// Its value after the last epoch.
     pub last: f64,
+    /// Accuracy on the same rows when the loss was lowest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy_then: Option<f64>,
+    /// Accuracy after the last epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy_last: Option<f64>,
 }
 
 /// Judges a model by its answers to rows that it learnt from and to rows that it did not.
 pub fn judge(classes: usize, train: Answers<'_>, held_out: Option<HeldOut<'_>>, trace: &Trace) -> Overfitting {
-    let enough = held_out.filter(|held_out| held_out.answers.gold.len() >= FEWEST_ROWS);
-    let Some(HeldOut { name: split, answers, chosen_among }) = enough else {
-        let rows = held_out.map_or(0, |held_out| held_out.answers.gold.len());
-        let sentence = match rows {
-            0 => "unknown: there are no held-out rows to compare the training rows with".to_string(),
-            rows => format!("unknown: {rows} held-out rows are too few to compare the training rows with"),
-        };
-        let finding = OverfittingFinding::Unknown;
-        return Overfitting {
-            finding,
-            sentence,
-            split: None,
-            accuracy_gap: None,
-            loss_gap: None,
-            p_chance: None,
-            turned: None,
-        };
+    let Some(HeldOut { name: split, answers, chosen_among }) = held_out.filter(|rows| !rows.answers.gold.is_empty())
+    else {
+        return unknown("there are no held-out rows to compare the training rows with".to_string());
     };
-    let (on_train, on_others) = (train.right(classes), answers.right(classes));
-    let accuracy_gap = difference(&on_train, &on_others);
-    let loss_gap = difference(&answers.losses(classes), &train.losses(classes));
-    let permutations = (PERMUTED_ROWS / answers.gold.len()).clamp(FEWEST_PERMUTATIONS, PERMUTATIONS);
-    let p_chance = p_by_chance(answers.logits, classes, answers.gold, permutations, SEED);
-    let p_chance = (p_chance * chosen_among.max(1) as f64).min(1.0);
-    let turned = turned(trace);
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let (known, held) = (mean(&on_train), mean(&on_others));
-    let guessing = largest_share(train.gold, classes);
-    let is_known = known - guessing > KNOWN * (1.0 - guessing);
-    let finding = match accuracy_gap {
-        _ if p_chance >= CONVINCING && is_known => OverfittingFinding::Memorised,
-        _ if p_chance >= CONVINCING => OverfittingFinding::NothingLearnt,
-        Some(gap) if gap.value > WIDE_GAP && gap.interval.0 > 0.0 => OverfittingFinding::Overfits,
-        _ => OverfittingFinding::Generalises,
-    };
-    let gap = accuracy_gap.map_or(String::new(), |gap| {
-        format!("{} points ({} to {})", points(gap.value), points(gap.interval.0), points(gap.interval.1))
-    });
-    let both = format!("{} right on training rows, {} on {split} rows", percent(known), percent(held));
     let rows = answers.gold.len();
-    let mut sentence = match finding {
-        OverfittingFinding::Memorised => format!(
-            "it memorised: {both}, which answers without any relation to the labels would reach as well (p = {p_chance:.2}, {rows} rows)"
-        ),
-        OverfittingFinding::NothingLearnt => {
-            format!("nothing was learnt: {both}, no better than guessing (p = {p_chance:.2}, {rows} rows)")
-        }
-        OverfittingFinding::Overfits => format!("it overfits: {both}, a gap of {gap}"),
-        OverfittingFinding::Generalises | OverfittingFinding::Unknown if !is_known => {
-            format!("little was learnt, and it holds for other rows: {both}, a gap of {gap}")
-        }
-        OverfittingFinding::Generalises | OverfittingFinding::Unknown => {
-            format!("it generalises: {both}, a gap of {gap}")
-        }
+    let permutations = (PERMUTED_ROWS / rows).clamp(FEWEST_PERMUTATIONS, PERMUTATIONS);
+    let Some(chance) = by_chance(answers.logits, classes, answers.gold, permutations, SEED) else {
+        return unknown(format!("the answers to {split} rows are no numbers"));
     };
-    if let Some(Turned { epoch, lowest, last }) = turned {
-        sentence.push_str(&format!(
-            "; the loss on validation rows was lowest after epoch {epoch:.0} ({lowest:.3}) and ended at {last:.3}: what came after only made it surer"
+    let among = chosen_among.max(1) as f64;
+    let Chance { p, least } = Chance { p: (chance.p * among).min(1.0), least: chance.least * among };
+    if rows < FEWEST_ROWS || least >= CONVINCING {
+        let few = match answers.gold.iter().all(|class| *class == answers.gold[0]) {
+            true if rows >= FEWEST_ROWS => "of one class".to_string(),
+            _ => "too few".to_string(),
+        };
+        return unknown(format!(
+            "the {rows} {split} rows are {few}: even if all were answered rightly, it could be luck"
         ));
     }
+    let (on_train, on_others) = (train.right(classes), answers.right(classes));
+    let measured = Measured {
+        split,
+        rows,
+        known: mean(&on_train),
+        held: mean(&on_others),
+        guessing: largest_share(train.gold, classes),
+        p,
+        accuracy_gap: difference(&on_train, &on_others),
+        turned: turned(trace),
+    };
+    let finding = measured.finding();
     Overfitting {
         finding,
-        sentence,
+        sentence: measured.sentence(finding),
         split: Some(split.to_string()),
-        accuracy_gap,
-        loss_gap,
-        p_chance: Some(p_chance),
-        turned,
+        accuracy_gap: measured.accuracy_gap,
+        loss_gap: difference(&answers.losses(classes), &train.losses(classes)),
+        p_chance: Some(p),
+        turned: measured.turned,
     }
+}
+
+fn unknown(why: String) -> Overfitting {
+    Overfitting {
+        finding: OverfittingFinding::Unknown,
+        sentence: format!("unknown: {why}"),
+        split: None,
+        accuracy_gap: None,
+        loss_gap: None,
+        p_chance: None,
+        turned: None,
+    }
+}
+
+/// What the finding follows from.
+struct Measured {
+    /// `validation` or `test`.
+    split: &'static str,
+    /// Held-out rows.
+    rows: usize,
+    /// The part of the training rows that is right.
+    known: f64,
+    /// The part of the held-out rows that is right.
+    held: f64,
+    /// The share of the largest class among the training rows.
+    guessing: f64,
+    /// As [`Overfitting::p_chance`].
+    p: f64,
+    accuracy_gap: Option<Estimate>,
+    turned: Option<Turned>,
+}
+
+impl Measured {
+    fn is_known(&self) -> bool {
+        self.known - self.guessing > KNOWN * (1.0 - self.guessing)
+    }
+
+    fn finding(&self) -> OverfittingFinding {
+        match self.accuracy_gap {
+            _ if self.p >= UNCONVINCING && self.is_known() => OverfittingFinding::Memorised,
+            _ if self.p >= UNCONVINCING => OverfittingFinding::NothingLearnt,
+            _ if self.p >= CONVINCING => OverfittingFinding::Unknown,
+            Some(gap) if gap.value > WIDE_GAP && gap.interval.0 > 0.0 => OverfittingFinding::Overfits,
+            _ => OverfittingFinding::Generalises,
+        }
+    }
+
+    fn sentence(&self, finding: OverfittingFinding) -> String {
+        let Self { split, rows, p, .. } = self;
+        let p = p_value(*p);
+        let gap = self.accuracy_gap.map_or(String::new(), |gap| {
+            format!("{} points ({} to {})", points(gap.value), points(gap.interval.0), points(gap.interval.1))
+        });
+        let both = format!("{} right on training rows, {} on {split} rows", percent(self.known), percent(self.held));
+        let sentence = match finding {
+            OverfittingFinding::Memorised => format!(
+                "it memorised: {both}, which answers without any relation to the labels would reach as well ({p}, {rows} rows)"
+            ),
+            OverfittingFinding::NothingLearnt => {
+                format!("nothing was learnt: {both}, no better than guessing ({p}, {rows} rows)")
+            }
+            OverfittingFinding::Unknown => format!(
+                "unknown: {both}, which may be luck ({p}, {rows} rows); more held-out rows or --permuted-control would tell"
+            ),
+            OverfittingFinding::Overfits => format!("it overfits: {both}, a gap of {gap}"),
+            OverfittingFinding::Generalises if !self.is_known() => {
+                format!("little was learnt, and it holds for other rows: {both}, a gap of {gap}")
+            }
+            OverfittingFinding::Generalises => format!("it generalises: {both}, a gap of {gap}"),
+        };
+        sentence + &self.turned.map_or(String::new(), Turned::sentence)
+    }
+}
+
+/// A p-value as people write it.
+fn p_value(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "p < 0.001".to_string(),
+        p if p < 0.1 => format!("p = {p:.3}"),
+        p => format!("p = {p:.2}"),
+    }
+}
+
+impl Turned {
+    fn sentence(self) -> String {
+        let Self { epoch, lowest, last, .. } = self;
+        let meaning = match (self.accuracy_then, self.accuracy_last) {
+            (Some(then), Some(last)) if last > then => {
+                format!("it went on to answer more rows rightly ({} → {})", percent(then), percent(last))
+            }
+            (Some(_), Some(_)) => "what came after only made it surer".to_string(),
+            _ => "it became too sure".to_string(),
+        };
+        format!(
+            "; the loss on validation rows was lowest after epoch {epoch:.0} ({lowest:.3}) and ended at {last:.3}: {meaning}"
+        )
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 fn difference(first: &[f64], second: &[f64]) -> Option<Estimate> {
@@ -188,7 +269,13 @@ fn turned(trace: &Trace) -> Option<Turned> {
     // Of the last epoch's, not of the final scoring, which may be of weights that were put back.
     let last = trace.of("validation").find(|evaluation| evaluation.step == last_step)?;
     let has_turned = last.loss > (1.0 + TURNED) * lowest.loss && lowest.step < last.step;
-    has_turned.then_some(Turned { epoch: lowest.epoch, lowest: lowest.loss, last: last.loss })
+    has_turned.then_some(Turned {
+        epoch: lowest.epoch,
+        lowest: lowest.loss,
+        last: last.loss,
+        accuracy_then: Some(lowest.accuracy),
+        accuracy_last: Some(last.accuracy),
+    })
 }
 
 #[cfg(test)]
@@ -229,10 +316,39 @@ mod tests {
     #[test]
     fn weights_that_were_chosen_among_many_have_to_be_better() {
         let one = judged(1000, 4, 1);
-        let among = (0.01 / one.p_chance.unwrap()) as usize;
-        let many = judged(1000, 4, among);
-        assert!((many.p_chance.unwrap() / one.p_chance.unwrap() / among as f64 - 1.0).abs() < 1e-6);
-        assert_eq!(many.finding, OverfittingFinding::Memorised);
+        for (p, finding) in [(0.01, OverfittingFinding::Unknown), (0.1, OverfittingFinding::Memorised)] {
+            let among = (p / one.p_chance.unwrap()) as usize;
+            let many = judged(1000, 4, among);
+            assert!((many.p_chance.unwrap() / one.p_chance.unwrap() / among as f64 - 1.0).abs() < 1e-6);
+            assert_eq!(many.finding, finding);
+        }
+    }
+
+    #[test]
+    fn rows_that_cannot_prove_anything_accuse_nobody() {
+        let (logits, gold) = answers(200, 1000);
+        let train = Answers { logits: &logits, gold: &gold };
+        let right = |gold: &[u32]| -> Vec<f32> {
+            gold.iter().flat_map(|&class| [9.0 * (1 - class) as f32, 9.0 * class as f32]).collect()
+        };
+        let found = |gold: &[u32], chosen_among: usize| {
+            let logits = right(gold);
+            let answers = Answers { logits: &logits, gold };
+            judge(2, train, Some(HeldOut { name: "validation", answers, chosen_among }), &Trace::default())
+        };
+        let few = found(&[0, 1].repeat(5), 1);
+        assert_eq!(few.finding, OverfittingFinding::Unknown);
+        assert!(few.sentence.contains("10 validation rows are too few"), "{}", few.sentence);
+        let alone = found(&[1; 50], 1);
+        assert!(alone.sentence.contains("50 validation rows are of one class"), "{}", alone.sentence);
+        // Seven and seven have 3,432 orders: enough for one look at them, not for four.
+        assert_eq!(
+            found(&[0, 1].repeat(7), 1).finding,
+            OverfittingFinding::Generalises,
+            "{:?}",
+            found(&[0, 1].repeat(7), 1)
+        );
+        assert_eq!(found(&[0, 1].repeat(7), 4).finding, OverfittingFinding::Unknown);
     }
 
     #[test]
@@ -241,7 +357,7 @@ mod tests {
         let train = Answers { logits: &logits, gold: &gold };
         let few = Answers { logits: &logits[..8], gold: &gold[..4] };
         let few = Some(HeldOut { name: "validation", answers: few, chosen_among: 1 });
-        for (held_out, said) in [(None, "no held-out rows"), (few, "4 held-out rows are too few")] {
+        for (held_out, said) in [(None, "no held-out rows"), (few, "4 validation rows are too few")] {
             let found = judge(2, train, held_out, &Trace::default());
             assert_eq!(found.finding, OverfittingFinding::Unknown);
             assert!(found.sentence.contains(said), "{}", found.sentence);
@@ -250,22 +366,27 @@ mod tests {
 
     #[test]
     fn a_loss_that_rose_again_is_told() {
-        let evaluation = |(step, loss): (usize, f64)| EvaluationTrace {
-            step,
-            epoch: step as f64,
-            split: "validation".into(),
-            loss,
-            accuracy: 0.5,
-            macro_f1: 0.5,
+        let evaluation = |rise: f64| {
+            move |(step, loss): (usize, f64)| EvaluationTrace {
+                step,
+                epoch: step as f64,
+                split: "validation".into(),
+                loss,
+                accuracy: 0.5 + rise * step as f64,
+                macro_f1: 0.5,
+            }
         };
         let step = crate::trace::StepTrace { step: 3, epoch: 3.0, loss: 0.1, learning_rate: 0.1, grad_norm: 1.0 };
-        let trace = |losses: [f64; 3]| Trace {
+        let trace = |losses: [f64; 3], rise: f64| Trace {
             steps: vec![step],
-            evaluations: (1..).zip(losses).map(evaluation).collect(),
+            evaluations: (1..).zip(losses).map(evaluation(rise)).collect(),
             blocks: Vec::new(),
         };
-        let found = turned(&trace([0.5, 0.4, 0.6])).unwrap();
+        let found = turned(&trace([0.5, 0.4, 0.6], 0.0)).unwrap();
         assert_eq!((found.epoch, found.lowest, found.last), (2.0, 0.4, 0.6));
-        assert_eq!(turned(&trace([0.6, 0.5, 0.51])), None);
+        assert!(found.sentence().contains("only made it surer"));
+        let risen = turned(&trace([0.5, 0.4, 0.6], 0.1)).unwrap();
+        assert!(risen.sentence().contains("(70.0 % → 80.0 %)"), "{}", risen.sentence());
+        assert_eq!(turned(&trace([0.6, 0.5, 0.51], 0.0)), None);
     }
 }
