@@ -31,12 +31,16 @@ def main():
         tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
         model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
             directory, output_loading_info=True)
+        config = transformers.AutoConfig.from_pretrained(directory)
+        temperature = getattr(config, "calibration_temperature", None)
         with tempfile.TemporaryDirectory() as folder:
+            # Whether this run has one or not.
+            model.config.calibration_temperature = 1.5
             model.save_pretrained(folder)
-            kept = [json.loads((pathlib.Path(place) / "config.json").read_text()).get("calibration_temperature")
-                    for place in (directory, folder)]
-    if kept[0] != kept[1]:
-        sys.exit(f"saved by transformers, the temperature {kept[0]} is {kept[1]}")
+            kept = json.loads((pathlib.Path(folder) / "config.json").read_text()).get("calibration_temperature")
+            again = transformers.AutoConfig.from_pretrained(folder)
+    if (kept, again.calibration_temperature) != (1.5, 1.5):
+        sys.exit(f"saved by transformers, a temperature of 1.5 is {kept}")
     own = [str(w.message) for w in caught if "transformers" in str(w.filename)]
     problems = [f"{key}: {sorted(value)}" for key, value in report.items() if value] + own
     if said.getvalue().strip() or problems:
@@ -55,7 +59,7 @@ def main():
         label = model.config.id2label[int(logits.argmax())]
         if label != ours["label"]:
             sys.exit(f"{row['text']!r}: transformers says {label}, topwork {ours['label']}")
-    print(json.dumps(dict(rows=len(rows), largest_logit_difference=largest, temperature=kept[0], transformers=transformers.__version__)))
+    print(json.dumps(dict(rows=len(rows), largest_logit_difference=largest, temperature=temperature, transformers=transformers.__version__)))
     if largest > TOLERANCE:
         sys.exit(f"logits differ by {largest}")
 

@@ -9,11 +9,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use topwork::verdict::overfitting::CONVINCING;
-use topwork::verdict::{LearningRateFinding, Verdict};
+use topwork::verdict::{LearningRateFinding, OverfittingFinding, Verdict};
 
 /// Differences of the sum, which is 2 where both scores are best, that are noise whatever the spread of the seeds says.
 const NOISE: f64 = 0.06;
+/// The seed whose runs the verdict's lines were read off.
+const READ_OFF: u64 = 0;
 
 /// A run of the sweep.
 struct Run {
@@ -111,7 +112,7 @@ pub(crate) fn table(results: &Path) -> Result<()> {
     runs.iter().filter(|run| !run.is_permuted).for_each(|run| groups.entry(&run.group).or_default().push(run));
     println!("| model | set | epochs | rate | runs | accuracy | kept | by the scores | verdicts | agree |");
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    let (mut agreed, mut all, mut agreed_told, mut told) = (0, 0, 0, 0);
+    let (mut of_all, mut of_told, mut of_others) = (Agreement::default(), Agreement::default(), Agreement::default());
     for ((model, set, epochs), runs) in groups {
         let mut by_rate: BTreeMap<u64, Vec<&Run>> = BTreeMap::new();
         runs.iter().for_each(|run| by_rate.entry((run.rate * 1e9).round() as u64).or_default().push(run));
@@ -123,9 +124,15 @@ pub(crate) fn table(results: &Path) -> Result<()> {
                 *counts.entry(run.verdict.learning_rate.finding.name()).or_default() += 1;
             }
             let agree = counts.get(truth.name()).copied().unwrap_or(0);
-            (agreed, all) = (agreed + agree, all + rate.runs.len());
-            if is_told {
-                (agreed_told, told) = (agreed_told + agree, told + rate.runs.len());
+            for run in &rate.runs {
+                let agrees = run.verdict.learning_rate.finding == truth;
+                of_all.count(agrees);
+                if is_told {
+                    of_told.count(agrees);
+                }
+                if run.seed != READ_OFF {
+                    of_others.count(agrees);
+                }
             }
             let verdicts: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
             println!(
@@ -141,38 +148,69 @@ pub(crate) fn table(results: &Path) -> Result<()> {
             );
         }
     }
-    let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
-    println!(
-        "\nThe verdict on the learning rate agrees with the scores in {agreed} of {all} runs ({:.0} %);",
-        share(agreed, all)
-    );
-    println!(
-        "where the new task tells the lowest rate from the best at all, in {agreed_told} of {told} ({:.0} %).",
-        share(agreed_told, told)
-    );
-    permuted(&runs);
+    println!("\nThe verdict on the learning rate agrees with the scores in {of_all} runs;");
+    println!("where the new task tells the lowest rate from the best at all, in {of_told};");
+    println!("with seeds other than {READ_OFF}, off whose runs its lines were read, in {of_others}.");
+    overfitting(&runs);
     Ok(())
 }
 
-/// Whether runs on labels in random order are told from honest ones with the same settings.
+/// How many of so many.
+#[derive(Default)]
+struct Agreement {
+    agree: usize,
+    all: usize,
+}
+
+impl Agreement {
+    fn count(&mut self, agrees: bool) {
+        (self.agree, self.all) = (self.agree + usize::from(agrees), self.all + 1);
+    }
+}
+
+impl std::fmt::Display for Agreement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let share = 100.0 * self.agree as f64 / self.all.max(1) as f64;
+        write!(f, "{} of {} ({share:.0} %)", self.agree, self.all)
+    }
+}
+
+/// Whether runs on labels in random order are told from honest ones, as the runs themselves found.
 #[expect(clippy::print_stdout, reason = "a table for people")]
-fn permuted(runs: &[Run]) {
-    let memorised = |run: &&Run| {
-        // As the rule at hand has it: an earlier one may have made the finding.
-        run.verdict.overfitting.p_chance.is_some_and(|p| p >= CONVINCING)
-    };
-    let permuted: Vec<&Run> = runs.iter().filter(|run| run.is_permuted).collect();
-    let is_twin = |run: &&Run| {
+fn overfitting(runs: &[Run]) {
+    let (permuted, honest): (Vec<&Run>, Vec<&Run>) = runs.iter().partition(|run| run.is_permuted);
+    let is_twin = |run: &&&Run| {
         let twin = |other: &&&Run| other.group == run.group && other.seed == run.seed && other.rate == run.rate;
-        !run.is_permuted && permuted.iter().any(|other| twin(&other))
+        permuted.iter().any(|other| twin(&other))
     };
-    let honest: Vec<&Run> = runs.iter().filter(is_twin).collect();
-    let found = permuted.iter().filter(|run| memorised(run)).count();
-    let accused = honest.iter().filter(|run| memorised(run)).count();
-    println!(
-        "\nLabels in random order: {found} of {} runs are said to have memorised or learnt nothing; of the honest runs with the \
-         same settings {accused} of {}.",
-        permuted.len(),
-        honest.len()
-    );
+    let twins: Vec<&Run> = honest.iter().filter(is_twin).copied().collect();
+    println!("\n| runs | memorised | nothing_learnt | unknown | overfits | generalises |");
+    println!("|---|---|---|---|---|---|");
+    for (name, runs) in
+        [("labels in random order", &permuted), ("honest, same settings", &twins), ("all honest", &honest)]
+    {
+        let count = |finding: OverfittingFinding| {
+            runs.iter().filter(|run| run.verdict.overfitting.finding == finding).count().to_string()
+        };
+        use OverfittingFinding::{Generalises, Memorised, NothingLearnt, Overfits, Unknown};
+        let counts = [Memorised, NothingLearnt, Unknown, Overfits, Generalises].map(count).join(" | ");
+        println!("| {name}: {} | {counts} |", runs.len());
+    }
+    println!("\nHonest runs that are said to have memorised or learnt nothing:\n");
+    println!("| model | set | epochs | rate | seed | held-out accuracy | p | finding |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for run in honest {
+        let overfitting = &run.verdict.overfitting;
+        if matches!(overfitting.finding, OverfittingFinding::Memorised | OverfittingFinding::NothingLearnt) {
+            let (model, set, epochs) = &run.group;
+            println!(
+                "| {model} | {set} | {epochs} | {:.0e} | {} | {:.1} | {:.2} | {} |",
+                run.rate,
+                run.seed,
+                100.0 * run.accuracy,
+                overfitting.p_chance.unwrap_or(f64::NAN),
+                overfitting.finding.name()
+            );
+        }
+    }
 }

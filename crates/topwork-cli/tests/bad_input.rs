@@ -179,6 +179,8 @@ fn without_validation_rows_a_run_that_diverges_keeps_the_epoch_of_the_lowest_tra
     assert_eq!(results["folds"]["scores"].as_array().unwrap().len(), 2);
     folder.ok(&["evaluate", "out", "test.csv"]);
     folder.ok(&["report", "out"]);
+    let page = String::from_utf8(folder.bytes("out/report.html")).unwrap();
+    assert!(page.contains("2, 2 diverged"), "the report says which trainings are worth less");
 }
 
 #[test]

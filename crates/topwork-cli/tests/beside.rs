@@ -42,18 +42,18 @@ fn unfinished(results: &Value) -> String {
 #[test]
 fn folds_that_are_interrupted_keep_the_model_and_those_that_are_done() {
     let folder = Folder::new();
-    let more = ["--folds", "8", "--epochs", "40", "--threads", "1", "--compare-seeds", "0"];
+    let more = ["--folds", "32", "--epochs", "40", "--threads", "1", "--compare-seeds", "0"];
     let mut child = start(&folder, "out", &more);
-    wait_for(&folder, &mut child, "out", "fold 2 of 8");
+    wait_for(&folder, &mut child, "out", "fold 2 of 32");
     let output = interrupt(child);
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     let results = folder.json("out/all_results.json");
     let done = results["folds"]["scores"].as_array().unwrap().len();
-    assert!((2..8).contains(&done), "{done}");
-    assert_eq!(unfinished(&results), format!("folds: interrupted after {done} of 8"));
-    assert_eq!(results["folds"]["together"]["rows"], 12 * done);
-    // Rows without an answer are no rows to judge by.
-    assert_eq!(results["verdict"]["overfitting"]["finding"], "unknown");
+    assert!((2..32).contains(&done), "{done}");
+    assert_eq!(unfinished(&results), format!("folds: interrupted after {done} of 32"));
+    // One row of each class in each; only those that have an answer are judged by.
+    assert_eq!(results["folds"]["together"]["rows"], 3 * done);
+    assert_eq!(folder.json("out/hard_rows.json")["right"].as_str().unwrap().len(), 3 * done);
     assert!(!folder.ok(&["evaluate", "out", "test.csv"]).is_empty());
     let page = String::from_utf8(folder.bytes("out/report.html")).unwrap();
     assert!(page.contains("interrupted after"), "the report says what is missing");
@@ -62,28 +62,29 @@ fn folds_that_are_interrupted_keep_the_model_and_those_that_are_done() {
 #[test]
 fn seeds_that_are_interrupted_keep_the_model_and_those_that_are_done() {
     let folder = Folder::new();
-    let more = ["--test", "test.csv", "--seeds", "9", "--epochs", "40", "--threads", "1"];
+    let more = ["--test", "test.csv", "--seeds", "40", "--epochs", "40", "--threads", "1"];
     let mut child = start(&folder, "out", &[&more[..], &["--permuted-control", "--compare-seeds", "2"]].concat());
     wait_for(&folder, &mut child, "out", "seed 43: accuracy");
     let output = interrupt(child);
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     let results = folder.json("out/all_results.json");
     let done = results["seeds"]["scores"].as_array().unwrap().len();
-    assert!((2..9).contains(&done), "{done}");
+    assert!((2..40).contains(&done), "{done}");
     let left = unfinished(&results);
-    for part in [&format!("seeds: interrupted after {done} of 9"), "permuted_control: interrupted", "compare_seeds: "] {
+    for part in
+        [&format!("seeds: interrupted after {done} of 40"), "permuted_control: interrupted", "compare_seeds: interr"]
+    {
         assert!(left.contains(part), "`{part}` is not in: {left}");
     }
-    // What costs no training is there all the same.
-    let contenders = results["transfer"]["contenders"].as_array().unwrap();
-    assert!(contenders.iter().any(|contender| contender["name"] == "bag of words"), "{contenders:?}");
+    let numbers = results["seeds"]["numbers"].as_array().unwrap();
+    assert_eq!((numbers.len(), &numbers[0], &numbers[1]), (done, &Value::from(42), &Value::from(43)));
 }
 
 #[test]
 fn a_run_that_goes_on_says_the_same_of_itself() {
     let folder = Folder::new();
     let more = [
-        &["--max-steps", "1500", "--batch-size", "8", "--validation-fraction", "0.4"][..],
+        &["--max-steps", "6000", "--batch-size", "8", "--validation-fraction", "0.4"][..],
         &["--test", "test.csv", "--compare-seeds", "0"],
     ];
     let more = more.concat();
@@ -97,13 +98,6 @@ fn a_run_that_goes_on_says_the_same_of_itself() {
     assert_eq!(part["calibration"], whole["calibration"]);
     let page = String::from_utf8(folder.bytes("part/report.html")).unwrap();
     assert!(!page.contains("stopped after step"), "a run that went on was not stopped");
-    // Every scalar once: TensorBoard draws what it is given.
-    let scalars = |output: &str| {
-        let files = std::fs::read_dir(folder.path(output).join("runs")).unwrap();
-        files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect::<Vec<_>>().concat()
-    };
-    let count = |bytes: &[u8], tag: &[u8]| bytes.windows(tag.len()).filter(|window| *window == tag).count();
-    assert!(count(&scalars("part"), b"train/loss") >= count(&scalars("whole"), b"train/loss"));
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn a_run_whose_report_cannot_be_written_keeps_its_model_and_says_so() {
     let folder = Folder::new();
     let model = model();
     let arguments = ["tune", "train.csv", "--test", "test.csv", "--model", model.to_str().unwrap(), "--output", "out"];
-    let steps = ["--max-steps", "600", "--batch-size", "8", "--validation-fraction", "0.2", "--compare-seeds", "0"];
+    let steps = ["--max-steps", "6000", "--batch-size", "8", "--validation-fraction", "0.2", "--compare-seeds", "0"];
     let mut command = folder.command(&[&arguments[..], &steps].concat());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();

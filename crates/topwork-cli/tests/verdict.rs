@@ -232,6 +232,15 @@ fn a_curve_has_a_point_for_every_number_of_labels() {
         assert_eq!(rows, [12, 48]);
         assert!(points.iter().all(|point| point["accuracies"].as_array().unwrap().len() == 2));
     }
+    // With all rows, words alone are the same at every draw.
+    let all = folder.ok(&[&arguments[..], &["--sizes", "96", "--seeds", "2", "--json"]].concat());
+    let all: Value = serde_json::from_str(&all).unwrap();
+    for contender in all["contenders"].as_array().unwrap() {
+        let draws_numbers = ["fine-tuned", "random weights"].contains(&contender["name"].as_str().unwrap());
+        let point = &contender["points"][0];
+        assert_eq!(point["accuracies"].as_array().unwrap().len(), if draws_numbers { 2 } else { 1 }, "{contender}");
+        assert_eq!(point["accuracy"]["interval"].is_null(), !draws_numbers, "{contender}");
+    }
     let shown = folder.ok(&[&arguments[..], &["--sizes", "12,24", "--seeds", "1", "--output", "curve.html"]].concat());
     assert!(shown.contains("no interval") && shown.contains("labels"), "{shown}");
     let page = String::from_utf8(folder.bytes("curve.html")).unwrap();

@@ -16,10 +16,13 @@ pub struct Chance {
     pub least: f64,
 }
 
+/// From so many rows on the sum over permutations is as good as normal, and none is drawn.
+const MANY: usize = 2_000;
+
 /// The chance that answers without any relation to the labels look as good as `logits` `[rows, classes]` do for the classes
 /// `gold`: a permutation test of the mean probability of the right class, in which no sure and wrong answer outweighs others.
-/// Where none of `permutations` random orders of the labels looks as good, the chance is smaller than they can tell, and comes
-/// from the normal distribution that the sum over permutations tends to (Hoeffding, "A Combinatorial Central Limit Theorem",
+/// Where none of `permutations` random orders of the labels looks as good, the chance is smaller than they can tell, and comes, as
+/// that of 2,000 rows and more, from the normal distribution that the sum over permutations tends to (Hoeffding, "A Combinatorial Central Limit Theorem",
 /// 1951). None for what is no table of classified rows, or a logit that is no number.
 pub fn by_chance(logits: &[f32], classes: usize, gold: &[u32], permutations: usize, seed: u64) -> Option<Chance> {
     let rows = gold.len();
@@ -34,27 +37,31 @@ pub fn by_chance(logits: &[f32], classes: usize, gold: &[u32], permutations: usi
     let score = |row: usize, class: u32| f64::from(scores[row * classes + class as usize]);
     let own: f64 = (0..rows).map(|row| score(row, gold[row])).sum();
     let mut draws = Draws::new(seed);
-    let as_good = (0..permutations)
-        .filter(|_| {
-            let order = draws.permutation(rows);
-            let other: f64 = (0..rows).map(|row| score(row, gold[order[row]])).sum();
-            // Sums in another order differ by rounding.
-            other >= own - 1e-9 * own.abs()
-        })
-        .count();
-    let counted = (1 + as_good) as f64 / (1 + permutations) as f64;
-    let p = match as_good {
-        0 => standard_score(&scores, classes, gold, own).map_or(counted, |z| counted.min(upper_tail(z))),
-        _ => counted,
+    let mut is_as_good = |_: &usize| {
+        let order = draws.permutation(rows);
+        let other: f64 = (0..rows).map(|row| score(row, gold[order[row]])).sum();
+        // Sums in another order differ by rounding.
+        other >= own - 1e-9 * own.abs()
     };
-    let least = least(&counts(gold, classes));
+    let p = match standard_score(&scores, classes, gold, own) {
+        Some(z) if rows >= MANY => upper_tail(z),
+        z => {
+            let as_good = (0..permutations).filter(&mut is_as_good).count();
+            let counted = (1 + as_good) as f64 / (1 + permutations) as f64;
+            z.filter(|_| as_good == 0).map_or(counted, |z| counted.min(upper_tail(z)))
+        }
+    };
+    let least = least_chance(gold, classes)?;
     Some(Chance { p: p.max(least), least })
 }
 
-/// One in the number of different orders of labels of which there are so many of each class.
-fn least(counts: &[u64]) -> f64 {
-    let orders = ln_factorial(counts.iter().sum()) - counts.iter().map(|&count| ln_factorial(count)).sum::<f64>();
-    (-orders).exp()
+/// As [`Chance::least`]; none when a class is not below `classes`.
+pub fn least_chance(gold: &[u32], classes: usize) -> Option<f64> {
+    if gold.iter().any(|&class| class as usize >= classes) {
+        return None;
+    }
+    let orders = ln_factorial(gold.len() as u64) - counts(gold, classes).into_iter().map(ln_factorial).sum::<f64>();
+    Some((-orders).exp())
 }
 
 fn counts(gold: &[u32], classes: usize) -> Vec<u64> {

@@ -13,10 +13,11 @@ pub mod learning_curve;
 pub mod logistic;
 mod matrix;
 pub mod paired;
+mod proportion;
 pub mod similarity;
 pub mod transferability;
 
-pub use chance::{Chance, by_chance};
+pub use chance::{Chance, by_chance, least_chance};
 pub use classification::{
     Metric, Scores, UnknownMetric, accuracy, argmax, confusion, cross_entropy, evaluate, macro_f1,
     matthews_correlation, softmax,
@@ -24,3 +25,4 @@ pub use classification::{
 pub use drift::relative_drift;
 pub use faer::Mat;
 pub use matrix::{Matrix, matrix, select_rows};
+pub use proportion::wilson;

@@ -31,6 +31,10 @@ struct State {
     gradient_seen: Vec<bool>,
     evaluations_without_gain: usize,
     best: Option<BestState>,
+    #[serde(default)]
+    lowest_training_loss: Option<BestState>,
+    #[serde(default)]
+    losses: (f64, usize),
     optimizer_steps: i32,
     /// For each embedding table: the rows that have had a gradient, and the decay that the others are owed.
     tables: BTreeMap<String, (Vec<u32>, f64)>,
@@ -41,6 +45,16 @@ struct BestState {
     step: usize,
     value: f64,
 }
+
+impl BestState {
+    fn of(best: &Best) -> Self {
+        Self { step: best.step, value: best.value }
+    }
+}
+
+/// Kinds of tensors: the best weights by the metric, and by the training loss.
+const BEST: &str = "best";
+const LOWEST: &str = "lowest_training_loss";
 
 /// The key of a tensor of a parameter: its weights, its moments (by PyTorch's names) or its best weights.
 fn key(kind: &str, parameter: &Parameter) -> String {
@@ -69,9 +83,11 @@ pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progre
             tables.insert(parameter.name.clone(), table.clone());
         }
     }
-    let best = progress.best.iter().flat_map(|best| &best.weights);
-    for ((_, parameter), weights) in parameters.iter().filter(|(_, p)| p.trainable).zip(best) {
-        tensors.push((key("best", parameter), &parameter.shape, weights));
+    for (kind, kept) in [(BEST, &progress.best), (LOWEST, &progress.lowest_training_loss)] {
+        let kept = kept.iter().flat_map(|kept| &kept.weights);
+        for ((_, parameter), weights) in parameters.iter().filter(|(_, p)| p.trainable).zip(kept) {
+            tensors.push((key(kind, parameter), &parameter.shape, weights));
+        }
     }
     let views: Vec<TensorView<'_>> =
         tensors.iter().map(|(name, shape, data)| TensorView { name, shape, data }).collect();
@@ -85,7 +101,9 @@ pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progre
         elapsed: progress.elapsed,
         gradient_seen: progress.gradient_seen.clone(),
         evaluations_without_gain: progress.evaluations_without_gain,
-        best: progress.best.as_ref().map(|best| BestState { step: best.step, value: best.value }),
+        best: progress.best.as_ref().map(BestState::of),
+        lowest_training_loss: progress.lowest_training_loss.as_ref().map(BestState::of),
+        losses: progress.losses,
         optimizer_steps: optimizer.map_or(0, |optimizer| optimizer.steps),
         tables,
     };
@@ -128,7 +146,6 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Option<Prog
         parameter.values.copy_from_slice(&values);
     }
     let mut optimizer = AdamWState { steps: state.optimizer_steps, moments: Vec::new() };
-    let mut weights = Vec::new();
     for (_, parameter) in parameters.iter() {
         optimizer.moments.push(if parameter.trainable {
             Some(MomentsState {
@@ -139,10 +156,14 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Option<Prog
         } else {
             None
         });
-        if state.best.is_some() && parameter.trainable {
-            weights.push(read(&tensors, &key("best", parameter), parameter)?);
-        }
     }
+    let kept = |kind: &str, state: Option<BestState>| -> Result<Option<Best>, Error> {
+        let Some(BestState { step, value }) = state else { return Ok(None) };
+        let trainable = parameters.iter().filter(|(_, parameter)| parameter.trainable);
+        let weights = trainable.map(|(_, parameter)| read(&tensors, &key(kind, parameter), parameter));
+        Ok(Some(Best { step, value, weights: weights.collect::<Result<_, _>>()? }))
+    };
+    let (best, lowest_training_loss) = (kept(BEST, state.best)?, kept(LOWEST, state.lowest_training_loss)?);
     Ok(Some(Progress {
         step: state.step,
         tokens: state.tokens,
@@ -150,8 +171,9 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Option<Prog
         elapsed: state.elapsed,
         optimizer: Some(optimizer),
         gradient_seen: state.gradient_seen,
-        lowest_training_loss: None,
-        best: state.best.map(|best| Best { step: best.step, value: best.value, weights }),
+        best,
+        lowest_training_loss,
+        losses: state.losses,
         evaluations_without_gain: state.evaluations_without_gain,
     }))
 }

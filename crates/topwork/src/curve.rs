@@ -15,11 +15,11 @@ use crate::facts::VERSION;
 use crate::inputs::{Inputs, Split};
 use crate::plan::Plan;
 use crate::probe;
-use crate::recipe::Recipe;
+use crate::recipe::{Place, Recipe, Said};
 use crate::repeats::Mean;
 use crate::resolve::resolve;
 use crate::run::{side_by_side, thread_pool};
-use crate::training::{Lesson, Regimen, Subject, train_and_answer, trainings_at_once};
+use crate::training::{Lesson, Regimen, Subject, Trained, train_and_answer, trainings_at_once};
 use crate::transfer::{FROZEN, RANDOM, TUNED, bag_of_words::logits as bag_of_words};
 use crate::value::Init;
 
@@ -82,7 +82,8 @@ pub struct CurveContender {
 pub struct CurvePoint {
     /// Labelled rows.
     pub rows: usize,
-    /// Accuracy, one a draw.
+    /// Accuracy, one a draw. With all rows every draw is the same: what draws no random numbers of its own is then measured once,
+    /// and the others differ by their seeds alone.
     pub accuracies: Vec<f64>,
     /// Over the draws.
     pub accuracy: Mean,
@@ -108,8 +109,14 @@ pub fn curve(
     interrupt: &AtomicBool,
 ) -> Result<Option<Curve>, Error> {
     let started = Instant::now();
-    let inputs = Inputs::read(recipe, hub, observer)?;
-    thread_pool(inputs.plan.threads.value)?.install(|| run(recipe, &inputs, options, started, observer, interrupt))
+    let mut recipe = recipe.clone();
+    if recipe.test_file.is_some() && recipe.validation_fraction.is_none() {
+        // Nothing is compared by validation rows: they would only be fewer labels.
+        let place = Place::Advice { measurement: "a curve scores test rows".to_string() };
+        recipe.validation_fraction = Some(Said { value: 0.0, place });
+    }
+    let inputs = Inputs::read(&recipe, hub, observer)?;
+    thread_pool(inputs.plan.threads.value)?.install(|| run(&recipe, &inputs, options, started, observer, interrupt))
 }
 
 fn run(
@@ -144,10 +151,13 @@ fn run(
         Init::Random => &[WORDS, RANDOM],
     };
     let seeds = 0..options.seeds as u64;
+    let all = inputs.train.labels.len();
+    let is_new = |item: &Item| item.seed == 0 || item.size < all || matches!(item.name, RANDOM | TUNED);
     let items: Vec<Item> = sizes
         .iter()
         .flat_map(|&size| seeds.clone().map(move |seed| (size, seed)))
         .flat_map(|(size, seed)| named.iter().map(move |name| Item { name, size, seed }))
+        .filter(is_new)
         .collect();
     let work = |item: &Item| -> Result<Option<f64>, Error> {
         let rows = draw(&inputs.train, classes, item.size, inputs.plan.seed.value.wrapping_add(item.seed));
@@ -168,7 +178,8 @@ fn run(
                 let lesson = Lesson { train: &train, validation: None };
                 let seed = inputs.plan.seed.value.wrapping_add(item.seed);
                 match train_and_answer(inputs, &regimen, lesson, seed, held_out, interrupt)? {
-                    Some(trained) => trained.logits,
+                    Some(Trained { logits: Some(logits), .. }) => logits,
+                    Some(Trained { logits: None, .. }) => return Err(diverged(item)),
                     None => return Ok(None),
                 }
             }
@@ -211,6 +222,13 @@ fn run(
         sentence,
         seconds: started.elapsed().as_secs_f64(),
     }))
+}
+
+/// A training that came to nothing: a curve has no point for it.
+fn diverged(item: &Item) -> Error {
+    let Item { name, size, seed } = item;
+    let message = format!("{name}, {size} rows, draw {}: the loss is no number before an epoch is over", seed + 1);
+    Error::run(message, "a lower --learning-rate")
 }
 
 /// The numbers of rows, ascending.

@@ -99,8 +99,10 @@ pub struct Progress {
     /// How many evaluations have passed since.
     pub evaluations_without_gain: usize,
     /// The weights of the lowest mean training loss between two evaluations, where nothing else judges them
-    /// ([`FitOptions::keep_by_training_loss`]). They are not part of a saved state.
+    /// ([`FitOptions::keep_by_training_loss`]).
     pub lowest_training_loss: Option<Best>,
+    /// The training losses since the last evaluation: their sum and their number.
+    pub losses: (f64, usize),
 }
 
 impl Progress {
@@ -180,9 +182,8 @@ pub fn fit(
     let (began, before) = (Instant::now(), progress.elapsed);
     let mut saved = began;
     let mut stop = None;
-    // The training losses since the last evaluation, and the weights after it, which are worth nothing until the next step has
-    // shown that they give a finite loss.
-    let (mut losses, mut unproven): (Vec<f64>, Option<Best>) = (Vec::new(), None);
+    // Weights after an evaluation are worth nothing until the next step has shown that they give a finite loss.
+    let mut unproven: Option<Best> = None;
 
     while options.budget.spent(progress) < 1.0 && stop.is_none() {
         let started = Instant::now();
@@ -196,7 +197,7 @@ pub fn fit(
             stop = Some(Stop::Diverged(progress.step + 1));
             break;
         }
-        progress.lowest_training_loss = unproven.take().or_else(|| progress.lowest_training_loss.take());
+        prove(&mut unproven, progress);
         let scale = clipping_factor(norm, options.max_grad_norm);
         let is_watched = watch.is_due(progress.step, options.budget.steps(progress));
         if is_watched {
@@ -206,7 +207,7 @@ pub fn fit(
 
         let spent = options.budget.spent(progress);
         progress.step += 1;
-        losses.push(step.loss);
+        progress.losses = (progress.losses.0 + step.loss, progress.losses.1 + 1);
         progress.tokens += step.tokens;
         progress.seconds += started.elapsed().as_secs_f64();
         progress.elapsed = before + began.elapsed().as_secs_f64();
@@ -234,10 +235,10 @@ pub fn fit(
                 Some(Evaluation { judgement: Some(judgement), .. }) => {
                     stop = judge(&judgement, parameters, options, progress, observer);
                 }
-                _ if options.keep_by_training_loss && !is_over => unproven = if_lowest(&losses, parameters, progress),
+                _ if options.keep_by_training_loss && !is_over => unproven = if_lowest(parameters, progress),
                 _ => {}
             }
-            losses.clear();
+            progress.losses = (0.0, 0);
             progress.elapsed = before + began.elapsed().as_secs_f64();
         }
         if interrupt.load(Ordering::Relaxed) && !is_over && stop.is_none() {
@@ -261,18 +262,18 @@ pub fn fit(
         // Unsettled: settling rounds, and the run that goes on from here is to give the same bits as one that did not
         // stop.
         progress.optimizer = Some(adamw.state());
+        prove(&mut unproven, progress);
     } else {
         adamw.settle(parameters);
-        // No step and no evaluation followed that would have noticed what the last update did.
-        if stop.is_none() && options.keep_by_training_loss && !is_finite(parameters) {
-            stop = Some(Stop::Diverged(progress.step));
-        }
     }
     Ok(stop)
 }
 
-fn is_finite(parameters: &Parameters) -> bool {
-    parameters.iter().all(|(_, parameter)| parameter.values.iter().all(|value| value.is_finite()))
+/// Weights that a step could go on from take the place of those with a higher training loss.
+fn prove(unproven: &mut Option<Best>, progress: &mut Progress) {
+    if let Some(best) = unproven.take() {
+        progress.lowest_training_loss = Some(best);
+    }
 }
 
 /// The norm of the whole gradient; notes which parameters have one that is not zero.
@@ -312,8 +313,9 @@ fn judge(
 }
 
 /// The weights, when the training losses since the last evaluation were the lowest so far.
-fn if_lowest(losses: &[f64], parameters: &Parameters, progress: &Progress) -> Option<Best> {
-    let value = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
+fn if_lowest(parameters: &Parameters, progress: &Progress) -> Option<Best> {
+    let (sum, count) = progress.losses;
+    let value = sum / count.max(1) as f64;
     let is_lowest = progress.lowest_training_loss.as_ref().is_none_or(|kept| value < kept.value);
     is_lowest.then(|| Best { step: progress.step, value, weights: trainable_weights(parameters) })
 }

@@ -1,6 +1,7 @@
 //! The same training again: with other seeds, on parts of the rows, and on labels in random order. With few rows, one number is
 //! a matter of luck.
 
+use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use topwork_data::{Stream, folds};
 use topwork_metrics::paired;
 
 use crate::error::Error;
-use crate::events::{Observer, RunEvent};
+use crate::events::Observer;
 use crate::inputs::{Inputs, Split};
 use crate::results::SplitScores;
 use crate::run::side_by_side;
@@ -52,9 +53,11 @@ impl Mean {
 pub struct Repeated {
     /// The rows that were scored: `test`, `validation`, or `left-out` of folds.
     pub split: String,
-    /// One training's each.
+    /// One training's each; those that came to nothing have none.
     pub scores: Vec<SplitScores>,
-    /// How many of the trainings diverged; their scores are those of what could be kept.
+    /// For each of the scores: the seed of its training, or the number of the fold from 1.
+    pub numbers: Vec<u64>,
+    /// How many of the trainings diverged. Those of which an epoch could be kept have that epoch's scores.
     #[serde(default)]
     pub diverged: usize,
     /// Over the trainings.
@@ -64,29 +67,31 @@ pub struct Repeated {
 }
 
 impl Repeated {
-    /// `shared`: how many times as wide as that of independent trainings the intervals are.
-    fn new(split: &str, scores: Vec<SplitScores>, diverged: usize, shared: f64) -> Self {
-        let mean = |of: fn(&SplitScores) -> f64| Mean::widened(&scores.iter().map(of).collect::<Vec<f64>>(), shared);
+    /// `widened`: how many times as wide as those of independent trainings the intervals are.
+    fn new(split: &str, scored: Vec<(u64, SplitScores)>, diverged: usize, widened: f64) -> Self {
+        let (numbers, scores): (Vec<u64>, Vec<SplitScores>) = scored.into_iter().unzip();
+        let mean = |of: fn(&SplitScores) -> f64| Mean::widened(&scores.iter().map(of).collect::<Vec<f64>>(), widened);
         let (accuracy, macro_f1) = (mean(|scores| scores.accuracy), mean(|scores| scores.macro_f1));
-        Self { split: split.to_string(), scores, diverged, accuracy, macro_f1 }
+        Self { split: split.to_string(), scores, numbers, diverged, accuracy, macro_f1 }
     }
 }
 
-/// How many times as wide as that of independent trainings the interval of the mean over K folds is: their trainings share most
-/// rows (Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 2003). √(1/K + 1/(K−1)) takes the place of
-/// √(1/K).
-fn folds_share(folds: usize) -> f64 {
-    let folds = folds as f64;
-    (1.0 + folds / (folds - 1.0).max(1.0)).sqrt()
+/// How many times as wide as that of independent trainings the interval of the mean over `done` of K folds is: their trainings
+/// share most rows (Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 2003). √(1/J + 1/(K−1)) takes
+/// the place of √(1/J).
+fn folds_share(done: usize, folds: usize) -> f64 {
+    (1.0 + done as f64 / (folds as f64 - 1.0).max(1.0)).sqrt()
 }
 
 /// The answers to training rows by models that have not seen them.
-pub(crate) struct CrossValidated {
+pub(crate) struct CrossValidated<'a> {
     pub(crate) repeated: Repeated,
+    /// The rows that have an answer.
+    pub(crate) answered: Cow<'a, Split>,
+    /// `[rows, classes]`.
+    pub(crate) logits: Vec<f32>,
     /// Of all answered rows together.
     pub(crate) together: SplitScores,
-    /// `[rows, classes]`, in the order of the training rows; none when some of the rows have no answer.
-    pub(crate) logits: Option<Vec<f32>>,
 }
 
 /// A training of a repetition.
@@ -110,12 +115,12 @@ enum RepeatedRows<'a> {
 ///
 /// # Errors
 /// When a model cannot be loaded.
-pub(crate) fn cross_validate(
-    inputs: &Inputs,
+pub(crate) fn cross_validate<'a>(
+    inputs: &'a Inputs,
     count: usize,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
-) -> Result<Option<CrossValidated>, Error> {
+) -> Result<Option<CrossValidated<'a>>, Error> {
     let (rows, classes, seed) = (&inputs.train, inputs.labels.len(), inputs.plan.seed.value);
     let parts = folds(&rows.examples, &rows.labels, classes, count, seed);
     let mut repetitions: Vec<Repetition<'_>> = Vec::new();
@@ -124,53 +129,75 @@ pub(crate) fn cross_validate(
         repetitions.push(Repetition { name, seed, rows: RepeatedRows::AllBut(part) });
     }
     let trained = train_all(inputs, &repetitions, observer, interrupt)?;
-    let (mut logits, mut gold, mut scores, mut diverged) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    let mut in_order = vec![0.0; rows.labels.len() * classes];
-    for (part, trained) in parts.iter().zip(&trained).filter_map(|(part, trained)| Some((part, trained.as_ref()?))) {
-        for (&row, own) in part.iter().zip(trained.logits.chunks_exact(classes)) {
-            in_order[row * classes..(row + 1) * classes].copy_from_slice(own);
-        }
-        let own: Vec<u32> = part.iter().map(|&row| rows.labels[row]).collect();
-        scores.push(scores_of(&trained.logits, &own, classes));
-        diverged += usize::from(trained.diverged.is_some());
-        logits.extend_from_slice(&trained.logits);
-        gold.extend(own);
+    let diverged = trained.iter().flatten().filter(|trained| trained.diverged.is_some()).count();
+    let mut scored = Vec::new();
+    let mut by_row: Vec<(usize, &[f32])> = Vec::new();
+    for ((part, number), trained) in parts.iter().zip(1..).zip(&trained) {
+        let Some(logits) = trained.as_ref().and_then(|trained| trained.logits.as_ref()) else { continue };
+        let gold: Vec<u32> = part.iter().map(|&row| rows.labels[row]).collect();
+        scored.push((number, scores_of(logits, &gold, classes)));
+        by_row.extend(part.iter().copied().zip(logits.chunks_exact(classes)));
     }
-    if scores.is_empty() {
+    if scored.is_empty() {
         return Ok(None);
     }
-    let is_complete = scores.len() == parts.len();
-    let repeated = Repeated::new(LEFT_OUT, scores, diverged, folds_share(parts.len()));
-    let together = scores_of(&logits, &gold, classes);
-    Ok(Some(CrossValidated { repeated, together, logits: is_complete.then_some(in_order) }))
+    by_row.sort_by_key(|(row, _)| *row);
+    let answered = match by_row.len() == rows.labels.len() {
+        true => Cow::Borrowed(rows),
+        false => Cow::Owned(rows.select(&by_row.iter().map(|(row, _)| *row).collect::<Vec<usize>>())),
+    };
+    let logits: Vec<f32> = by_row.iter().flat_map(|(_, logits)| *logits).copied().collect();
+    let widened = folds_share(scored.len(), parts.len());
+    let together = scores_of(&logits, &answered.labels, classes);
+    Ok(Some(CrossValidated {
+        repeated: Repeated::new(LEFT_OUT, scored, diverged, widened),
+        answered,
+        logits,
+        together,
+    }))
 }
 
-/// Trains with the seeds after the run's own, so that there are `count` with `own`, the run's scores. None when interrupted
-/// before the first of them is done.
+/// The scores of a run that others are compared with.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'a> {
+    /// `validation` or `test`.
+    pub(crate) name: &'static str,
+    /// The rows that were scored.
+    pub(crate) split: &'a Split,
+    pub(crate) scores: SplitScores,
+    pub(crate) has_diverged: bool,
+}
+
+/// Trains with the seeds after the run's own, so that there are `count` with it. None when interrupted before the first of them
+/// is done, or none of them came to anything.
 ///
 /// # Errors
 /// When a model cannot be loaded.
 pub(crate) fn with_seeds(
     inputs: &Inputs,
     count: usize,
-    own: (&str, &Split, SplitScores),
+    own: Own<'_>,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Option<Repeated>, Error> {
-    let (name, answers, own) = own;
+    let first = inputs.plan.seed.value;
     let repetition = |nth: u64| {
-        let seed = inputs.plan.seed.value.wrapping_add(nth);
-        Repetition { name: format!("seed {seed}"), seed, rows: RepeatedRows::All { answers } }
+        let seed = first.wrapping_add(nth);
+        Repetition { name: format!("seed {seed}"), seed, rows: RepeatedRows::All { answers: own.split } }
     };
     let repetitions: Vec<Repetition<'_>> = (1..count as u64).map(repetition).collect();
-    let trained: Vec<Trained> = train_all(inputs, &repetitions, observer, interrupt)?.into_iter().flatten().collect();
-    if trained.is_empty() {
+    let trained = train_all(inputs, &repetitions, observer, interrupt)?;
+    let mut scored = vec![(first, own.scores)];
+    for (repetition, trained) in repetitions.iter().zip(&trained) {
+        if let Some(logits) = trained.as_ref().and_then(|trained| trained.logits.as_ref()) {
+            scored.push((repetition.seed, scores_of(logits, &own.split.labels, inputs.labels.len())));
+        }
+    }
+    if scored.len() < 2 {
         return Ok(None);
     }
-    let others = trained.iter().map(|trained| scores_of(&trained.logits, &answers.labels, inputs.labels.len()));
-    let scores = std::iter::once(own).chain(others).collect();
-    let diverged = trained.iter().filter(|trained| trained.diverged.is_some()).count();
-    Ok(Some(Repeated::new(name, scores, diverged, 1.0)))
+    let others = trained.iter().flatten().filter(|trained| trained.diverged.is_some()).count();
+    Ok(Some(Repeated::new(own.name, scored, others + usize::from(own.has_diverged), 1.0)))
 }
 
 /// Trains on the same rows with their labels in random order, and scores held-out rows: what that reaches is worth nothing.
@@ -190,7 +217,8 @@ pub(crate) fn permuted_control(
     let rows = RepeatedRows::Labelled { labels: &labels, answers };
     let repetition = Repetition { name: "labels in random order".to_string(), seed, rows };
     let trained = train_all(inputs, &[repetition], observer, interrupt)?.pop().flatten();
-    Ok(trained.map(|trained| scores_of(&trained.logits, &answers.labels, inputs.labels.len())))
+    let logits = trained.and_then(|trained| trained.logits);
+    Ok(logits.map(|logits| scores_of(&logits, &answers.labels, inputs.labels.len())))
 }
 
 fn scores_of(logits: &[f32], gold: &[u32], classes: usize) -> SplitScores {
@@ -224,20 +252,13 @@ fn train_all(
         }
     };
     let done = |repetition: &Repetition<'_>, trained: &Result<Option<Trained>, Error>| {
-        let Ok(Some(Trained { logits, diverged })) = trained else { return };
-        let name = &repetition.name;
-        if let Some(step) = diverged {
-            observer.event(&RunEvent::warning(format!("{name}: diverged at step {step}")));
-        }
-        let classes = inputs.labels.len();
-        let own = |part: &[usize]| part.iter().map(|&row| inputs.train.labels[row]).collect::<Vec<u32>>();
-        let scores = match repetition.rows {
-            RepeatedRows::AllBut(part) => scores_of(logits, &own(part), classes),
-            RepeatedRows::All { answers } | RepeatedRows::Labelled { answers, .. } => {
-                scores_of(logits, &answers.labels, classes)
-            }
+        let Ok(Some(trained)) = trained else { return };
+        let gold = match repetition.rows {
+            RepeatedRows::AllBut(part) => part.iter().map(|&row| inputs.train.labels[row]).collect(),
+            RepeatedRows::All { answers } | RepeatedRows::Labelled { answers, .. } => answers.labels.clone(),
         };
-        observer.event(&RunEvent::Note { message: format!("{name}: accuracy {:.1} %", 100.0 * scores.accuracy) });
+        let accuracy = |logits: &[f32]| scores_of(logits, &gold, inputs.labels.len()).accuracy;
+        trained.report(&repetition.name, accuracy, observer);
     };
     side_by_side(inputs.plan.threads.value, at_once, repetitions, train, done)
 }
@@ -260,22 +281,17 @@ mod tests {
 
     #[test]
     fn folds_share_rows_and_their_interval_is_wider_for_it() {
-        let scores = |accuracy: f64| SplitScores { rows: 4, loss: 1.0, accuracy, macro_f1: accuracy, mcc: 0.0 };
-        let all = || [0.49, 0.5, 0.51].map(scores).to_vec();
-        let width = |shared: f64| {
-            let (low, high) = Repeated::new(LEFT_OUT, all(), 0, shared).accuracy.interval.unwrap();
+        let scores = |(accuracy, number): (f64, u64)| {
+            (number, SplitScores { rows: 4, loss: 1.0, accuracy, macro_f1: accuracy, mcc: 0.0 })
+        };
+        let all = || [(0.49, 1), (0.5, 2), (0.51, 3)].map(scores).to_vec();
+        let width = |widened: f64| {
+            let (low, high) = Repeated::new(LEFT_OUT, all(), 0, widened).accuracy.interval.unwrap();
             high - low
         };
         // √(1/3 + 1/2) in place of √(1/3).
-        assert!((width(folds_share(3)) / width(1.0) - (5.0f64 / 6.0 * 3.0).sqrt()).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_diverged_training_is_written_and_read_back() {
-        let scores = SplitScores { rows: 4, loss: f64::NAN, accuracy: 0.25, macro_f1: 0.1, mcc: 0.0 };
-        let repeated = Repeated::new("test", vec![scores, scores], 2, 1.0);
-        let text = serde_json::to_string(&repeated).unwrap();
-        let back: Repeated = serde_json::from_str(&text).unwrap();
-        assert!(back.scores.iter().all(|scores| scores.loss.is_nan()) && back.diverged == 2, "{text}");
+        assert!((width(folds_share(3, 3)) / width(1.0) - (5.0f64 / 6.0 * 3.0).sqrt()).abs() < 1e-12);
+        // Of eight folds, two share as much as any two.
+        assert!((folds_share(2, 8) - (1.0f64 + 2.0 / 7.0).sqrt()).abs() < 1e-12);
     }
 }

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::plan::Plan;
 use crate::pretrain::PROFILE;
 use crate::value::Init;
+use crate::verdict::forgetting::LEAST_TEXTS;
 
 /// General English, where a model does not say what it was pre-trained on.
 const GENERAL_ENGLISH: &str = include_str!("../../../assets/probe/general_english.txt");
@@ -90,8 +91,10 @@ fn read_columns(path: &Path, said: &ColumnNames, training: &Columns) -> Result<(
     let header = match &usual {
         // Plain texts have no columns, unless a name that was said makes a header of their first line.
         Ok(plain) if plain.format == Format::Lines => {
-            let named = if texts_are_named { read(&alike).ok() } else { None };
-            return Ok((named.map_or(usual, Ok)?, Vec::new()));
+            let first = plain.examples.first().map_or("", |example| example.text.as_str());
+            let names_it = |cell: &str| cell.trim().trim_matches('"').eq_ignore_ascii_case(&training.text);
+            let is_table = texts_are_named && first.split([',', '\t']).any(names_it);
+            return if is_table { read(&alike) } else { usual }.map(|dataset| (dataset, Vec::new()));
         }
         Ok(Dataset { columns, ignored_columns, .. }) => {
             let used = [Some(&columns.text), columns.text_pair.as_ref(), columns.label.as_ref()];
@@ -174,7 +177,14 @@ impl Retained {
         reader: &Reader<'_>,
         plan: &Plan,
     ) -> Result<Self, Error> {
-        let RetainedFile { dataset, warnings } = file;
+        let RetainedFile { dataset, mut warnings } = file;
+        let (found, path) = (dataset.examples.len(), dataset.path.display());
+        if found < LEAST_TEXTS {
+            // Better said before the training than after it.
+            warnings.push(format!(
+                "retain_file: {path}: {found} texts are too few to measure by, {LEAST_TEXTS} are needed"
+            ));
+        }
         let rows: Vec<usize> = (0..dataset.examples.len()).collect();
         let texts = reader.read(&select(&dataset.examples, &spread(&rows, MOST)), longest(plan), &dataset.path)?;
         let mut missing = Vec::new();
@@ -387,6 +397,8 @@ mod tests {
         }
         let found = read("old.log", "body,topic\na,b\n", &named, &training).unwrap();
         assert_eq!(found.0, training, "a name that was said makes a header");
+        let damaged = read("old.log", "body,topic\na,b\na,b,c\n", &named, &training).unwrap_err();
+        assert!(matches!(damaged, DataError::RaggedRow { .. }), "{damaged}");
     }
 
     #[test]

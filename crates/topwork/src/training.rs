@@ -9,7 +9,7 @@ use topwork_models::{FamilyConfig, Head, LoadOptions, LoadReport, initial_parame
 use crate::batch::{Output, infer};
 use crate::defaults;
 use crate::error::Error;
-use crate::events::NoObserver;
+use crate::events::{NoObserver, Observer, RunEvent};
 use crate::fit::{Budget, FitOptions, Progress, Stop, Surroundings, fit, restore_best};
 use crate::inputs::{Inputs, Split};
 use crate::plan::Plan;
@@ -217,13 +217,44 @@ pub(crate) fn trainings_at_once(inputs: &Inputs, trainings: usize) -> usize {
     (VALUES_AT_ONCE / values.max(1)).clamp(1, inputs.plan.threads.value.min(trainings).max(1))
 }
 
+/// Rows that show whether the weights still give numbers.
+const ROWS_TRIED: usize = 32;
+
+/// Whether the last update left weights that give no numbers. After any other update the next step would have noticed, and with
+/// validation rows the last evaluation.
+pub(crate) fn blew_up_at_last(
+    model: &BertClassifier,
+    parameters: &Parameters,
+    lesson: Lesson<'_>,
+    batch_size: usize,
+) -> bool {
+    if lesson.validation.is_some() {
+        return false;
+    }
+    let logits = infer(model, parameters, &lesson.train.spread(ROWS_TRIED).texts, batch_size, Output::Logits);
+    logits.iter().any(|logit| !logit.is_finite())
+}
+
 /// How a training came out.
 pub(crate) struct Trained {
-    /// The answers `[rows, classes]`.
-    pub(crate) logits: Vec<f32>,
-    /// The step at which the loss was no number any more. The answers are of the best weights before, or no numbers where there
-    /// are none.
+    /// The answers `[rows, classes]`; none where it diverged before there was anything to keep.
+    pub(crate) logits: Option<Vec<f32>>,
+    /// The step at which the loss was no number any more. The answers are of the best weights before.
     pub(crate) diverged: Option<usize>,
+}
+
+impl Trained {
+    /// Says how accurate it is, and that it diverged where it did.
+    pub(crate) fn report(&self, name: &str, accuracy: impl Fn(&[f32]) -> f64, observer: &mut dyn Observer) {
+        if let Some(step) = self.diverged {
+            let kept = if self.logits.is_none() { ", before there was anything to keep" } else { "" };
+            observer.event(&RunEvent::warning(format!("{name}: diverged at step {step}{kept}")));
+        }
+        if let Some(logits) = &self.logits {
+            let message = format!("{name}: accuracy {:.1} %", 100.0 * accuracy(logits));
+            observer.event(&RunEvent::Note { message });
+        }
+    }
 }
 
 /// Trains, and answers for `rows`; none when interrupted.
@@ -256,18 +287,23 @@ pub(crate) fn train_and_answer(
         return Ok(None);
     }
     let batch_size = plan.per_device_eval_batch_size.value;
-    let diverged = if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None };
+    let diverged = match stop {
+        Some(Stop::Diverged(step)) => Some(step),
+        _ => blew_up_at_last(model, parameters, lesson, batch_size).then_some(progress.step),
+    };
     let kept = match diverged {
         Some(_) => progress.last_resort(),
         None => progress.best.take().filter(|_| plan.load_best_model_at_end.value),
     };
     match (&kept, diverged) {
         (Some(kept), _) => restore_best(parameters, kept),
-        (None, Some(_)) => {
-            return Ok(Some(Trained { logits: vec![f32::NAN; rows.labels.len() * task.classes], diverged }));
-        }
+        (None, Some(_)) => return Ok(Some(Trained { logits: None, diverged })),
         (None, None) => {}
     }
     let logits = infer(model, parameters, &rows.texts, batch_size, Output::Logits);
-    Ok(Some(Trained { logits, diverged }))
+    let is_sound = logits.iter().all(|logit| logit.is_finite());
+    Ok(Some(Trained {
+        logits: is_sound.then_some(logits),
+        diverged: diverged.or((!is_sound).then_some(progress.step)),
+    }))
 }

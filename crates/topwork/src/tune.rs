@@ -21,17 +21,17 @@ use crate::inputs::{Inputs, Split};
 use crate::output::{EVENTS, OutputDirectory, PLAN, TENSORBOARD};
 use crate::plan::Origin;
 use crate::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
-use crate::repeats::{self, LEFT_OUT, Repeated};
+use crate::repeats::{self, LEFT_OUT, Own, Repeated};
 use crate::results::{BestResult, Confusion, DIVERGED, Folds, Results, Seconds, SplitScores, peak_rss_mb};
 use crate::run::{Circumstances, Outcome, lap, notes, thread_pool};
 use crate::tasks::classification::Gauge;
 use crate::tensorboard::TensorBoardObserver;
 use crate::trace::Trace;
 use crate::training::{
-    Lesson, Regimen, Subject, classification, fit_options, fit_probe, starts_from_probe, total_steps,
+    Lesson, Regimen, Subject, blew_up_at_last, classification, fit_options, fit_probe, starts_from_probe, total_steps,
 };
 use crate::transfer;
-use crate::verdict::overfitting::FEWEST_ROWS;
+use crate::verdict::overfitting::can_tell;
 use crate::verdict::{FinishedRun, Scored, calibrate};
 
 /// The training split is scored on at most so many rows: enough to see a gap to the validation rows.
@@ -109,7 +109,13 @@ fn run(
     let keep_by_training_loss = inputs.validation.is_none();
     let options = FitOptions { keep_by_training_loss, ..fit_options(&inputs.plan, total_steps) };
     let surroundings = Surroundings { observer, interrupt: circumstances.interrupt, checkpoints: None };
-    let stop = fit(&mut task, &mut parameters, &options, &mut progress, surroundings)?;
+    let batch_size = task.options.eval_batch_size;
+    let stop = match fit(&mut task, &mut parameters, &options, &mut progress, surroundings)? {
+        None if blew_up_at_last(&model, &parameters, Lesson::planned(inputs), batch_size) => {
+            Some(Stop::Diverged(progress.step))
+        }
+        stop => stop,
+    };
     // What the loop did besides steps is scoring.
     seconds.verdict = task.gauge.as_ref().map_or(0.0, |gauge| gauge.seconds);
     seconds.evaluate = lap(&mut timer) - (progress.seconds - before) - seconds.verdict;
@@ -163,7 +169,6 @@ fn run(
 
     observer.event(&RunEvent::phase("evaluate"));
     let epoch = progress.step as f64 / steps_per_epoch as f64;
-    let batch_size = task.options.eval_batch_size;
     let classes = inputs.labels.len();
     let mut evaluate = |name: &str, split: &Split| -> (SplitScores, Vec<f32>) {
         let logits = infer(&model, &parameters, &split.texts, batch_size, Output::Logits);
@@ -175,7 +180,7 @@ fn run(
     let (train, train_logits) = evaluate("train", &sample);
     let validation = inputs.validation.as_ref().map(|split| evaluate("validation", split));
     if !train.loss.is_finite() {
-        // Only the last step's update can have done it: every step before is followed by one that would have noticed.
+        // What was kept gives no numbers for some rows.
         let error = diverged(inputs, progress.step);
         observer.event(&RunEvent::Stopped { step: progress.step, reason: error.to_string() });
         drop(board);
@@ -214,10 +219,7 @@ fn run(
         Some(count) => {
             observer.event(&RunEvent::phase("folds"));
             let found = repeats::cross_validate(inputs, count, observer, circumstances.interrupt);
-            let folds = beside.found("folds", found, observer);
-            let done = folds.as_ref().map_or(0, |folds| folds.repeated.scores.len());
-            beside.count("folds", done, count);
-            folds
+            beside.found("folds", found, |folds| (folds.map_or(0, |folds| folds.repeated.scores.len()), count))
         }
         None => None,
     };
@@ -226,11 +228,9 @@ fn run(
     observer.event(&RunEvent::phase("verdict"));
     let on_validation = Scored::of("validation", inputs.validation.as_ref(), validation.as_ref());
     let on_test = Scored::of("test", inputs.test.as_ref(), test.as_ref());
-    let left_out = folds
-        .as_ref()
-        .and_then(|folds| folds.logits.as_ref().map(|logits| Scored { name: LEFT_OUT, split: &inputs.train, logits }));
-    // Test rows, unless they are too few to say anything and there are others.
-    let says_something = |scored: &Scored<'_>| scored.split.labels.len() >= FEWEST_ROWS;
+    let left_out = folds.as_ref().map(|folds| Scored { name: LEFT_OUT, split: &folds.answered, logits: &folds.logits });
+    // Test rows, unless they can say nothing and there are others.
+    let says_something = |scored: &Scored<'_>| can_tell(classes, &scored.split.labels, 1);
     let held_out = on_test.filter(says_something).or(on_validation).or(left_out).or(on_test);
     let on_train = Scored { name: "train", split: &sample, logits: &train_logits };
     let diverged_at = if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None };
@@ -259,7 +259,12 @@ fn run(
         output.write_json(HARD_ROWS, rows)?;
     }
     let judged = [on_test.zip(test.as_ref()), on_validation.zip(validation.as_ref())].into_iter().flatten().next();
-    let judged = judged.map(|(scored, (scores, _))| (scored.name, scored.split, *scores));
+    let judged = judged.map(|(scored, (scores, _))| Own {
+        name: scored.name,
+        split: scored.split,
+        scores: *scores,
+        has_diverged,
+    });
     let (seeds, permuted_control) = match judged {
         Some(own) => beside.repeat(inputs, own, observer),
         None => {
@@ -269,17 +274,15 @@ fn run(
     };
     seconds.repeat += lap(&mut timer);
     let transfer = match judged.filter(|_| inputs.plan.compare_seeds.value > 0) {
-        Some((.., own)) => {
+        Some(own) => {
             observer.event(&RunEvent::phase("compare"));
-            let own = seeds.as_ref().map_or(vec![own], |seeds| seeds.scores.clone());
+            let own = seeds.as_ref().map_or(vec![own.scores], |seeds| seeds.scores.clone());
             let count = inputs.plan.compare_seeds.value;
             let found = transfer::compare(inputs, &own, count, observer, circumstances.interrupt);
-            beside.found("compare_seeds", found, observer).map(|(transfer, left)| {
-                if left > 0 {
-                    beside.unfinished.push(format!("compare_seeds: {left} trainings are left out"));
-                }
-                transfer
-            })
+            let done_of = |compared: Option<&transfer::Compared>| {
+                compared.map_or((0, 1), |compared| (compared.trained, compared.asked))
+            };
+            beside.found("compare_seeds", found, done_of).map(|compared| compared.transfer)
         }
         None => None,
     };
@@ -354,35 +357,37 @@ struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// What was found; an error, and an interruption before anything was, are noted.
-    fn found<T>(&mut self, key: &str, found: Result<Option<T>, Error>, observer: &mut dyn Observer) -> Option<T> {
-        match found {
-            Ok(found) => {
-                if found.is_none() && self.interrupt.load(Ordering::Relaxed) {
-                    self.unfinished.push(format!("{key}: interrupted"));
-                }
-                found
-            }
+    /// What was found. An error is noted, and so is it when fewer trainings were `done` than asked for, the numbers that the last
+    /// argument tells.
+    fn found<T>(
+        &mut self,
+        key: &str,
+        found: Result<Option<T>, Error>,
+        done_of: impl Fn(Option<&T>) -> (usize, usize),
+    ) -> Option<T> {
+        let found = match found {
+            Ok(found) => found,
             Err(error) => {
-                observer.event(&RunEvent::warning(format!("{key}: {error}")));
                 self.unfinished.push(format!("{key}: {error}"));
-                None
+                return None;
             }
+        };
+        let (done, asked) = done_of(found.as_ref());
+        if done < asked {
+            let why = match self.interrupt.load(Ordering::Relaxed) {
+                true => format!("interrupted after {done} of {asked}"),
+                false => format!("{done} of {asked} have scores, the others diverged"),
+            };
+            self.unfinished.push(format!("{key}: {why}"));
         }
-    }
-
-    /// Notes that only some of so many are done.
-    fn count(&mut self, key: &str, done: usize, asked: usize) {
-        if 0 < done && done < asked {
-            self.unfinished.push(format!("{key}: interrupted after {done} of {asked}"));
-        }
+        found
     }
 
     /// Trains with more seeds and on labels in random order, as far as the plan asks for it.
     fn repeat(
         &mut self,
         inputs: &Inputs,
-        own: (&'static str, &Split, SplitScores),
+        own: Own<'_>,
         observer: &mut dyn Observer,
     ) -> (Option<Repeated>, Option<SplitScores>) {
         let seeds = match inputs.plan.seeds.value {
@@ -390,16 +395,15 @@ impl Beside<'_> {
             count => {
                 observer.event(&RunEvent::phase("seeds"));
                 let found = repeats::with_seeds(inputs, count, own, observer, self.interrupt);
-                let seeds = self.found("seeds", found, observer);
-                self.count("seeds", seeds.as_ref().map_or(0, |seeds| seeds.scores.len()), count);
-                seeds
+                // The run itself is the first.
+                self.found("seeds", found, |seeds| (seeds.map_or(1, |seeds| seeds.scores.len()), count))
             }
         };
         let permuted = match inputs.plan.permuted_control.value {
             true => {
                 observer.event(&RunEvent::phase("permuted control"));
-                let found = repeats::permuted_control(inputs, own.1, observer, self.interrupt);
-                self.found("permuted_control", found, observer)
+                let found = repeats::permuted_control(inputs, own.split, observer, self.interrupt);
+                self.found("permuted_control", found, |control| (usize::from(control.is_some()), 1))
             }
             false => None,
         };

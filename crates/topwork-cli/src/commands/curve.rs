@@ -63,7 +63,7 @@ fn screen(found: &Curve) -> String {
         for point in found.contenders.iter().filter_map(|contender| contender.points.get(place)) {
             let mean = 100.0 * point.accuracy.mean;
             let cell = match point.accuracy.interval {
-                Some((low, high)) => format!("{mean:.1} ± {:.1} %", 50.0 * (high - low)),
+                Some((low, high)) => format!("{mean:.1} ({:.1} to {:.1})", 100.0 * low, 100.0 * high),
                 None => format!("{mean:.1} %"),
             };
             let _ = write!(text, "{cell:>22}");
@@ -71,7 +71,8 @@ fn screen(found: &Curve) -> String {
         text.push('\n');
     }
     let draws = sizes.first().map_or(0, |size| size.accuracies.len());
-    let interval = if draws > 1 { "; ± is half the interval of the mean" } else { "; one draw has no interval" };
+    let interval =
+        if draws > 1 { ", per cent; in brackets the 95 % interval of the mean" } else { "; one draw has no interval" };
     let _ = writeln!(
         text,
         "\naccuracy on {} {} rows, {draws} draws of rows each{interval}; the most frequent class has {:.1} %",

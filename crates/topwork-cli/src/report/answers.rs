@@ -182,7 +182,7 @@ fn by_class(confusion: &Confusion) -> String {
 /// Whether probabilities mean what they say.
 pub(super) fn confidence(results: &Results) -> String {
     let Some(calibration) = &results.calibration else {
-        return "<p>No rows were held out, so nobody knows whether it is as often right as it is sure.</p>\n"
+        return "<p>No held-out rows have an answer, so nobody knows whether it is as often right as it is sure.</p>\n"
             .to_string();
     };
     let Calibration { split, before, bins, temperature, .. } = calibration;

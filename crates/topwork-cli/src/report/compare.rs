@@ -7,6 +7,7 @@ use topwork::output::PLAN;
 use topwork::results::SplitScores;
 use topwork::run_directory::RunDirectory;
 use topwork_metrics::paired::{MeanInterval, mcnemar, mean_interval};
+use topwork_metrics::wilson;
 
 use super::STYLE;
 use super::answers::{class_scores, why_no_confusion};
@@ -14,7 +15,7 @@ use super::headline::{data, model, time};
 use super::over_seeds;
 use super::pictures::{Chart, Curve, Tone, smoothed};
 use super::record::command;
-use super::scores::{bar, difference, interval_of, main_split, wilson};
+use super::scores::{bar, difference, interval_of, main_split};
 use super::training::along_the_way;
 use crate::page::{Column, Section, Table, count, escaped, excerpt, list, name, page, percent};
 

@@ -66,13 +66,13 @@ struct BySeed {
 }
 
 impl BySeed {
-    /// None for a run with one seed. The run's own seed is the first, and each further one the next number.
+    /// None for a run with one seed.
     fn of(run: &RunDirectory) -> Option<Self> {
         let seeds = run.results.seeds.as_ref()?;
         let rows = rows_of(run, &seeds.split, seeds.scores.first()?.rows);
         let scored = [Some(seeds.split.clone())].into_iter().chain(rows).collect();
-        let numbers = (0..).map(|nth| run.results.seed.wrapping_add(nth));
-        Some(Self { scored, accuracies: numbers.zip(seeds.scores.iter().map(|scores| scores.accuracy)).collect() })
+        let accuracies = seeds.scores.iter().map(|scores| scores.accuracy);
+        Some(Self { scored, accuracies: seeds.numbers.iter().copied().zip(accuracies).collect() })
     }
 }
 
@@ -108,10 +108,12 @@ mod tests {
         let mut run = sample::run(3, 8, "label");
         let own = run.results.train;
         run.results.seed = seed;
-        let repeated = json!({"split": "test", "scores": [], "accuracy": {"mean": 0.5}, "macro_f1": {"mean": 0.5}});
+        let means = json!({"mean": 0.5});
+        let repeated = json!({"split": "test", "scores": [], "numbers": [], "accuracy": means, "macro_f1": means});
         let repeated: Repeated = serde_json::from_value(repeated).expect("these are the fields of a repetition");
         let scores = accuracies.iter().map(|&accuracy| SplitScores { accuracy, ..own }).collect();
-        run.results.seeds = Some(Repeated { scores, ..repeated });
+        let numbers = (seed..).take(accuracies.len()).collect();
+        run.results.seeds = Some(Repeated { scores, numbers, ..repeated });
         run
     }
 
@@ -130,6 +132,12 @@ mod tests {
         assert_eq!(pairs(&first, &second), Ok(vec![(0.5, 0.55), (0.6, 0.64), (0.7, 0.76)]));
         let cells = told(&pairs(&first, &second).unwrap_or_default());
         let Some(found) = paired_t(&[0.55, 0.64, 0.76], &[0.5, 0.6, 0.7]) else { panic!("three pairs have a spread") };
+        // A training that was interrupted leaves a gap.
+        let mut gap = run(42, &[0.1, 0.6, 0.7]);
+        if let Some(seeds) = &mut gap.results.seeds {
+            seeds.numbers = vec![42, 44, 45];
+        }
+        assert_eq!(pairs(&gap, &second), Ok(vec![(0.6, 0.64), (0.7, 0.76)]));
         assert_eq!(cells, ["3".into(), "+5.0".into(), range(found.interval), format!("{BETTER} (p = {:.3})", found.p)]);
     }
 

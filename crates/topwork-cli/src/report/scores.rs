@@ -4,11 +4,9 @@ use topwork::repeats::{LEFT_OUT, Mean, Repeated};
 use topwork::results::{Results, SplitScores};
 use topwork::run_directory::RunDirectory;
 use topwork::transfer::Contender;
+use topwork_metrics::wilson;
 
 use crate::page::{Column, Table, count, escaped, percent};
-
-/// Of 100 samples of as many rows, 95 have an interval that holds the truth.
-const Z: f64 = 1.959_964;
 
 /// The scores by split.
 pub(super) fn result(run: &RunDirectory) -> String {
@@ -116,8 +114,8 @@ pub(super) fn repeated(run: &RunDirectory) -> String {
     };
     table.html()
         + &format!(
-            "<p class=quiet>The interval holds the mean of all such trainings in 95 of 100 cases; folds share most of their \
-             rows, so that theirs is too narrow.{control}</p>\n"
+            "<p class=quiet>The interval holds the mean of all such trainings in 95 of 100 cases; that of folds is wider, because \
+             they share most of their rows.{control}</p>\n"
         )
 }
 
@@ -128,7 +126,10 @@ fn over_trainings(name: &str, repeated: &Repeated) -> [String; 6] {
     let spread = std.map_or(String::new(), |std| format!(" ± {:.1}", 100.0 * std));
     [
         format!("{name}, {} rows", escaped(&repeated.split)),
-        repeated.scores.len().to_string(),
+        match repeated.diverged {
+            0 => repeated.scores.len().to_string(),
+            diverged => format!("{}, {diverged} diverged", repeated.scores.len()),
+        },
         format!("{:.1}{spread} %{}", 100.0 * mean, bar_alone(mean, interval, false)),
         interval.map_or("–".to_string(), |(low, high)| format!("{:.1} to {:.1} %", 100.0 * low, 100.0 * high)),
         format!("{:.3}", repeated.macro_f1.mean),
@@ -167,18 +168,6 @@ fn splits(results: &Results) -> Vec<(&'static str, SplitScores)> {
 /// The split that says most, and its scores.
 pub(super) fn main_split(results: &Results) -> (&'static str, SplitScores) {
     splits(results).pop().unwrap_or(("train", results.train))
-}
-
-/// The bounds of an accuracy by so many rows (Wilson, 1927).
-pub(super) fn wilson(accuracy: f64, rows: usize) -> (f64, f64) {
-    if rows == 0 {
-        return (0.0, 1.0);
-    }
-    let rows = rows as f64;
-    let widening = 1.0 + Z * Z / rows;
-    let middle = (accuracy + Z * Z / (2.0 * rows)) / widening;
-    let reach = Z / widening * (accuracy * (1.0 - accuracy) / rows + Z * Z / (4.0 * rows * rows)).max(0.0).sqrt();
-    ((middle - reach).max(0.0), (middle + reach).min(1.0))
 }
 
 /// The bounds of a split's accuracy.
@@ -222,15 +211,6 @@ pub(super) fn bar_alone(part: f64, bounds: Option<(f64, f64)>, is_second: bool) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_interval_holds_its_value_and_shrinks_with_rows() {
-        // 81 of 263: Newcombe (1998), table I.
-        let (low, high) = wilson(81.0 / 263.0, 263);
-        assert!((low - 0.2553).abs() < 5e-4 && (high - 0.3662).abs() < 5e-4, "{low} {high}");
-        assert!((wilson(1.0, 50).1 - 1.0).abs() < 1e-12);
-        assert!(wilson(1.0, 50).0 < wilson(1.0, 500).0);
-    }
 
     #[test]
     fn a_difference_holds_its_value() {

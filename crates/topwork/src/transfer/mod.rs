@@ -7,7 +7,7 @@
 pub mod bag_of_words;
 
 use std::borrow::Cow;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use topwork_metrics::Scores;
@@ -33,6 +33,14 @@ pub struct Transfer {
     pub split: Cow<'static, str>,
     /// Those that were compared.
     pub contenders: Vec<Contender>,
+}
+
+/// A comparison, and how many of the trainings that it asks for have scores: those that were interrupted, or came to nothing,
+/// have none.
+pub(crate) struct Compared {
+    pub(crate) transfer: Transfer,
+    pub(crate) trained: usize,
+    pub(crate) asked: usize,
 }
 
 /// Something that answers, and how well.
@@ -84,8 +92,8 @@ fn deviation(values: &[f64]) -> Option<f64> {
 }
 
 /// Compares a run with what would have been had without it, with so many `seeds` where the contender draws random numbers. `own`
-/// are the run's scores on its held-out rows, and those of its repetitions with the next seeds. Gives the number of trainings
-/// that an interruption left out as well. None when there are no held-out rows.
+/// are the run's scores on its held-out rows, and those of its repetitions with the next seeds. None when there are no held-out
+/// rows, or it was interrupted before.
 ///
 /// # Errors
 /// When a model cannot be loaded.
@@ -95,7 +103,10 @@ pub(crate) fn compare(
     seeds: usize,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
-) -> Result<Option<(Transfer, usize)>, Error> {
+) -> Result<Option<Compared>, Error> {
+    if interrupt.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     let (split, rows) = match (&inputs.test, &inputs.validation) {
         (Some(test), _) => ("test", test),
         (None, Some(validation)) => ("validation", validation),
@@ -116,7 +127,6 @@ pub(crate) fn compare(
     let own = || own.iter().copied();
     let frozen = score(&frozen(inputs, rows)?);
     let trained = train_all(inputs, &trainings, &|logits| score(logits), rows, observer, interrupt)?;
-    let left_out = trained.iter().filter(|scores| scores.is_none()).count();
     let of = |name| {
         let own = trainings.iter().zip(&trained).filter(move |(training, _)| training.name == name);
         own.filter_map(|(_, scores)| *scores)
@@ -136,7 +146,12 @@ pub(crate) fn compare(
     }
     // One of which no training was finished has no scores.
     contenders.retain(|contender| !contender.scores.is_empty());
-    Ok(Some((Transfer { split: Cow::Borrowed(split), contenders }, left_out)))
+    let done = trained.iter().flatten().count();
+    Ok(Some(Compared {
+        transfer: Transfer { split: Cow::Borrowed(split), contenders },
+        trained: done,
+        asked: trained.len(),
+    }))
 }
 
 /// The log-frequencies of the classes, for every row.
@@ -172,7 +187,7 @@ struct Training<'a> {
     nth: u64,
 }
 
-/// The scores of all trainings, in order; none for those that an interruption prevented.
+/// The scores of all trainings, in order; none for those that an interruption prevented, or that came to nothing.
 fn train_all(
     inputs: &Inputs,
     trainings: &[Training<'_>],
@@ -184,20 +199,15 @@ fn train_all(
     let at_once = trainings_at_once(inputs, trainings.len());
     observer.event(&note(format!("{} more trainings, {at_once} at a time", trainings.len())));
     let done = |training: &Training<'_>, trained: &Result<Option<Trained>, Error>| {
-        let Ok(Some(Trained { logits, diverged })) = trained else { return };
-        let (name, seed) = (training.name, training.seed(inputs));
-        if let Some(step) = diverged {
-            let what = format!("for comparison: {name}, seed {seed}: diverged at step {step}");
-            observer.event(&RunEvent::warning(what));
-        }
-        let accuracy = 100.0 * score(logits).accuracy;
-        observer.event(&note(format!("{name}, seed {seed}: accuracy {accuracy:.1} %")));
+        let Ok(Some(trained)) = trained else { return };
+        let name = format!("for comparison: {}, seed {}", training.name, training.seed(inputs));
+        trained.report(&name, |logits| score(logits).accuracy, observer);
     };
     let train = |training: &Training<'_>| {
         train_and_answer(inputs, training.regimen, Lesson::planned(inputs), training.seed(inputs), rows, interrupt)
     };
     let trained = side_by_side(inputs.plan.threads.value, at_once, trainings, train, done)?;
-    Ok(trained.into_iter().map(|trained| Some(score(&trained?.logits))).collect())
+    Ok(trained.into_iter().map(|trained| Some(score(&trained?.logits?))).collect())
 }
 
 fn note(what: String) -> RunEvent {

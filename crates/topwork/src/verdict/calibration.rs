@@ -124,9 +124,15 @@ fn fit(classes: usize, on: Option<Named<'_>>) -> Result<(f64, String), String> {
     };
     match found.at_bound {
         false => Ok((found.value, name.to_string())),
-        true if found.value < 1.0 => {
+        true if found.value < 1.0
+            && topwork_metrics::accuracy(gold, &topwork_metrics::argmax(logits, classes)) == 1.0 =>
+        {
             Err(format!("the {name} rows are all answered rightly, so that being surer is always better"))
         }
+        true if found.value < 1.0 => Err(format!(
+            "the answers to {name} rows are so unsure that even {:.2} does not make them sure enough",
+            found.value
+        )),
         true => Err(format!("the answers to {name} rows are so poor that being less sure is always better")),
     }
 }
@@ -209,6 +215,7 @@ mod tests {
             (Some(rows(29, 4, 2.0)), "29 validation rows are too few"),
             (Some(rows(100, 1, 2.0)), "less sure is always better"),
             (Some(rows(100, 101, 2.0)), "surer is always better"),
+            (Some(rows(100, 3, 0.001)), "so unsure"),
         ] {
             let found = calibrated(validation.as_ref(), Some(&test));
             assert!(found.temperature.is_none() && found.before.is_some(), "{found:?}");

@@ -21,7 +21,7 @@ use crate::value::Init;
 /// Texts that are looked at whatever training cost.
 const ALWAYS: usize = 32;
 /// Texts below which nothing is said of them: neighbours and CKA of so few are chance.
-const LEAST_TEXTS: usize = 10;
+pub(crate) const LEAST_TEXTS: usize = 10;
 /// The looking may take this part of the training's work.
 const PART: f64 = 0.02;
 /// Neighbours of a text.

@@ -1,7 +1,7 @@
 //! Whether a model learnt its training rows or what they have in common.
 
 use serde::{Deserialize, Serialize};
-use topwork_metrics::{Chance, by_chance, paired};
+use topwork_metrics::{Chance, by_chance, least_chance, paired, wilson};
 
 use super::{Answers, Estimate, HeldOut, percent, points};
 use crate::trace::Trace;
@@ -22,6 +22,10 @@ pub const UNCONVINCING: f64 = 0.05;
 const WIDE_GAP: f64 = 0.05;
 /// Of the room above guessing, the part that a model has learnt of its training rows when it knows them.
 const KNOWN: f64 = 0.5;
+/// The same of a model that has learnt next to nothing.
+const NEXT_TO_NOTHING: f64 = 0.1;
+/// A model has memorised when of what it gained over guessing on training rows at most this part can hold for others.
+const HOLDS: f64 = 1.0 / 3.0;
 /// The loss on held-out rows has turned when it ends so much above its lowest, as a part of the lowest.
 const TURNED: f64 = 0.1;
 /// Fewer held-out rows than this say nothing.
@@ -33,9 +37,9 @@ const SEED: u64 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverfittingFinding {
-    /// Neither the training rows nor the held-out ones are known.
+    /// Neither training rows nor held-out ones are answered better than by guessing.
     NothingLearnt,
-    /// The training rows are known, and nothing of it holds for others.
+    /// Training rows are known, and next to nothing of it holds for others.
     Memorised,
     /// What was learnt holds for other rows, less well by more than chance.
     Overfits,
@@ -104,22 +108,27 @@ pub struct Turned {
 pub fn judge(classes: usize, train: Answers<'_>, held_out: Option<HeldOut<'_>>, trace: &Trace) -> Overfitting {
     let Some(HeldOut { name: split, answers, chosen_among }) = held_out.filter(|rows| !rows.answers.gold.is_empty())
     else {
-        return unknown("there are no held-out rows to compare the training rows with".to_string());
+        return unknown("there are no answers to held-out rows to compare those to training rows with".to_string());
     };
     let rows = answers.gold.len();
     let permutations = (PERMUTED_ROWS / rows).clamp(FEWEST_PERMUTATIONS, PERMUTATIONS);
-    let Some(chance) = by_chance(answers.logits, classes, answers.gold, permutations, SEED) else {
+    let Some(Chance { p: chance, .. }) = by_chance(answers.logits, classes, answers.gold, permutations, SEED) else {
         return unknown(format!("the answers to {split} rows are no numbers"));
     };
     let among = chosen_among.max(1) as f64;
-    let Chance { p, least } = Chance { p: (chance.p * among).min(1.0), least: chance.least * among };
-    if rows < FEWEST_ROWS || least >= CONVINCING {
+    let p = (chance * among).min(1.0);
+    if !can_tell(classes, answers.gold, chosen_among) {
         let few = match answers.gold.iter().all(|class| *class == answers.gold[0]) {
-            true if rows >= FEWEST_ROWS => "of one class".to_string(),
-            _ => "too few".to_string(),
+            true if rows >= FEWEST_ROWS => "of one class",
+            false if rows >= FEWEST_ROWS => "too few, or too few of all classes but one",
+            _ => "too few",
+        };
+        let chosen = match chosen_among {
+            0 | 1 => String::new(),
+            among => format!(" for weights that were chosen among {among} evaluations by them"),
         };
         return unknown(format!(
-            "the {rows} {split} rows are {few}: even if all were answered rightly, it could be luck"
+            "the {rows} {split} rows are {few}{chosen}: even if all were answered rightly, it could be luck"
         ));
     }
     let (on_train, on_others) = (train.right(classes), answers.right(classes));
@@ -128,7 +137,8 @@ pub fn judge(classes: usize, train: Answers<'_>, held_out: Option<HeldOut<'_>>, 
         rows,
         known: mean(&on_train),
         held: mean(&on_others),
-        guessing: largest_share(train.gold, classes),
+        guessing: share_of(most_frequent(train.gold, classes), train.gold),
+        guessing_held: share_of(most_frequent(train.gold, classes), answers.gold),
         p,
         accuracy_gap: difference(&on_train, &on_others),
         turned: turned(trace),
@@ -167,8 +177,10 @@ struct Measured {
     known: f64,
     /// The part of the held-out rows that is right.
     held: f64,
-    /// The share of the largest class among the training rows.
+    /// What guessing the training rows' largest class gets of them right.
     guessing: f64,
+    /// What the same guess gets right of the held-out rows.
+    guessing_held: f64,
     /// As [`Overfitting::p_chance`].
     p: f64,
     accuracy_gap: Option<Estimate>,
@@ -180,10 +192,21 @@ impl Measured {
         self.known - self.guessing > KNOWN * (1.0 - self.guessing)
     }
 
+    fn is_next_to_nothing(&self) -> bool {
+        self.known - self.guessing <= NEXT_TO_NOTHING * (1.0 - self.guessing)
+    }
+
+    /// Whether little of what was gained on training rows can hold for others, even where the held-out rows had bad luck: that
+    /// there is no sign of a relation in few rows proves none.
+    fn holds_little(&self) -> bool {
+        let (_, most) = wilson(self.held, self.rows);
+        most - self.guessing_held <= HOLDS * (self.known - self.guessing)
+    }
+
     fn finding(&self) -> OverfittingFinding {
         match self.accuracy_gap {
-            _ if self.p >= UNCONVINCING && self.is_known() => OverfittingFinding::Memorised,
-            _ if self.p >= UNCONVINCING => OverfittingFinding::NothingLearnt,
+            _ if self.p >= UNCONVINCING && self.is_next_to_nothing() => OverfittingFinding::NothingLearnt,
+            _ if self.p >= UNCONVINCING && self.holds_little() => OverfittingFinding::Memorised,
             _ if self.p >= CONVINCING => OverfittingFinding::Unknown,
             Some(gap) if gap.value > WIDE_GAP && gap.interval.0 > 0.0 => OverfittingFinding::Overfits,
             _ => OverfittingFinding::Generalises,
@@ -251,24 +274,37 @@ fn difference(first: &[f64], second: &[f64]) -> Option<Estimate> {
     Some(Estimate { value: found.gap, interval: found.interval })
 }
 
-/// The share of the most frequent class.
-fn largest_share(gold: &[u32], classes: usize) -> f64 {
+/// The most frequent class.
+fn most_frequent(gold: &[u32], classes: usize) -> u32 {
     let mut counts = vec![0usize; classes];
     for &class in gold {
         if let Some(count) = counts.get_mut(class as usize) {
             *count += 1;
         }
     }
-    counts.into_iter().max().unwrap_or(0) as f64 / gold.len().max(1) as f64
+    let most = counts.iter().enumerate().max_by_key(|(class, count)| (**count, std::cmp::Reverse(*class)));
+    most.map_or(0, |(class, _)| class as u32)
+}
+
+/// The share of a class.
+fn share_of(class: u32, gold: &[u32]) -> f64 {
+    gold.iter().filter(|other| **other == class).count() as f64 / gold.len().max(1) as f64
+}
+
+/// Whether any answers to rows of these classes could be told from luck, when weights are chosen among so many evaluations by
+/// them.
+pub(crate) fn can_tell(classes: usize, gold: &[u32], chosen_among: usize) -> bool {
+    let least = least_chance(gold, classes).unwrap_or(1.0) * chosen_among.max(1) as f64;
+    gold.len() >= FEWEST_ROWS && least < CONVINCING
 }
 
 /// Where the validation loss turned, when it ended clearly above its lowest.
 fn turned(trace: &Trace) -> Option<Turned> {
     let last_step = trace.steps.last()?.step;
-    let lowest = trace.of("validation").min_by(|a, b| a.loss.total_cmp(&b.loss))?;
+    let lowest = trace.of("validation").filter(|e| e.loss.is_finite()).min_by(|a, b| a.loss.total_cmp(&b.loss))?;
     // Of the last epoch's, not of the final scoring, which may be of weights that were put back.
     let last = trace.of("validation").find(|evaluation| evaluation.step == last_step)?;
-    let has_turned = last.loss > (1.0 + TURNED) * lowest.loss && lowest.step < last.step;
+    let has_turned = last.loss.is_finite() && last.loss > (1.0 + TURNED) * lowest.loss && lowest.step < last.step;
     has_turned.then_some(Turned {
         epoch: lowest.epoch,
         lowest: lowest.loss,
@@ -314,13 +350,42 @@ mod tests {
     }
 
     #[test]
+    fn few_rows_without_a_sign_accuse_nobody() {
+        // Seven of ten are right, of twenty and of two hundred: chance is not ruled out by the first.
+        let few = judged_with(20, |row| row % 10 < 3);
+        assert_eq!(few.finding, OverfittingFinding::Unknown, "{}", few.sentence);
+        assert!(few.p_chance.unwrap() > UNCONVINCING, "{}", few.sentence);
+        assert_eq!(judged_with(200, |row| row % 10 < 3).finding, OverfittingFinding::Overfits);
+        assert_eq!(judged_with(200, |row| row % 10 < 5).finding, OverfittingFinding::Memorised);
+    }
+
+    /// A model that knows its training rows, and so many held-out rows of which these are wrong.
+    fn judged_with(rows: usize, is_wrong: fn(usize) -> bool) -> Overfitting {
+        let (train_logits, train_gold) = answers(200, 1000);
+        let gold: Vec<u32> = (0..rows).map(|row| (row / 10 % 2) as u32).collect();
+        let logits: Vec<f32> = gold
+            .iter()
+            .enumerate()
+            .flat_map(|(row, &class)| {
+                let said = if is_wrong(row) { 1 - class } else { class };
+                [2.0 * (1 - said) as f32, 2.0 * said as f32]
+            })
+            .collect();
+        let train = Answers { logits: &train_logits, gold: &train_gold };
+        let held_out = HeldOut { name: "test", answers: Answers { logits: &logits, gold: &gold }, chosen_among: 1 };
+        judge(2, train, Some(held_out), &Trace::default())
+    }
+
+    #[test]
     fn weights_that_were_chosen_among_many_have_to_be_better() {
         let one = judged(1000, 4, 1);
-        for (p, finding) in [(0.01, OverfittingFinding::Unknown), (0.1, OverfittingFinding::Memorised)] {
+        assert_eq!(one.finding, OverfittingFinding::Overfits);
+        for p in [0.01, 0.1] {
             let among = (p / one.p_chance.unwrap()) as usize;
             let many = judged(1000, 4, among);
             assert!((many.p_chance.unwrap() / one.p_chance.unwrap() / among as f64 - 1.0).abs() < 1e-6);
-            assert_eq!(many.finding, finding);
+            // Three of four are right, which is too much of what was learnt to call it memory.
+            assert_eq!(many.finding, OverfittingFinding::Unknown);
         }
     }
 
@@ -357,7 +422,7 @@ mod tests {
         let train = Answers { logits: &logits, gold: &gold };
         let few = Answers { logits: &logits[..8], gold: &gold[..4] };
         let few = Some(HeldOut { name: "validation", answers: few, chosen_among: 1 });
-        for (held_out, said) in [(None, "no held-out rows"), (few, "4 validation rows are too few")] {
+        for (held_out, said) in [(None, "no answers to held-out rows"), (few, "4 validation rows are too few")] {
             let found = judge(2, train, held_out, &Trace::default());
             assert_eq!(found.finding, OverfittingFinding::Unknown);
             assert!(found.sentence.contains(said), "{}", found.sentence);
