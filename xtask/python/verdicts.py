@@ -8,7 +8,8 @@ at the middle rate. One line a run in a JSONL file; a finished run is not repeat
 recorded signs with the rules at hand.
 
 Use: python verdicts.py --topwork target/release/topwork --data ../shared/data --model models/all-MiniLM-L6-v2
-         --results benches/runs/verdicts.jsonl [--sets sst2,…] [--seeds 5] [--jobs 2]
+         --results benches/runs/verdicts.jsonl [--sets sst2,…] [--seeds 5] [--jobs 2] [--only-pairs]
+     python verdicts.py --complete --data ../shared/data --results benches/runs/verdicts.jsonl
 """
 import json
 import pathlib
@@ -27,7 +28,12 @@ def main():
     parser = labelled.series_arguments(rows="")
     parser.set_defaults(model="models/all-MiniLM-L6-v2")
     parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--only-pairs", action="store_true", help="only runs on labels in random order, and their honest twins")
+    parser.add_argument("--complete", action="store_true",
+                        help="run nothing: add what guessing gets to lines of versions that did not say, from the same draws")
     options = parser.parse_args()
+    if options.complete:
+        return complete(options)
     key = lambda r: (r["model"], r["set"], r["epochs"], r["seed"], r["rate"], r["permuted"])
     done = {key(r) for r in labelled.read_results(options.results)}
     work = pathlib.Path("target/verdicts")
@@ -57,9 +63,30 @@ def main():
     for seed in range(options.seeds):
         for name in options.sets.split(","):
             for model in models:
-                items += [(model, name, epochs, seed, rate, False) for epochs in EPOCHS for rate in RATES]
-                items.append((model, name, EPOCHS[-1], seed, 1e-3 if model == "seedling" else 1e-4, True))
+                middle = 1e-3 if model == "seedling" else 1e-4
+                grid = [(EPOCHS[-1], middle)] if options.only_pairs else [(epochs, rate) for epochs in EPOCHS for rate in RATES]
+                items += [(model, name, epochs, seed, rate, False) for epochs, rate in grid]
+                items.append((model, name, EPOCHS[-1], seed, middle, True))
     labelled.side_by_side(options.jobs, run, [item for item in items if item not in done])
+
+
+def complete(options):
+    """Writes the results anew, with the shares of the training rows' largest class where a line has none."""
+    lines = labelled.read_results(options.results)
+    for line in lines:
+        overfitting = line["verdict"]["overfitting"]
+        if "accuracies" in overfitting or "p_chance" not in overfitting:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            draw(options, line["set"], line["seed"], line["permuted"], folder)
+            [train, test] = [[row["label"] for row in labelled.read_rows(folder / name)[0]] for name in ("train.csv", "test.csv")]
+        # Of equals the class with the lower number: classes are numbered in the order of their names.
+        guess = max(sorted(set(train)), key=train.count)
+        overfitting["accuracies"] = dict(
+            train=line["train"], held_out=line["accuracy"], held_out_rows=len(test),
+            train_by_guessing=train.count(guess) / len(train), held_out_by_guessing=test.count(guess) / len(test))
+    pathlib.Path(options.results).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def tuned_on_news(options, work):

@@ -177,9 +177,9 @@ impl Verdict {
         ]
     }
 
-    /// Judges what was measured once more: the verdict of a run that an earlier version made. Whether rows were memorised stays
-    /// as it was said, because the answers are not kept.
+    /// Judges what was measured once more: the verdict of a run that an earlier version made.
     pub fn judge_again(&mut self) {
+        self.overfitting.judge();
         self.forgetting.judge();
         let forgot = self.forgetting.forgot();
         self.learning_rate = learning_rate::judge(Signs { forgot, ..self.learning_rate.signs.clone() });
