@@ -8,7 +8,7 @@ at the middle rate. One line a run in a JSONL file; a finished run is not repeat
 recorded signs with the rules at hand.
 
 Use: python verdicts.py --topwork target/release/topwork --data ../shared/data --model models/all-MiniLM-L6-v2
-         --results benches/runs/verdicts.jsonl [--sets sst2,…] [--seeds 5] [--jobs 2] [--only-pairs]
+         --results benches/runs/verdicts.jsonl [--sets sst2,…] [--seeds 5] [--jobs 2] [--first-seed 5] [--only-pairs]
      python verdicts.py --complete --data ../shared/data --results benches/runs/verdicts.jsonl
 """
 import json
@@ -28,6 +28,7 @@ def main():
     parser = labelled.series_arguments(rows="")
     parser.set_defaults(model="models/all-MiniLM-L6-v2")
     parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of the draws")
     parser.add_argument("--only-pairs", action="store_true", help="only runs on labels in random order, and their honest twins")
     parser.add_argument("--complete", action="store_true",
                         help="run nothing: add what guessing gets to lines of versions that did not say, from the same draws")
@@ -60,7 +61,7 @@ def main():
             seconds=result["seconds"]["total"], verdict=verdict))
 
     items = []
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.seeds):
         for name in options.sets.split(","):
             for model in models:
                 middle = 1e-3 if model == "seedling" else 1e-4

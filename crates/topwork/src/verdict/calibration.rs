@@ -62,6 +62,9 @@ pub struct ReliabilityBin {
 
 /// Fewer rows than this fit a temperature, and fill bins, by chance.
 pub const FEWEST_TO_CALIBRATE: usize = 30;
+/// The 95 % point of the χ² distribution with one degree of freedom: twice the gain in log-likelihood beyond which a temperature
+/// is told from 1 (Wilks, "The Large-Sample Distribution of the Likelihood Ratio", 1938).
+const TELLING: f64 = 3.841;
 /// A temperature so near to 1 changes nothing that matters.
 const NEAR_ONE: f64 = 0.05;
 
@@ -122,7 +125,11 @@ fn fit(classes: usize, on: Option<Named<'_>>) -> Result<(f64, String), String> {
     let Some(found) = temperature(logits, classes, gold) else {
         return Err(format!("the answers to {name} rows are no numbers"));
     };
+    let gain = 2.0 * rows as f64 * (found.loss_before - found.loss_after);
     match found.at_bound {
+        false if gain < TELLING => {
+            Err(format!("{rows} {name} rows do not tell the one that fits them best, {:.2}, from 1", found.value))
+        }
         false => Ok((found.value, name.to_string())),
         true if found.value < 1.0
             && topwork_metrics::accuracy(gold, &topwork_metrics::argmax(logits, classes)) == 1.0 =>
@@ -213,6 +220,7 @@ mod tests {
         for (validation, said) in [
             (None, "no validation rows"),
             (Some(rows(29, 4, 2.0)), "29 validation rows are too few"),
+            (Some(rows(40, 4, 1.5)), "do not tell the one that fits them best, 1.37, from 1"),
             (Some(rows(100, 1, 2.0)), "less sure is always better"),
             (Some(rows(100, 101, 2.0)), "surer is always better"),
             (Some(rows(100, 3, 0.001)), "so unsure"),
