@@ -76,18 +76,20 @@ def complete(options):
     lines = labelled.read_results(options.results)
     for line in lines:
         overfitting = line["verdict"]["overfitting"]
-        if "accuracies" in overfitting or "p_chance" not in overfitting:
+        if "chosen_among" in overfitting.get("accuracies", {}) or "p_chance" not in overfitting:
             continue
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             draw(options, line["set"], line["seed"], line["permuted"], folder)
             [train, test] = [[row["label"] for row in labelled.read_rows(folder / name)[0]] for name in ("train.csv", "test.csv")]
-        # Of equals the class with the lower number: classes are numbered in the order of their names.
-        guess = max(sorted(set(train)), key=train.count)
+        largest = lambda labels: max(map(labels.count, set(labels))) / len(labels)
         overfitting["accuracies"] = dict(
-            train=line["train"], held_out=line["accuracy"], held_out_rows=len(test),
-            train_by_guessing=train.count(guess) / len(train), held_out_by_guessing=test.count(guess) / len(test))
-    pathlib.Path(options.results).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+            train=line["train"], held_out=line["accuracy"], train_rows=len(train), held_out_rows=len(test), chosen_among=1,
+            train_by_guessing=largest(train), held_out_by_guessing=largest(test))
+    path = pathlib.Path(options.results)
+    new = path.with_suffix(".new")
+    new.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    new.replace(path)
 
 
 def tuned_on_news(options, work):

@@ -54,8 +54,8 @@ pub(crate) fn run(scripts: &Path, data: Option<&Path>, corpus: Option<&Path>, on
     Ok(())
 }
 
-/// The part of a run's time that the verdict takes, and the report, made in a process of its own: on the example, and on
-/// `data` where it is given, with the carried model and MiniLM.
+/// The part of a run's time that the verdict takes, what is looked at and logged along the way, and the report, made in a
+/// process of its own: on the example, and on `data` where it is given, with the carried model and MiniLM.
 fn guards(data: Option<&Path>) -> Result<Vec<String>> {
     let (topwork, output, minilm) = (topwork()?, Path::new("target/bench-out"), model::fetch()?);
     let example =
@@ -76,16 +76,18 @@ fn guards(data: Option<&Path>) -> Result<Vec<String>> {
             ensure!(report.status.success(), "topwork report failed: {}", String::from_utf8_lossy(&report.stderr));
             let seconds =
                 |part: &str| results["seconds"][part].as_f64().with_context(|| format!("no {part} in {results}"));
-            let (verdict, total) = (seconds("verdict")?, seconds("total")?);
+            let (verdict, log, total) = (seconds("verdict")?, seconds("log")?, seconds("total")?);
             let (model, file) = (model.file_name().unwrap_or_default(), train.display().to_string());
             let model = model.to_string_lossy();
             record(json!({
-                "bench": "guards", "data": file, "model": model, "verdict_seconds": verdict, "report_seconds": report_seconds,
+                "bench": "guards", "data": file, "model": model, "verdict_seconds": verdict, "log_seconds": log, "report_seconds": report_seconds,
                 "total_seconds": total,
             }))?;
             lines.push(format!(
-                "{model} on {file}: {total:.1} s, of which the verdict {:.1} %, and the report {:.1} % more",
+                "{model} on {file}: {total:.1} s, of which the verdict {:.1} %, looks and logs {:.1} %, and the report {:.1} % \
+                 more",
                 100.0 * verdict / total,
+                100.0 * log / total,
                 100.0 * report_seconds / total
             ));
         }

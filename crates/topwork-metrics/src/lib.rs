@@ -17,7 +17,7 @@ mod proportion;
 pub mod similarity;
 pub mod transferability;
 
-pub use chance::{Chance, by_chance, least_chance};
+pub use chance::{Chance, after_order_luck, by_chance, least_chance};
 pub use classification::{
     Metric, Scores, UnknownMetric, accuracy, argmax, confusion, cross_entropy, evaluate, macro_f1,
     matthews_correlation, softmax,
@@ -25,4 +25,4 @@ pub use classification::{
 pub use drift::relative_drift;
 pub use faer::Mat;
 pub use matrix::{Matrix, matrix, select_rows};
-pub use proportion::wilson;
+pub use proportion::{wilson, wilson_among};

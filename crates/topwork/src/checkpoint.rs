@@ -34,6 +34,8 @@ struct State {
     #[serde(default)]
     lowest_training_loss: Option<BestState>,
     #[serde(default)]
+    unproven: Option<BestState>,
+    #[serde(default)]
     losses: (f64, usize),
     optimizer_steps: i32,
     /// For each embedding table: the rows that have had a gradient, and the decay that the others are owed.
@@ -52,9 +54,10 @@ impl BestState {
     }
 }
 
-/// Kinds of tensors: the best weights by the metric, and by the training loss.
+/// Kinds of tensors: the best weights by the metric, and by the training loss, and those that may yet be so.
 const BEST: &str = "best";
 const LOWEST: &str = "lowest_training_loss";
+const UNPROVEN: &str = "unproven";
 
 /// The key of a tensor of a parameter: its weights, its moments (by PyTorch's names) or its best weights.
 fn key(kind: &str, parameter: &Parameter) -> String {
@@ -83,7 +86,9 @@ pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progre
             tables.insert(parameter.name.clone(), table.clone());
         }
     }
-    for (kind, kept) in [(BEST, &progress.best), (LOWEST, &progress.lowest_training_loss)] {
+    for (kind, kept) in
+        [(BEST, &progress.best), (LOWEST, &progress.lowest_training_loss), (UNPROVEN, &progress.unproven)]
+    {
         let kept = kept.iter().flat_map(|kept| &kept.weights);
         for ((_, parameter), weights) in parameters.iter().filter(|(_, p)| p.trainable).zip(kept) {
             tensors.push((key(kind, parameter), &parameter.shape, weights));
@@ -103,6 +108,7 @@ pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progre
         evaluations_without_gain: progress.evaluations_without_gain,
         best: progress.best.as_ref().map(BestState::of),
         lowest_training_loss: progress.lowest_training_loss.as_ref().map(BestState::of),
+        unproven: progress.unproven.as_ref().map(BestState::of),
         losses: progress.losses,
         optimizer_steps: optimizer.map_or(0, |optimizer| optimizer.steps),
         tables,
@@ -164,15 +170,18 @@ pub fn load(directory: &Path, parameters: &mut Parameters) -> Result<Option<Prog
         Ok(Some(Best { step, value, weights: weights.collect::<Result<_, _>>()? }))
     };
     let (best, lowest_training_loss) = (kept(BEST, state.best)?, kept(LOWEST, state.lowest_training_loss)?);
+    let unproven = kept(UNPROVEN, state.unproven)?;
     Ok(Some(Progress {
         step: state.step,
         tokens: state.tokens,
         seconds: state.seconds,
+        log_seconds: 0.0,
         elapsed: state.elapsed,
         optimizer: Some(optimizer),
         gradient_seen: state.gradient_seen,
         best,
         lowest_training_loss,
+        unproven,
         losses: state.losses,
         evaluations_without_gain: state.evaluations_without_gain,
     }))

@@ -110,6 +110,8 @@ pub fn curve(
 ) -> Result<Option<Curve>, Error> {
     let started = Instant::now();
     let mut recipe = recipe.clone();
+    // Draws are trained to their last step.
+    (recipe.load_best_model_at_end, recipe.early_stopping_patience) = (None, None);
     if recipe.test_file.is_some() && recipe.validation_fraction.is_none() {
         // Nothing is compared by validation rows: they would only be fewer labels.
         let place = Place::Advice { measurement: "a curve scores test rows".to_string() };
@@ -159,7 +161,8 @@ fn run(
         .flat_map(|(size, seed)| named.iter().map(move |name| Item { name, size, seed }))
         .filter(is_new)
         .collect();
-    let work = |item: &Item| -> Result<Option<f64>, Error> {
+    // None of an interrupted training; none within of one that came to nothing.
+    let work = |item: &Item| -> Result<Option<Option<f64>>, Error> {
         let rows = draw(&inputs.train, classes, item.size, inputs.plan.seed.value.wrapping_add(item.seed));
         let train = inputs.train.select(&rows);
         let logits = match item.name {
@@ -179,22 +182,26 @@ fn run(
                 let seed = inputs.plan.seed.value.wrapping_add(item.seed);
                 match train_and_answer(inputs, &regimen, lesson, seed, held_out, interrupt)? {
                     Some(Trained { logits: Some(logits), .. }) => logits,
-                    Some(Trained { logits: None, .. }) => return Err(diverged(item)),
+                    Some(Trained { logits: None, .. }) => return Ok(Some(None)),
                     None => return Ok(None),
                 }
             }
         };
-        Ok(Some(accuracy(&logits)))
+        Ok(Some(Some(accuracy(&logits))))
     };
-    let done = |item: &Item, found: &Result<Option<f64>, Error>| {
-        if let (Ok(Some(accuracy)), RANDOM | TUNED) = (found, item.name) {
-            let Item { name, size, seed } = item;
-            let message = format!("{name}, {size} rows, draw {}: accuracy {:.1} %", seed + 1, 100.0 * accuracy);
-            observer.event(&RunEvent::Note { message });
+    let done = |item: &Item, found: &Result<Option<Option<f64>>, Error>| {
+        let Item { name, size, seed } = item;
+        let said = format!("{name}, {size} rows, draw {}", seed + 1);
+        match (found, item.name) {
+            (Ok(Some(Some(accuracy))), RANDOM | TUNED) => {
+                observer.event(&RunEvent::Note { message: format!("{said}: accuracy {:.1} %", 100.0 * accuracy) });
+            }
+            (Ok(Some(None)), _) => observer.event(&RunEvent::warning(format!("{said}: diverged, and is left out"))),
+            _ => {}
         }
     };
     let at_once = trainings_at_once(inputs, items.len());
-    let found: Option<Vec<f64>> =
+    let found: Option<Vec<Option<f64>>> =
         side_by_side(inputs.plan.threads.value, at_once, &items, work, done)?.into_iter().collect();
     let Some(found) = found else { return Ok(None) };
     let contenders: Vec<CurveContender> = named
@@ -202,12 +209,15 @@ fn run(
         .map(|name| {
             let points = sizes.iter().map(|&size| {
                 let own = items.iter().zip(&found).filter(|(item, _)| item.name == *name && item.size == size);
-                let accuracies: Vec<f64> = own.map(|(_, accuracy)| *accuracy).collect();
-                CurvePoint { rows: size, accuracy: Mean::of(&accuracies), accuracies }
+                let accuracies: Vec<f64> = own.filter_map(|(_, accuracy)| *accuracy).collect();
+                match accuracies.is_empty() {
+                    true => Err(all_diverged(name, size)),
+                    false => Ok(CurvePoint { rows: size, accuracy: Mean::of(&accuracies), accuracies }),
+                }
             });
-            CurveContender::new(name, points.collect(), inputs.train.labels.len())
+            Ok(CurveContender::new(name, points.collect::<Result<_, Error>>()?, inputs.train.labels.len()))
         })
-        .collect();
+        .collect::<Result<_, Error>>()?;
     let mut counts = vec![0usize; classes];
     held_out.labels.iter().for_each(|&label| counts[label as usize] += 1);
     let majority = counts.into_iter().max().unwrap_or(0) as f64 / held_out.labels.len().max(1) as f64;
@@ -224,10 +234,9 @@ fn run(
     }))
 }
 
-/// A training that came to nothing: a curve has no point for it.
-fn diverged(item: &Item) -> Error {
-    let Item { name, size, seed } = item;
-    let message = format!("{name}, {size} rows, draw {}: the loss is no number before an epoch is over", seed + 1);
+/// A point of which no training came to anything.
+fn all_diverged(name: &str, size: usize) -> Error {
+    let message = format!("{name}, {size} rows: every training diverged before an epoch was over");
     Error::run(message, "a lower --learning-rate")
 }
 

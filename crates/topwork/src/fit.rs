@@ -88,6 +88,8 @@ pub struct Progress {
     pub tokens: u64,
     /// Seconds in forward, backward and optimizer, without evaluation.
     pub seconds: f64,
+    /// Seconds of this process in looks at blocks and in what observers do with steps. They are not part of a saved state.
+    pub log_seconds: f64,
     /// Seconds of the loop, with evaluations and checkpoints.
     pub elapsed: f64,
     /// The optimizer's state, when a run is saved and when it goes on.
@@ -101,6 +103,8 @@ pub struct Progress {
     /// The weights of the lowest mean training loss between two evaluations, where nothing else judges them
     /// ([`FitOptions::keep_by_training_loss`]).
     pub lowest_training_loss: Option<Best>,
+    /// Weights with a lower one still, which are worth nothing until the next step has shown that they give a finite loss.
+    pub unproven: Option<Best>,
     /// The training losses since the last evaluation: their sum and their number.
     pub losses: (f64, usize),
 }
@@ -182,8 +186,6 @@ pub fn fit(
     let (began, before) = (Instant::now(), progress.elapsed);
     let mut saved = began;
     let mut stop = None;
-    // Weights after an evaluation are worth nothing until the next step has shown that they give a finite loss.
-    let mut unproven: Option<Best> = None;
 
     while options.budget.spent(progress) < 1.0 && stop.is_none() {
         let started = Instant::now();
@@ -197,19 +199,22 @@ pub fn fit(
             stop = Some(Stop::Diverged(progress.step + 1));
             break;
         }
-        prove(&mut unproven, progress);
+        progress.lowest_training_loss = progress.unproven.take().or_else(|| progress.lowest_training_loss.take());
         let scale = clipping_factor(norm, options.max_grad_norm);
         let is_watched = watch.is_due(progress.step, options.budget.steps(progress));
+        let looking = Instant::now();
         if is_watched {
             watch.remember(parameters);
         }
+        let remembering = looking.elapsed().as_secs_f64();
         adamw.step(parameters, &gradients, scale, |id| task.rates(id, learning_rate));
 
         let spent = options.budget.spent(progress);
         progress.step += 1;
         progress.losses = (progress.losses.0 + step.loss, progress.losses.1 + 1);
         progress.tokens += step.tokens;
-        progress.seconds += started.elapsed().as_secs_f64();
+        progress.seconds += started.elapsed().as_secs_f64() - remembering;
+        let looking = Instant::now();
         progress.elapsed = before + began.elapsed().as_secs_f64();
         observer.event(&RunEvent::Step {
             step: progress.step,
@@ -226,6 +231,7 @@ pub fn fit(
             let blocks = watch.motions(parameters, &gradients);
             observer.event(&RunEvent::Blocks { step: progress.step, epoch: task.epoch(progress), blocks });
         }
+        progress.log_seconds += remembering + looking.elapsed().as_secs_f64();
 
         let is_over = options.budget.spent(progress) >= 1.0;
         if is_over || task.is_evaluation_due(progress.step, spent, options.budget.spent(progress)) {
@@ -235,7 +241,9 @@ pub fn fit(
                 Some(Evaluation { judgement: Some(judgement), .. }) => {
                     stop = judge(&judgement, parameters, options, progress, observer);
                 }
-                _ if options.keep_by_training_loss && !is_over => unproven = if_lowest(parameters, progress),
+                _ if options.keep_by_training_loss && !is_over => {
+                    progress.unproven = if_lowest(parameters, progress);
+                }
                 _ => {}
             }
             progress.losses = (0.0, 0);
@@ -262,18 +270,10 @@ pub fn fit(
         // Unsettled: settling rounds, and the run that goes on from here is to give the same bits as one that did not
         // stop.
         progress.optimizer = Some(adamw.state());
-        prove(&mut unproven, progress);
     } else {
         adamw.settle(parameters);
     }
     Ok(stop)
-}
-
-/// Weights that a step could go on from take the place of those with a higher training loss.
-fn prove(unproven: &mut Option<Best>, progress: &mut Progress) {
-    if let Some(best) = unproven.take() {
-        progress.lowest_training_loss = Some(best);
-    }
 }
 
 /// The norm of the whole gradient; notes which parameters have one that is not zero.

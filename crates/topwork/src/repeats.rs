@@ -56,6 +56,7 @@ pub struct Repeated {
     /// One training's each; those that came to nothing have none.
     pub scores: Vec<SplitScores>,
     /// For each of the scores: the seed of its training, or the number of the fold from 1.
+    #[serde(default)]
     pub numbers: Vec<u64>,
     /// How many of the trainings diverged. Those of which an epoch could be kept have that epoch's scores.
     #[serde(default)]

@@ -155,6 +155,10 @@ pub struct Seconds {
     pub tokenize: f64,
     /// The linear probe, and forward, backward and optimizer of every step, with those before an interruption.
     pub train: f64,
+    /// Looks at gradients and updates block by block, and reports of every step: to the screen, the log and TensorBoard; of a
+    /// resumed run, in the last process.
+    #[serde(default)]
+    pub log: f64,
     /// Scoring, after each epoch and at the end.
     pub evaluate: f64,
     /// Writing the result and proving it.

@@ -247,7 +247,7 @@ impl Trained {
     /// Says how accurate it is, and that it diverged where it did.
     pub(crate) fn report(&self, name: &str, accuracy: impl Fn(&[f32]) -> f64, observer: &mut dyn Observer) {
         if let Some(step) = self.diverged {
-            let kept = if self.logits.is_none() { ", before there was anything to keep" } else { "" };
+            let kept = if self.logits.is_none() { ", and there is nothing to keep" } else { "" };
             observer.event(&RunEvent::warning(format!("{name}: diverged at step {step}{kept}")));
         }
         if let Some(logits) = &self.logits {

@@ -118,7 +118,8 @@ fn run(
     };
     // What the loop did besides steps is scoring.
     seconds.verdict = task.gauge.as_ref().map_or(0.0, |gauge| gauge.seconds);
-    seconds.evaluate = lap(&mut timer) - (progress.seconds - before) - seconds.verdict;
+    seconds.log = progress.log_seconds;
+    seconds.evaluate = lap(&mut timer) - (progress.seconds - before) - seconds.verdict - seconds.log;
     seconds.train = probe_seconds + progress.seconds;
 
     match stop {

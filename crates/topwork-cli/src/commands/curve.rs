@@ -54,7 +54,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
 fn screen(found: &Curve) -> String {
     let mut text = format!("{:>7}", "labels");
     for contender in &found.contenders {
-        let _ = write!(text, "{:>22}", contender.name);
+        let _ = write!(text, "{:>24}", contender.name);
     }
     text.push('\n');
     let sizes = found.contenders.first().map_or(&[][..], |contender| &contender.points);
@@ -66,11 +66,13 @@ fn screen(found: &Curve) -> String {
                 Some((low, high)) => format!("{mean:.1} ({:.1} to {:.1})", 100.0 * low, 100.0 * high),
                 None => format!("{mean:.1} %"),
             };
-            let _ = write!(text, "{cell:>22}");
+            let _ = write!(text, "{cell:>24}");
         }
         text.push('\n');
     }
-    let draws = sizes.first().map_or(0, |size| size.accuracies.len());
+    // What draws no random numbers is measured once with all rows.
+    let points = found.contenders.iter().flat_map(|contender| &contender.points);
+    let draws = points.map(|point| point.accuracies.len()).max().unwrap_or(0);
     let interval =
         if draws > 1 { ", per cent; in brackets the 95 % interval of the mean" } else { "; one draw has no interval" };
     let _ = writeln!(

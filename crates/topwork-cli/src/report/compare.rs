@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use topwork::output::PLAN;
+use topwork::repeats::LEFT_OUT;
 use topwork::results::SplitScores;
 use topwork::run_directory::RunDirectory;
 use topwork_metrics::paired::{MeanInterval, mcnemar, mean_interval};
@@ -349,7 +350,11 @@ pub(super) fn rows_of(run: &RunDirectory, split: &str, rows: usize) -> Vec<Optio
         ("validation", Some(_)) => &["validation_sha256"],
         _ => &["train_sha256", "validation_fraction", "seed"],
     };
-    keys.iter().map(|key| run.value(key)).chain([Some(rows.to_string())]).collect()
+    // Folds that are not all there answer for some of the rows, by their numbers.
+    let folds = run.results.folds.as_ref().filter(|_| split == LEFT_OUT).map(|folds| &folds.repeated.numbers);
+    let of = run.value("folds").filter(|of| folds.is_some_and(|numbers| Ok(numbers.len()) != of.parse()));
+    let which = of.map(|of| format!("folds {folds:?} of {of}"));
+    keys.iter().map(|key| run.value(key)).chain([Some(rows.to_string()), which]).collect()
 }
 
 fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {

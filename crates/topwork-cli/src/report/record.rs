@@ -147,11 +147,12 @@ pub(super) fn repeat(run: &RunDirectory) -> String {
 
 /// Wall time by part of the run. Every field has its row, or this does not compile.
 fn time_by_part(seconds: &Seconds) -> Table {
-    let Seconds { load, tokenize, train, evaluate, save, verdict, repeat, compare, total } = *seconds;
+    let Seconds { load, tokenize, train, log, evaluate, save, verdict, repeat, compare, total } = *seconds;
     let parts = [
         ("reading data and model", load),
         ("tokenizing", tokenize),
         ("training", train),
+        ("looking at blocks, and logs", log),
         ("scoring", evaluate),
         ("verdict", verdict),
         ("training again: seeds, folds, labels in random order", repeat),

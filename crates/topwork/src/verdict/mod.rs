@@ -98,7 +98,7 @@ impl FinishedRun<'_> {
                 false => 1,
             },
         });
-        let overfitting = overfitting::judge(classes, self.train.answers(), held_out, trace);
+        let overfitting = overfitting::judge(classes, self.train.answers(), inputs.train.labels.len(), held_out, trace);
         let forgetting = forgetting::measure(inputs, &inputs.retained, self.parameters, self.tokens);
         let scores = topwork_metrics::evaluate(self.train.logits, classes, &self.train.split.labels);
         let signs = Signs {

@@ -1,7 +1,7 @@
 //! Whether a model learnt its training rows or what they have in common.
 
 use serde::{Deserialize, Serialize};
-use topwork_metrics::{Chance, by_chance, least_chance, paired, wilson};
+use topwork_metrics::{Chance, after_order_luck, by_chance, least_chance, paired, wilson, wilson_among};
 
 use super::{Answers, Estimate, HeldOut, percent, points};
 use crate::trace::Trace;
@@ -10,25 +10,24 @@ use crate::trace::Trace;
 const RESAMPLES: usize = 1_000;
 /// Random permutations that the held-out answers are compared with.
 const PERMUTATIONS: usize = 19_999;
-/// With many rows fewer permutations are drawn: so many rows in all, in some hundredths of a second.
-const PERMUTED_ROWS: usize = 2_000_000;
+/// With many rows fewer permutations are drawn: so many rows in all, in some tenths of a second.
+const PERMUTED_ROWS: usize = 20_000_000;
 const FEWEST_PERMUTATIONS: usize = 99;
 /// The chance that answers without any relation to the labels look as good, below which there is a relation. Labels in random
 /// order have some relation to the right ones by luck, so one in a hundred is not enough.
 pub const CONVINCING: f64 = 0.001;
 /// The same from which on there is no sign of a relation; what lies between is not enough to say either.
 pub const UNCONVINCING: f64 = 0.05;
-/// The same below which no luck explains a relation, even though no more rows are right than by guessing. The order in which
-/// labels are put has luck of its own, which the test does not see: models that learnt such labels reached 2e-6.
-const BEYOND_LUCK: f64 = 1e-9;
 /// A gap of so much accuracy is worth a word.
 const WIDE_GAP: f64 = 0.05;
 /// Of the room above guessing, the part that a model has learnt of its training rows when it knows them.
 const KNOWN: f64 = 0.5;
 /// The same of a model that has learnt next to nothing.
 const NEXT_TO_NOTHING: f64 = 0.1;
-/// A model has memorised when of what it gained over guessing on training rows at most this part can hold for others.
+/// A model has memorised when of what it gained over guessing on training rows at most this part can hold for others,
 const HOLDS: f64 = 1.0 / 3.0;
+/// and has learnt when at least this part does.
+const HOLDS_AT_LEAST: f64 = 0.1;
 /// The loss on held-out rows has turned when it ends so much above its lowest, as a part of the lowest.
 const TURNED: f64 = 0.1;
 /// Fewer held-out rows than this say nothing.
@@ -40,7 +39,7 @@ const SEED: u64 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverfittingFinding {
-    /// Neither training rows nor held-out ones are answered better than by guessing.
+    /// Neither training rows nor held-out ones are answered much better than by guessing.
     NothingLearnt,
     /// Training rows are known, and next to nothing of it holds for others.
     Memorised,
@@ -100,11 +99,15 @@ pub struct Accuracies {
     pub train: f64,
     /// The part of the held-out rows that is right.
     pub held_out: f64,
+    /// How many rows were learnt from.
+    pub train_rows: usize,
     /// How many held-out rows there are.
     pub held_out_rows: usize,
+    /// Among how many evaluations the weights were chosen by these rows.
+    pub chosen_among: usize,
     /// What guessing the training rows' largest class gets of the training rows.
     pub train_by_guessing: f64,
-    /// What the same guess gets of the held-out rows.
+    /// What guessing their own largest class gets of the held-out rows.
     pub held_out_by_guessing: f64,
 }
 
@@ -125,8 +128,14 @@ pub struct Turned {
     pub accuracy_last: Option<f64>,
 }
 
-/// Judges a model by its answers to rows that it learnt from and to rows that it did not.
-pub fn judge(classes: usize, train: Answers<'_>, held_out: Option<HeldOut<'_>>, trace: &Trace) -> Overfitting {
+/// Judges a model by its answers to some of the `train_rows` rows that it learnt from, and to rows that it did not.
+pub fn judge(
+    classes: usize,
+    train: Answers<'_>,
+    train_rows: usize,
+    held_out: Option<HeldOut<'_>>,
+    trace: &Trace,
+) -> Overfitting {
     let Some(HeldOut { name: split, answers, chosen_among }) = held_out.filter(|rows| !rows.answers.gold.is_empty())
     else {
         return unknown("there are no answers to held-out rows to compare those to training rows with".to_string());
@@ -153,7 +162,6 @@ pub fn judge(classes: usize, train: Answers<'_>, held_out: Option<HeldOut<'_>>, 
         ));
     }
     let (on_train, on_others) = (train.right(classes), answers.right(classes));
-    let guess = most_frequent(train.gold, classes);
     let mut overfitting = Overfitting {
         split: Some(split.to_string()),
         accuracy_gap: difference(&on_train, &on_others),
@@ -162,9 +170,11 @@ pub fn judge(classes: usize, train: Answers<'_>, held_out: Option<HeldOut<'_>>, 
         accuracies: Some(Accuracies {
             train: mean(&on_train),
             held_out: mean(&on_others),
+            train_rows,
             held_out_rows: rows,
-            train_by_guessing: share_of(guess, train.gold),
-            held_out_by_guessing: share_of(guess, answers.gold),
+            chosen_among: chosen_among.max(1),
+            train_by_guessing: largest_share(train.gold, classes),
+            held_out_by_guessing: largest_share(answers.gold, classes),
         }),
         turned: turned(trace),
         ..unknown(String::new())
@@ -202,19 +212,20 @@ impl Accuracies {
 
     /// What holds of the gain, on held-out rows: at least and at most, by how many these are.
     fn holds(&self) -> (f64, f64) {
-        let (least, most) = wilson(self.held_out, self.held_out_rows);
+        let (least, _) = wilson_among(self.held_out, self.held_out_rows, self.chosen_among);
+        let (_, most) = wilson(self.held_out, self.held_out_rows);
         (least - self.held_out_by_guessing, most - self.held_out_by_guessing)
     }
 
-    /// Whether more held-out rows are right than by guessing, beyond chance.
-    fn beats_guessing(&self) -> bool {
-        self.holds().0 > 0.0
+    /// Whether a part of what was gained holds that is worth the name, even where the held-out rows had good luck.
+    fn holds_enough(&self) -> bool {
+        self.holds().0 > (HOLDS_AT_LEAST * self.gained()).max(0.0)
     }
 
     /// Whether little can hold of what was gained, even where the held-out rows had bad luck: that few rows show no sign of a
     /// relation proves that there is none as little as it proves one.
     fn holds_little(&self) -> bool {
-        !self.beats_guessing() && self.holds().1 <= HOLDS * self.gained()
+        self.holds().1 <= HOLDS * self.gained()
     }
 }
 
@@ -228,12 +239,16 @@ impl Overfitting {
 
     fn found(&self, accuracies: &Accuracies, p: f64) -> OverfittingFinding {
         let is_little = accuracies.is_next_to_nothing();
-        let holds = p < BEYOND_LUCK || p < CONVINCING && (accuracies.beats_guessing() || is_little);
+        // Where classes are uneven, guessing the largest is hard to beat; then only a relation that no luck explains will do.
+        let beyond_luck = after_order_luck(p, accuracies.held_out_rows, accuracies.train_rows) < CONVINCING;
+        let holds = beyond_luck || p < CONVINCING && accuracies.holds_enough();
         match self.accuracy_gap {
             Some(gap) if holds && gap.value > WIDE_GAP && gap.interval.0 > 0.0 => OverfittingFinding::Overfits,
             _ if holds => OverfittingFinding::Generalises,
             _ if p >= UNCONVINCING && is_little => OverfittingFinding::NothingLearnt,
-            _ if p >= UNCONVINCING && accuracies.holds_little() => OverfittingFinding::Memorised,
+            _ if p >= UNCONVINCING && accuracies.is_known() && accuracies.holds_little() => {
+                OverfittingFinding::Memorised
+            }
             _ => OverfittingFinding::Unknown,
         }
     }
@@ -301,21 +316,15 @@ fn difference(first: &[f64], second: &[f64]) -> Option<Estimate> {
     Some(Estimate { value: found.gap, interval: found.interval })
 }
 
-/// The most frequent class.
-fn most_frequent(gold: &[u32], classes: usize) -> u32 {
+/// The share of the most frequent class.
+fn largest_share(gold: &[u32], classes: usize) -> f64 {
     let mut counts = vec![0usize; classes];
     for &class in gold {
         if let Some(count) = counts.get_mut(class as usize) {
             *count += 1;
         }
     }
-    let most = counts.iter().enumerate().max_by_key(|(class, count)| (**count, std::cmp::Reverse(*class)));
-    most.map_or(0, |(class, _)| class as u32)
-}
-
-/// The share of a class.
-fn share_of(class: u32, gold: &[u32]) -> f64 {
-    gold.iter().filter(|other| **other == class).count() as f64 / gold.len().max(1) as f64
+    counts.into_iter().max().unwrap_or(0) as f64 / gold.len().max(1) as f64
 }
 
 /// Whether any answers to rows of these classes could be told from luck, when weights are chosen among so many evaluations by
@@ -361,7 +370,7 @@ mod tests {
         let (logits, gold) = answers(200, held_out);
         let train = Answers { logits: &train_logits, gold: &train_gold };
         let held_out = HeldOut { name: "test", answers: Answers { logits: &logits, gold: &gold }, chosen_among };
-        judge(2, train, Some(held_out), &Trace::default())
+        judge(2, train, 200, Some(held_out), &Trace::default())
     }
 
     #[test]
@@ -381,7 +390,9 @@ mod tests {
         let accuracies = Accuracies {
             train: 1.0,
             held_out: 0.3,
+            train_rows: 160,
             held_out_rows: 300,
+            chosen_among: 1,
             train_by_guessing: 0.3,
             held_out_by_guessing: 0.28,
         };
@@ -393,13 +404,26 @@ mod tests {
         };
         assert_eq!(found(accuracies, 0.1), OverfittingFinding::Memorised);
         assert_eq!(found(accuracies, 1e-6), OverfittingFinding::Unknown);
-        assert_eq!(found(accuracies, 1e-12), OverfittingFinding::Generalises);
-        assert_eq!(found(Accuracies { held_out: 0.4, ..accuracies }, 1e-6), OverfittingFinding::Generalises);
-        assert_eq!(found(Accuracies { held_out: 0.4, ..accuracies }, 0.01), OverfittingFinding::Unknown);
-        // A model that hardly moved and ranks rows rightly, without an answer that guessing would not give.
+        assert_eq!(found(accuracies, 1e-20), OverfittingFinding::Generalises);
+        // More rows show the luck of an order more clearly, and it stays luck.
+        assert_eq!(found(Accuracies { held_out_rows: 3000, ..accuracies }, 1e-20), OverfittingFinding::Unknown);
+        assert_eq!(
+            found(Accuracies { held_out_rows: 3000, held_out: 0.31, ..accuracies }, 1e-20),
+            OverfittingFinding::Unknown
+        );
+        let right = Accuracies { held_out: 0.45, ..accuracies };
+        assert_eq!(found(right, 1e-6), OverfittingFinding::Generalises);
+        assert_eq!(found(right, 0.01), OverfittingFinding::Unknown);
+        // The best of twenty looks at these rows.
+        assert_eq!(
+            found(Accuracies { held_out: 0.42, chosen_among: 20, ..accuracies }, 1e-6),
+            OverfittingFinding::Unknown
+        );
         let still = Accuracies { train: 0.32, held_out: 0.28, ..accuracies };
-        assert_eq!(found(still, 1e-6), OverfittingFinding::Generalises);
         assert_eq!(found(still, 0.5), OverfittingFinding::NothingLearnt);
+        // Half known is not known.
+        let half = Accuracies { train: 0.5, ..accuracies };
+        assert_eq!(found(half, 0.5), OverfittingFinding::Unknown);
     }
 
     #[test]
@@ -426,7 +450,7 @@ mod tests {
             .collect();
         let train = Answers { logits: &train_logits, gold: &train_gold };
         let held_out = HeldOut { name: "test", answers: Answers { logits: &logits, gold: &gold }, chosen_among: 1 };
-        judge(2, train, Some(held_out), &Trace::default())
+        judge(2, train, 200, Some(held_out), &Trace::default())
     }
 
     #[test]
@@ -452,7 +476,7 @@ mod tests {
         let found = |gold: &[u32], chosen_among: usize| {
             let logits = right(gold);
             let answers = Answers { logits: &logits, gold };
-            judge(2, train, Some(HeldOut { name: "validation", answers, chosen_among }), &Trace::default())
+            judge(2, train, 200, Some(HeldOut { name: "validation", answers, chosen_among }), &Trace::default())
         };
         let few = found(&[0, 1].repeat(5), 1);
         assert_eq!(few.finding, OverfittingFinding::Unknown);
@@ -476,7 +500,7 @@ mod tests {
         let few = Answers { logits: &logits[..8], gold: &gold[..4] };
         let few = Some(HeldOut { name: "validation", answers: few, chosen_among: 1 });
         for (held_out, said) in [(None, "no answers to held-out rows"), (few, "4 validation rows are too few")] {
-            let found = judge(2, train, held_out, &Trace::default());
+            let found = judge(2, train, 200, held_out, &Trace::default());
             assert_eq!(found.finding, OverfittingFinding::Unknown);
             assert!(found.sentence.contains(said), "{}", found.sentence);
         }
