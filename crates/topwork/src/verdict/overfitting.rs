@@ -10,8 +10,8 @@ use crate::trace::Trace;
 const RESAMPLES: usize = 1_000;
 /// Random permutations that the held-out answers are compared with.
 const PERMUTATIONS: usize = 19_999;
-/// With many rows fewer permutations are drawn: so many rows in all, in some tenths of a second.
-const PERMUTED_ROWS: usize = 20_000_000;
+/// With many rows fewer permutations are drawn: so many rows in all, in some hundredths of a second.
+const PERMUTED_ROWS: usize = 2_000_000;
 const FEWEST_PERMUTATIONS: usize = 99;
 /// The chance that answers without any relation to the labels look as good, below which there is a relation. Labels in random
 /// order have some relation to the right ones by luck, so one in a hundred is not enough.
