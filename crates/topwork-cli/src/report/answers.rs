@@ -199,10 +199,8 @@ pub(super) fn confidence(results: &Results) -> String {
     let mut html = format!("<p>{sure}{}.{kept}</p>\n", escaped(&capitalised(&calibration.sentence())));
     let Some(before) = before else { return html };
     let after = temperature.as_ref().and_then(|temperature| temperature.after);
-    let mut columns = vec![Column::text("measure"), Column::number("before")];
-    if after.is_some() {
-        columns.push(Column::number("after"));
-    }
+    let names: &[&str] = if after.is_some() { &["before", "after"] } else { &["value"] };
+    let columns = [vec![Column::text("measure")], names.iter().map(|name| Column::number(*name)).collect()].concat();
     let mut table = Table::new(format!("On {} rows", escaped(split)), columns);
     let mut row = |name: &str, of: fn(&Miscalibration) -> String| {
         table.row([name.to_string(), of(before)].into_iter().chain(after.as_ref().map(of)));

@@ -8,16 +8,16 @@ use crate::trace::Trace;
 
 /// Resamples of an interval.
 const RESAMPLES: usize = 1_000;
-/// Random permutations that the held-out answers are compared with.
-const PERMUTATIONS: usize = 19_999;
-/// With many rows fewer permutations are drawn: so many rows in all, in some hundredths of a second.
-const PERMUTED_ROWS: usize = 2_000_000;
-const FEWEST_PERMUTATIONS: usize = 99;
+/// Random permutations that the held-out answers are compared with: the more the fewer rows there are, of which one permutation
+/// in some thousands may be as good by chance.
+const PERMUTATIONS: std::ops::RangeInclusive<usize> = 1_999..=19_999;
+/// So many rows in all, where that is within these bounds.
+const PERMUTED_ROWS: usize = 500_000;
 /// The chance that answers without any relation to the labels look as good, below which there is a relation. Labels in random
 /// order have some relation to the right ones by luck, so one in a hundred is not enough.
-pub const CONVINCING: f64 = 0.001;
+const CONVINCING: f64 = 0.001;
 /// The same from which on there is no sign of a relation; what lies between is not enough to say either.
-pub const UNCONVINCING: f64 = 0.05;
+const UNCONVINCING: f64 = 0.05;
 /// A gap of so much accuracy is worth a word.
 const WIDE_GAP: f64 = 0.05;
 /// Of the room above guessing, the part that a model has learnt of its training rows when it knows them.
@@ -31,7 +31,7 @@ const HOLDS_AT_LEAST: f64 = 0.1;
 /// The loss on held-out rows has turned when it ends so much above its lowest, as a part of the lowest.
 const TURNED: f64 = 0.1;
 /// Fewer held-out rows than this say nothing.
-pub const FEWEST_ROWS: usize = 10;
+const FEWEST_ROWS: usize = 10;
 /// Names the draws.
 const SEED: u64 = 0;
 
@@ -141,7 +141,7 @@ pub fn judge(
         return unknown("there are no answers to held-out rows to compare those to training rows with".to_string());
     };
     let rows = answers.gold.len();
-    let permutations = (PERMUTED_ROWS / rows).clamp(FEWEST_PERMUTATIONS, PERMUTATIONS);
+    let permutations = (PERMUTED_ROWS / rows).clamp(*PERMUTATIONS.start(), *PERMUTATIONS.end());
     let Some(Chance { p: chance, .. }) = by_chance(answers.logits, classes, answers.gold, permutations, SEED) else {
         return unknown(format!("the answers to {split} rows are no numbers"));
     };
@@ -256,10 +256,13 @@ impl Overfitting {
     fn said(&self, accuracies: &Accuracies, p: f64) -> String {
         let split = self.split.as_deref().unwrap_or("held-out");
         let Accuracies { train, held_out, held_out_rows: rows, held_out_by_guessing: guessing, .. } = *accuracies;
+        let few_prove = p >= CONVINCING;
         let (p, guessing) = (p_value(p), percent(guessing));
         let gap = self.accuracy_gap.map_or(String::new(), |gap| {
             format!("{} points ({} to {})", points(gap.value), points(gap.interval.0), points(gap.interval.1))
         });
+        // The luck of the training rows' labels does not shrink with held-out rows.
+        let more = if few_prove { "more held-out rows or --permuted-control" } else { "--permuted-control" };
         let both = format!("{} right on training rows, {} on {split} rows", percent(train), percent(held_out));
         let sentence = match self.finding {
             OverfittingFinding::Memorised => {
@@ -270,7 +273,7 @@ impl Overfitting {
             }
             OverfittingFinding::Unknown => format!(
                 "unknown: {both}, of which guessing the largest class gets {guessing}, so that it may be luck ({p}, {rows} \
-                 rows); more held-out rows or --permuted-control would tell"
+                 rows); {more} would tell"
             ),
             OverfittingFinding::Overfits => format!("it overfits: {both}, a gap of {gap}"),
             OverfittingFinding::Generalises if !accuracies.is_known() => {
