@@ -179,17 +179,21 @@ fn settings(page: &mut String, advice: &Advice) {
     let Some(found) = &advice.learning_rate else { return };
     let _ = writeln!(
         page,
-        "<h2>Depth and learning rate</h2>\n<p>Taken: {} (freeze {}, rate {:.1e}); {}.</p>",
+        "<h2>Depth, length and learning rate</h2>\n<p>Taken: {} (freeze {}, {} epochs, rate {:.1e}); {}.</p>",
         escaped(&found.setting.from),
         found.setting.freeze_layers,
+        found.setting.num_train_epochs,
         found.setting.learning_rate,
         escaped(&found.why)
     );
     if let Some(depth) = &advice.depth {
         let _ = writeln!(page, "<p>Proposed: {} frozen layers; {}.</p>", depth.freeze_layers, escaped(&depth.why));
     }
+    if let Some(length) = &advice.length {
+        let _ = writeln!(page, "<p>Proposed: {} epochs; {}.</p>", length.num_train_epochs, escaped(&length.why));
+    }
     if let Some(race) = &found.race {
-        page.push_str("<div class=\"wide\"><table><thead><tr><th>setting</th><th>frozen layers</th><th>learning rate</th><th>accuracy held out, by round</th></tr></thead><tbody>\n");
+        page.push_str("<div class=\"wide\"><table><thead><tr><th>setting</th><th>frozen layers</th><th>epochs</th><th>learning rate</th><th>accuracy held out, by round</th></tr></thead><tbody>\n");
         for (place, entrant) in race.entrants.iter().enumerate() {
             let rounds: Vec<String> = entrant
                 .rounds
@@ -199,9 +203,10 @@ fn settings(page: &mut String, advice: &Advice) {
             let class = if place == race.winner { " class=\"taken\"" } else { "" };
             let _ = writeln!(
                 page,
-                "<tr{class}><td>{}</td><td>{}</td><td>{:.1e}</td><td>{}</td></tr>",
+                "<tr{class}><td>{}</td><td>{}</td><td>{}</td><td>{:.1e}</td><td>{}</td></tr>",
                 escaped(&entrant.from),
                 entrant.freeze_layers,
+                entrant.num_train_epochs,
                 entrant.learning_rate,
                 rounds.join(", ")
             );

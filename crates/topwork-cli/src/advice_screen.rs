@@ -34,8 +34,12 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
         }
         let _ = writeln!(
             text,
-            "setting: {} (freeze {}, rate {:.1e}): {}",
-            found.setting.from, found.setting.freeze_layers, found.setting.learning_rate, found.why
+            "setting: {} (freeze {}, {} epochs, rate {:.1e}): {}",
+            found.setting.from,
+            found.setting.freeze_layers,
+            found.setting.num_train_epochs,
+            found.setting.learning_rate,
+            found.why
         );
     }
     if let Some(expectation) = &advice.expectation {
@@ -128,16 +132,18 @@ fn similarity(panel: &Similarity) -> String {
 }
 
 fn race(race: &Race) -> String {
-    let mut text = format!("{:<50}{:>7}{:>10}{:>24}\n", "setting", "freeze", "rate", "accuracy held out");
+    let mut text =
+        format!("{:<50}{:>7}{:>8}{:>10}{:>24}\n", "setting", "freeze", "epochs", "rate", "accuracy held out");
     for (place, entrant) in race.entrants.iter().enumerate() {
         let rounds: Vec<String> =
             entrant.rounds.iter().map(|round| format!("{:.1} %", 100.0 * round.accuracy)).collect();
         let mark = if place == race.winner { "→ " } else { "  " };
         let _ = writeln!(
             text,
-            "{:<50}{:>7}{:>10}{:>24}",
+            "{:<50}{:>7}{:>8}{:>10}{:>24}",
             format!("{mark}{}", entrant.from),
             entrant.freeze_layers,
+            entrant.num_train_epochs,
             format!("{:.1e}", entrant.learning_rate),
             rounds.join(" → ")
         );

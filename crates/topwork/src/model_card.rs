@@ -59,7 +59,7 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
         inputs.train.labels.len(),
         results.tokens,
         plan.learning_rate.value,
-        plan.per_device_train_batch_size.value * plan.gradient_accumulation_steps.value,
+        plan.rows_per_step(),
         results.seed,
     );
     let _ = write!(

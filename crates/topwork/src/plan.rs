@@ -80,6 +80,11 @@ pub(crate) fn write_toml(command: &str, entries: &[Entry], pins: &[(&'static str
 }
 
 impl Plan {
+    /// Rows of one optimizer step.
+    pub fn rows_per_step(&self) -> usize {
+        self.per_device_train_batch_size.value * self.gradient_accumulation_steps.value
+    }
+
     /// The plan as a recipe: each value with a comment that gives its origin and its reason, and the facts that pin the
     /// run. An option that is not set is written as a comment.
     pub fn to_toml(&self) -> String {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 
 use super::depth::{DepthProposal, FEW_ROWS};
+use super::length::LengthProposal;
 use super::race::{Entrant, PARTS, Race, SEEDS, STEP_OPERATIONS, Track, race};
 use crate::defaults::SMALL_MODEL;
 use crate::error::Error;
@@ -50,8 +51,9 @@ pub(crate) struct Chosen<'a> {
     pub(crate) rows: &'a Split,
     pub(crate) features: &'a LayerFeatures,
     pub(crate) depth: &'a DepthProposal,
-    /// Optimizer steps of the training that is planned.
-    pub(crate) planned_steps: usize,
+    pub(crate) length: &'a LengthProposal,
+    /// Rows that the training that is planned learns from.
+    pub(crate) rows_to_learn: usize,
     pub(crate) effort: f64,
 }
 
@@ -65,8 +67,8 @@ pub(crate) fn choose(
     observer.event(&RunEvent::phase("race"));
     let entrants = entrants(chosen, &range_test);
     let parts = parts(chosen.features, &chosen.rows.labels);
-    let Chosen { inputs, rows, features, effort, .. } = *chosen;
-    let track = Track { planned_steps: chosen.planned_steps, inputs, rows, features, parts: &parts, effort };
+    let Chosen { inputs, rows, features, effort, rows_to_learn, .. } = *chosen;
+    let track = Track { rows_to_learn, inputs, rows, features, parts: &parts, effort };
     let first = entrants[0].clone();
     let needed = track.effort_needed(&entrants).ceil();
     let ran = race(&track, entrants, observer, interrupt)?;
@@ -119,49 +121,59 @@ pub(crate) fn test(
     range_test(&mut task, &mut parameters, None, fit.adamw, fit.max_grad_norm, &options)
 }
 
-/// What is most likely to be best first: tune's own setting or, with few rows and a model that is not small, the proposed depth
-/// at a high rate (measured: docs/experiments.md). Then what else is worth a try: higher rates, the range test's suggestion,
-/// the proposed depth.
+/// What is most likely to be best first: tune's own setting at the proposed length or, with few rows and a model that is not small,
+/// the proposed depth at a higher rate (measured: docs/experiments.md). Then what else is worth a try: tune's own setting as it
+/// is, higher rates, the range test's suggestion, the proposed depth.
 fn entrants(chosen: &Chosen<'_>, range_test: &RangeTest) -> Vec<Entrant> {
     let plan = &chosen.inputs.plan;
     let (usual, frozen, depth) = (plan.learning_rate.value, plan.freeze_layers.value, chosen.depth.freeze_layers);
-    let entrant = |freeze_layers: usize, learning_rate: f64, from: &str| Entrant {
+    let (planned, long) = (plan.num_train_epochs.value, chosen.length.num_train_epochs);
+    let entrant = |freeze_layers: usize, learning_rate: f64, num_train_epochs: usize, from: &str| Entrant {
         freeze_layers,
         learning_rate,
+        num_train_epochs,
         from: from.to_string(),
         rounds: Vec::new(),
     };
-    let tunes_own = entrant(frozen, usual, "tune's own setting");
+    let tunes_own = entrant(frozen, usual, planned, "tune's own setting");
+    let own = match long == planned {
+        true => tunes_own.clone(),
+        false => entrant(frozen, usual, long, "tune's own setting, for longer"),
+    };
     let (rate_is_free, depth_is_free) =
         (chosen.recipe.learning_rate.is_none(), chosen.recipe.freeze_layers.is_none() && depth != frozen);
     let higher = round((HIGHER * usual).min(HIGHEST_RATE).max(usual));
     let highest = round((HIGHEST * usual).min(HIGHEST_RATE).max(usual));
-    match (rate_is_free, depth_is_free) {
-        (false, false) => vec![tunes_own],
-        (false, true) => vec![tunes_own, entrant(depth, usual, "the proposed depth")],
+    let mut entrants = match (rate_is_free, depth_is_free) {
+        (false, false) => vec![own],
+        (false, true) => vec![own, entrant(depth, usual, long, "the proposed depth")],
         (true, true) if plan.facts.rows < FEW_ROWS && plan.facts.model.layer_values() >= SMALL_MODEL => vec![
-            entrant(depth, highest, "the upper half at a high rate, as was best on few rows"),
-            tunes_own,
-            entrant(depth, higher, "the upper half at three times the usual rate"),
+            entrant(depth, higher, long, "the upper half at three times the usual rate, as was best on few rows"),
+            own,
+            entrant(depth, highest, planned, "the upper half at a high rate"),
         ],
         (true, _) => {
-            let mut entrants = vec![tunes_own, entrant(frozen, higher, "three times the usual rate")];
+            let mut entrants = vec![own, entrant(frozen, higher, long, "three times the usual rate")];
             if let Some(valley) = range_test.valley.map(round) {
                 let near = |a: f64, b: f64, factor: f64| (a / b).max(b / a) <= factor;
                 let is_new = entrants.iter().all(|other| !near(other.learning_rate, valley, APART));
                 if is_new && near(valley, usual, FARTHEST) && valley <= HIGHEST_RATE {
-                    entrants.push(entrant(frozen, valley, "the valley of the range test"));
+                    entrants.push(entrant(frozen, valley, long, "the valley of the range test"));
                 }
             }
             if depth_is_free {
-                entrants.push(entrant(depth, higher, "the proposed depth at three times the usual rate"));
+                entrants.push(entrant(depth, higher, long, "the proposed depth at three times the usual rate"));
                 if highest > higher {
-                    entrants.push(entrant(depth, highest, "the proposed depth at a high rate"));
+                    entrants.push(entrant(depth, highest, long, "the proposed depth at a high rate"));
                 }
             }
             entrants
         }
+    };
+    if long != planned {
+        entrants.push(tunes_own);
     }
+    entrants
 }
 
 /// To two digits: nobody needs more of a learning rate.

@@ -4,6 +4,7 @@
 pub mod depth;
 pub mod expectation;
 pub mod learning_rate;
+pub mod length;
 pub mod race;
 pub mod recipe;
 mod sample;
@@ -38,6 +39,7 @@ use crate::value::Init;
 use depth::DepthProposal;
 use expectation::{Asked, Expectation, Measured, expect};
 use learning_rate::{Chosen, LearningRate, choose};
+use length::LengthProposal;
 use recipe::AdvisedRecipe;
 use similarity::Similarity;
 use transferability::{Baselines, Candidate, Scored, rank, score};
@@ -76,6 +78,8 @@ pub struct Advice {
     pub transferability: Transferability,
     /// How deep to tune it; none when only models were scored.
     pub depth: Option<DepthProposal>,
+    /// How long to train.
+    pub length: Option<LengthProposal>,
     /// At which learning rate.
     pub learning_rate: Option<LearningRate>,
     /// What to expect.
@@ -184,6 +188,7 @@ fn run(
             baselines,
         },
         depth: None,
+        length: None,
         learning_rate: None,
         expectation: None,
         recipe: None,
@@ -217,11 +222,10 @@ fn train(
     };
     let planned = as_planned(recipe, best)?;
     let rows_to_learn = advice.rows - planned.facts.validation_rows(planned.validation_fraction.value).min(advice.rows);
-    let a_step = planned.per_device_train_batch_size.value * planned.gradient_accumulation_steps.value;
-    let epoch = rows_to_learn.div_ceil(a_step).max(1);
-    let planned_steps = planned.max_steps.value.unwrap_or(epoch * planned.num_train_epochs.value);
+    let epoch = rows_to_learn.div_ceil(planned.rows_per_step()).max(1);
+    let length = length::propose(&planned, recipe.num_train_epochs.is_some());
     let effort = options.effort;
-    let chosen = Chosen { recipe, inputs, rows, features, depth: &depth, planned_steps, effort };
+    let chosen = Chosen { recipe, inputs, rows, features, depth: &depth, length: &length, rows_to_learn, effort };
     let learning_rate = choose(&chosen, observer, interrupt)?;
     if interrupt.load(Ordering::Relaxed) {
         return Err(interrupted());
@@ -234,7 +238,8 @@ fn train(
             .as_ref()
             .map(|probe| Asked::Probe { accuracy: probe.accuracy(&rows.labels), rows: rows.labels.len() }),
     };
-    let seconds = seconds_of_a_run(&planned, best, &learning_rate, planned_steps, epoch);
+    let steps = planned.max_steps.value.unwrap_or(epoch * learning_rate.setting.num_train_epochs);
+    let seconds = seconds_of_a_run(&planned, best, &learning_rate, steps, epoch);
     let expectation = asked.map(|asked| {
         expect(&Measured {
             asked,
@@ -246,8 +251,9 @@ fn train(
             seconds,
         })
     });
-    advice.recipe = Some(AdvisedRecipe::of(recipe, advice, &planned, &depth, &learning_rate));
+    advice.recipe = Some(AdvisedRecipe::of(recipe, advice, &planned, &depth, &length, &learning_rate));
     advice.depth = Some(depth);
+    advice.length = Some(length);
     advice.learning_rate = Some(learning_rate);
     advice.expectation = expectation;
     Ok(())

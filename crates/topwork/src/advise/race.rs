@@ -55,6 +55,8 @@ pub struct Entrant {
     pub freeze_layers: usize,
     /// The highest learning rate.
     pub learning_rate: f64,
+    /// How often the training rows are gone through.
+    pub num_train_epochs: usize,
     /// Where it comes from.
     pub from: String,
     /// What it reached, round by round.
@@ -90,8 +92,8 @@ pub struct Race {
 
 /// The rows that the race is run on, and what is known of them.
 pub(crate) struct Track<'a> {
-    /// Optimizer steps of the training that is planned.
-    pub(crate) planned_steps: usize,
+    /// Rows that the training that is planned learns from.
+    pub(crate) rows_to_learn: usize,
     pub(crate) inputs: &'a Inputs,
     /// The rows that were looked at.
     pub(crate) rows: &'a Split,
@@ -242,15 +244,20 @@ impl Track<'_> {
 
     /// Whether the rows that are learnt from make at least half the steps of the planned training.
     pub(crate) fn stands_for_all(&self) -> bool {
-        self.steps() as f64 >= LEAST_PART * self.planned_steps as f64
+        let whole = self.inputs.plan.max_steps.value.is_some();
+        whole || self.rows_learnt() as f64 >= LEAST_PART * self.rows_to_learn as f64
     }
 
-    /// Optimizer steps of a training on the rows that are not held out.
-    fn steps(&self) -> usize {
+    /// Rows that are not held out.
+    fn rows_learnt(&self) -> usize {
+        self.rows.labels.len() * (PARTS - 1) / PARTS
+    }
+
+    /// Optimizer steps of a training of a setting on the rows that are not held out.
+    fn steps(&self, entrant: &Entrant) -> usize {
         let plan = &self.inputs.plan;
-        let rows = self.rows.labels.len() * (PARTS - 1) / PARTS;
-        let a_step = plan.per_device_train_batch_size.value * plan.gradient_accumulation_steps.value;
-        plan.max_steps.value.unwrap_or(rows.div_ceil(a_step) * plan.num_train_epochs.value).max(1)
+        let epoch = self.rows_learnt().div_ceil(plan.rows_per_step());
+        plan.max_steps.value.unwrap_or(epoch * entrant.num_train_epochs).max(1)
     }
 
     /// How many times the effort has to be for a race of these settings.
@@ -264,13 +271,11 @@ impl Track<'_> {
         let (values, layers) = (facts.model.layer_values() as f64, facts.model.num_hidden_layers.max(1) as f64);
         let tuned = (layers - entrant.freeze_layers as f64) / layers;
         let tokens = self.rows.texts.total_tokens() as f64 * (PARTS - 1) as f64 / PARTS as f64;
-        let plan = &self.inputs.plan;
-        let a_step = plan.per_device_train_batch_size.value * plan.gradient_accumulation_steps.value;
-        let tokens_a_step =
-            self.rows.texts.total_tokens() as f64 / self.rows.labels.len().max(1) as f64 * a_step as f64;
+        let tokens_a_row = self.rows.texts.total_tokens() as f64 / self.rows.labels.len().max(1) as f64;
+        let tokens_a_step = tokens_a_row * self.inputs.plan.rows_per_step() as f64;
         // With frozen layers, their forward pass once.
         let prefix = if entrant.freeze_layers > 0 { 2.0 * values * (1.0 - tuned) * tokens } else { 0.0 };
-        prefix + values * tuned * (6.0 * tokens_a_step + STEP_OPERATIONS) * self.steps() as f64
+        prefix + values * tuned * (6.0 * tokens_a_step + STEP_OPERATIONS) * self.steps(entrant) as f64
     }
 
     /// What the frozen layers say of all rows, for every depth of the entrants that fits in memory.
@@ -304,6 +309,7 @@ impl Track<'_> {
         let mut plan = self.inputs.plan.clone();
         plan.freeze_layers.value = entrant.freeze_layers;
         plan.learning_rate.value = entrant.learning_rate;
+        plan.num_train_epochs.value = entrant.num_train_epochs;
         let classes = self.inputs.labels.len();
         let policy = policy(&self.inputs.config.parameters(Head::Classification { classes }), &plan)?;
         let regimen = Regimen { plan, policy };
@@ -356,7 +362,7 @@ mod tests {
     use super::*;
 
     fn entrant(rate: f64) -> Entrant {
-        Entrant { freeze_layers: 0, learning_rate: rate, from: String::new(), rounds: Vec::new() }
+        Entrant { freeze_layers: 0, learning_rate: rate, num_train_epochs: 3, from: String::new(), rounds: Vec::new() }
     }
 
     fn finish(right: impl Fn(usize) -> bool) -> Vec<Finish> {

@@ -1,0 +1,70 @@
+//! How long: whether the training that is usual sees the rows often enough to arrive.
+
+use serde::Serialize;
+
+use crate::defaults::SMALL_MODEL;
+use crate::plan::Plan;
+
+/// Rows that a training of few rows has to see, all epochs together: with so many, 64 and 500 rows were learnt best, or next to it,
+/// where the usual training sees 1,300 and 3,000 (docs/experiments.md). Mosbach et al., "On the Stability of Fine-tuning
+/// BERT", ICLR 2021, found the same of sets of some thousand rows: 20 epochs in place of 3.
+const ROWS_SEEN: usize = 8_000;
+/// The rows are not gone through more often, however few there are.
+const MOST_EPOCHS: usize = 120;
+
+/// A number of epochs, and what speaks for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LengthProposal {
+    /// How often the training rows are gone through.
+    pub num_train_epochs: usize,
+    /// Why.
+    pub why: String,
+}
+
+/// Proposes the epochs for a plan; what the user `said` stays.
+pub fn propose(plan: &Plan, said: bool) -> LengthProposal {
+    let planned = plan.num_train_epochs.value;
+    if said || plan.max_steps.value.is_some() {
+        return LengthProposal { num_train_epochs: planned, why: "the length is given".to_string() };
+    }
+    if plan.facts.model.layer_values() < SMALL_MODEL {
+        // Measured: longer trainings of the carried model were worse on half of the sets.
+        return LengthProposal {
+            num_train_epochs: planned,
+            why: "small models arrive at their high rates".to_string(),
+        };
+    }
+    for_rows(plan.facts.rows, planned)
+}
+
+fn for_rows(rows: usize, planned: usize) -> LengthProposal {
+    let enough = (ROWS_SEEN / rows.max(1)).min(MOST_EPOCHS);
+    if enough <= planned {
+        let why = format!("{planned} epochs of {rows} rows are enough to arrive");
+        return LengthProposal { num_train_epochs: planned, why };
+    }
+    let why = format!(
+        "{rows} rows {planned} times are {} rows seen, too few to arrive; {enough} times are {}",
+        rows * planned,
+        rows * enough
+    );
+    LengthProposal { num_train_epochs: enough, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_rows_are_seen_more_often_and_never_less_than_planned() {
+        assert_eq!(for_rows(500, 6).num_train_epochs, 16);
+        assert_eq!(for_rows(1_600, 3).num_train_epochs, 5);
+        assert_eq!(for_rows(5, 20).num_train_epochs, MOST_EPOCHS);
+        for rows in [0, 1, 64, 500, 2_500, 100_000] {
+            let own = for_rows(rows, 3);
+            assert!(own.num_train_epochs >= 3);
+            // No set sees more rows than are enough, but those that the plan shows more.
+            assert!(own.num_train_epochs == 3 || own.num_train_epochs * rows <= ROWS_SEEN);
+        }
+    }
+}
