@@ -42,14 +42,22 @@ def main():
 
 
 def draw(options, name, seed, folder):
-    """Writes the rows to learn from and those to score on."""
+    """Writes the rows to learn from and those to score on: of the test file, and where it has too few, of the training file's
+    rest, without texts that are learnt from."""
     rows, columns = labelled.read_rows(f"{options.data}/{name}/train.csv")
     random.Random(seed).shuffle(rows)
-    labelled.write_rows(folder / "train.csv", rows[:TRAIN_ROWS[name]], columns)
-    known = {row["label"] for row in rows[:TRAIN_ROWS[name]]}
-    rows, _ = labelled.read_rows(f"{options.data}/{name}/test.csv")
-    rows = [row for row in rows if row["label"] in known]
-    labelled.write_rows(folder / "test.csv", random.Random(0).sample(rows, min(TEST_ROWS, len(rows))), columns)
+    train, rest = rows[:TRAIN_ROWS[name]], rows[TRAIN_ROWS[name]:]
+    labelled.write_rows(folder / "train.csv", train, columns)
+    known = {row["label"] for row in train}
+    text_of = lambda row: tuple(row[column].lower().split() for column in columns if column != "label")
+    learnt = {str(text_of(row)) for row in train}
+    test, _ = labelled.read_rows(f"{options.data}/{name}/test.csv")
+    test = [row for row in test if row["label"] in known]
+    rest = [row for row in rest if row["label"] in known and str(text_of(row)) not in learnt]
+    test = random.Random(0).sample(test, min(TEST_ROWS, len(test)))
+    test += rest[:TEST_ROWS - len(test)]
+    labelled.write_rows(folder / "test.csv", [{column: row[column] for column in columns} for row in test], columns)
+    return len(test)
 
 
 def measure(options):
@@ -63,11 +71,11 @@ def measure(options):
         name, seed, model = item
         with tempfile.TemporaryDirectory() as work:
             work = pathlib.Path(work)
-            draw(options, name, seed, work)
+            asked = draw(options, name, seed, work)
             result = labelled.tune(options.topwork, work / "train.csv", work / "test.csv", models[model], seed, work / "out",
                                    "--threads", "1", "--validation-fraction", "0", "--learning-rate", LEARNING_RATE)
         labelled.append_result(options.results, dict(set=name, seed=seed, model=model, accuracy=result["test"]["accuracy"],
-                                                     seconds=result["seconds"]["total"], sources=sources))
+                                                     test_rows=asked, seconds=result["seconds"]["total"], sources=sources))
 
     def score(item):
         name, seed = item

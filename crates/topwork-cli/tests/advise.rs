@@ -43,7 +43,7 @@ fn the_advised_recipe_says_what_chose_it_and_tune_runs_it() {
     assert!(page.contains("<svg") && page.contains("</html>"), "a page with a curve");
 
     let recipe = std::fs::read_to_string(folder.path("recipe.toml")).unwrap();
-    for key in ["model_name_or_path", "freeze_layers", "learning_rate"] {
+    for key in ["model_name_or_path", "freeze_layers", "num_train_epochs", "learning_rate"] {
         let line = recipe.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
         assert!(line.contains("# advice: "), "{line}");
     }
@@ -58,7 +58,7 @@ fn the_advised_recipe_says_what_chose_it_and_tune_runs_it() {
 #[test]
 fn what_was_said_is_not_advised() {
     let folder = Folder::new();
-    let said = ["--learning-rate", "2e-4", "--freeze-layers", "1", "--validation-fraction", "0.2"];
+    let said = ["--learning-rate", "2e-4", "--freeze-layers", "1", "--validation-fraction", "0.2", "--max-steps", "20"];
     let advice = advise(&folder, &[&said[..], &["--early-stopping-patience", "3", "--output", "recipe.toml"]].concat());
     assert_eq!(advice["learning_rate"]["race"]["entrants"].as_array().unwrap().len(), 1);
     let recipe = std::fs::read_to_string(folder.path("recipe.toml")).unwrap();
@@ -66,6 +66,7 @@ fn what_was_said_is_not_advised() {
     for line in ["freeze_layers = 1 # flag", "validation_fraction = 0.2 # flag", "early_stopping_patience = 3 # flag"] {
         assert!(recipe.contains(line), "{line} is not in {recipe}");
     }
+    assert!(recipe.contains("max_steps = 20 # flag") && !recipe.contains("num_train_epochs = "), "{recipe}");
 }
 
 #[test]
