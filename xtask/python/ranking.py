@@ -1,7 +1,9 @@
 """Whether the scores of `topwork advise` order encoders as fine-tuning does.
 
 For every labelled set, the encoders of the pool (`pool.py`) are fine-tuned on the same rows with `topwork tune` at one learning
-rate for all (the defaults jump between small models and others, which would rank models by their rates), and scored on up to 1,000 rows of the test file; `topwork advise` scores the same encoders on the same rows
+rate for all (the defaults jump between small models and others, which would rank models by their rates), for as long as
+`advise` proposes (tune's own length leaves encoders behind that would arrive: a model with random weights came out before half
+of MiniLM), and scored on up to 1,000 rows that it has not seen; `topwork advise` scores the same encoders on the same rows
 without training any. The table gives, for each score, the weighted rank correlation (Kendall's τ, hyperbolic weights, as
 `scipy.stats.weightedtau`) with the accuracy, mean of `--seeds` draws. One line a measurement in a JSONL file; a finished
 one is not repeated.
@@ -25,6 +27,8 @@ SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailmen
 TRAIN_ROWS = collections.defaultdict(lambda: 480, banking77=1200, clinc150=1200)
 TEST_ROWS = 1000
 LEARNING_RATE = 3e-4
+# As `advise/length.rs`.
+ROWS_SEEN = 8000
 # As `RANKED_BY` of topwork/src/advise/transferability.rs.
 RANKED_BY = ("linear_probe", "parc", "knn")
 
@@ -60,11 +64,15 @@ def draw(options, name, seed, folder):
     return len(test)
 
 
+def epochs_of(name):
+    return ROWS_SEEN // TRAIN_ROWS[name]
+
+
 def measure(options):
     import pool
     models = pool.models(options.work, options.minilm, options.data, options.topwork)
     sources, results = labelled.sources(), labelled.read_results(options.results)
-    done = {(r["set"], r["seed"], r["model"]) for r in results if "accuracy" in r}
+    done = {(r["set"], r["seed"], r["model"]) for r in results if "accuracy" in r and r.get("epochs") == epochs_of(r["set"])}
     scored = {(r["set"], r["seed"]) for r in results if "scores" in r}
 
     def tune(item):
@@ -73,9 +81,10 @@ def measure(options):
             work = pathlib.Path(work)
             asked = draw(options, name, seed, work)
             result = labelled.tune(options.topwork, work / "train.csv", work / "test.csv", models[model], seed, work / "out",
-                                   "--threads", "1", "--validation-fraction", "0", "--learning-rate", LEARNING_RATE)
+                                   "--threads", "1", "--validation-fraction", "0", "--learning-rate", LEARNING_RATE,
+                                   "--num-train-epochs", epochs_of(name))
         labelled.append_result(options.results, dict(set=name, seed=seed, model=model, accuracy=result["test"]["accuracy"],
-                                                     test_rows=asked, seconds=result["seconds"]["total"], sources=sources))
+                                                     epochs=epochs_of(name), test_rows=asked, seconds=result["seconds"]["total"], sources=sources))
 
     def score(item):
         name, seed = item
@@ -115,7 +124,7 @@ def weighted_tau(x, y):
 def table(results):
     accuracy = collections.defaultdict(dict)
     for r in results:
-        if "accuracy" in r:
+        if "accuracy" in r and r.get("epochs") == epochs_of(r["set"]):
             accuracy[r["set"], r["seed"]][r["model"]] = r["accuracy"]
     taus = collections.defaultdict(lambda: collections.defaultdict(list))
     for r in results:
@@ -123,6 +132,8 @@ def table(results):
             continue
         own = accuracy[r["set"], r["seed"]]
         models = [model for model in r["scores"] if model in own]
+        if len(models) < len(r["scores"]):
+            continue
         places = lambda score: {model: sum(r["scores"][other][score] > r["scores"][model][score] for other in models)
                                 + sum(r["scores"][other][score] == r["scores"][model][score] for other in models) / 2 for model in models}
         for model in models:

@@ -6,8 +6,11 @@ grid. Then `topwork advise` looks at the same rows, and `tune` runs its recipe. 
 file (at most 1,000). Regret is the best mean over seeds of the grid, less the mean of the advised runs. One line a run in a
 JSONL file; a finished run is not repeated.
 
+With `--epochs`, the points of `--points` are trained for that long instead: what the rule for the length is taken from.
+
 Use: python regret.py --topwork target/release/topwork --data ../shared/data --model models/all-MiniLM-L6-v2
          --results benches/runs/regret.jsonl [--sets sst2,…] [--rows 64,500] [--seeds 3] [--jobs 2] [--part grid|advised]
+     python regret.py … --part grid --epochs 60,120 --points 0:1e-4,3:3e-4
      python regret.py --table --results benches/runs/regret.jsonl
 """
 import collections
@@ -30,6 +33,8 @@ def main():
     parser.set_defaults(model="models/all-MiniLM-L6-v2", seeds=3)
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--part", default="grid,advised")
+    parser.add_argument("--epochs", default="", help="lengths of the grid's trainings, in place of tune's own")
+    parser.add_argument("--points", default=",".join(f"{depth}:{rate}" for depth in DEPTHS for rate in RATES))
     options = parser.parse_args()
     if not options.table:
         measure(options)
@@ -51,12 +56,12 @@ def draw(options, name, count, seed, folder):
 def measure(options):
     sources = labelled.sources()
     # The grid does not depend on how advice is made.
-    key = lambda r: (r["set"], r["rows"], r["seed"], r.get("depth"), r.get("rate"), None if r.get("rate") else r["sources"])
+    key = lambda r: (r["set"], r["rows"], r["seed"], r.get("depth"), r.get("rate"), r.get("epochs"), None if r.get("rate") else r["sources"])
     results = labelled.read_results(options.results)
     done = {key(r) for r in results}
 
     def run(item):
-        name, count, seed, depth, rate = item
+        name, count, seed, depth, rate, epochs = item
         line = dict(set=name, rows=count, seed=seed, sources=sources)
         with tempfile.TemporaryDirectory() as work:
             work = pathlib.Path(work)
@@ -64,6 +69,9 @@ def measure(options):
             if rate:
                 flags = ["--freeze-layers", depth, "--learning-rate", rate]
                 line |= dict(depth=depth, rate=rate)
+                if epochs:
+                    flags += ["--num-train-epochs", epochs]
+                    line |= dict(epochs=epochs)
             else:
                 labelled.run([options.topwork, "advise", work / "train.csv", "--model", options.model, "--output",
                               work / "recipe.toml", "--seed", seed, "--threads", "1"])
@@ -76,48 +84,86 @@ def measure(options):
                      seconds=result["seconds"]["total"])
         labelled.append_result(options.results, line)
 
-    grid = [(depth, rate) for depth in DEPTHS for rate in RATES]
-    points = (grid if "grid" in options.part else []) + ([(None, None)] if "advised" in options.part else [])
+    lengths = [int(epochs) for epochs in options.epochs.split(",") if epochs] or [None]
+    grid = [(int(depth), float(rate), epochs) for epochs in lengths
+            for depth, rate in (point.split(":") for point in options.points.split(","))]
+    points = (grid if "grid" in options.part else []) + ([(None, None, None)] if "advised" in options.part else [])
     items = [(name, count, seed, *point) for count in map(int, options.rows.split(",")) for seed in range(options.seeds)
              for name in options.sets.split(",") for point in points]
-    labelled.side_by_side(options.jobs, run, [item for item in items if (*item, None if item[-1] else sources) not in done])
+    labelled.side_by_side(options.jobs, run, [item for item in items if (*item, None if item[4] else sources) not in done])
 
 
 def table(results):
-    cells = collections.defaultdict(dict)
+    lengths = [r for r in results if r.get("epochs")]
+    results = [r for r in results if not r.get("epochs")]
     newest = {r["rows"]: r["sources"] for r in results if not r.get("rate")}
     results = [r for r in results if r.get("rate") or r["sources"] == newest[r["rows"]]]
+    cells = collections.defaultdict(dict)
     for r in results:
         point = (r["depth"], r["rate"]) if r.get("rate") else "advised"
         cells[r["set"], r["rows"]].setdefault(point, {})[r["seed"]] = r
-    print("Accuracy in %, mean over seeds; differences in points.\n")
-    print("| set | rows | seeds | best of the grid | defaults | advised | regret | advised − defaults | seeds' deviation | in the interval |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    regrets, gains, covered = collections.defaultdict(list), collections.defaultdict(list), []
-    for (name, count), points in sorted(cells.items(), key=lambda item: (item[0][1] or 10**9, item[0][0])):
-        seeds = sorted(set.intersection(*(set(runs) for runs in points.values())))
-        if "advised" not in points or len(points) < 2 or not seeds:
-            continue
-        means = {point: 100 * statistics.mean(runs[s]["accuracy"] for s in seeds) for point, runs in points.items()}
-        advised = means.pop("advised")
-        best, usual = max(means, key=means.get), means.get((0, 1e-4), float("nan"))
-        spread = labelled.spread([100 * points[0, 1e-4][s]["accuracy"] for s in seeds])
-        inside = [r["expectation"]["interval"][0] <= r["accuracy"] <= r["expectation"]["interval"][1]
-                  for r in points["advised"].values()]
-        covered += inside
-        regrets[count].append(means[best] - advised)
-        gains[count].append(advised - usual)
-        print(f"| {name} | {count or 'all'} | {len(seeds)} | {means[best]:.1f} (freeze {best[0]}, {best[1]:.0e}) | {usual:.1f} | "
-              f"{advised:.1f} | {means[best] - advised:+.1f} | {advised - usual:+.1f} | {spread:.1f} | {sum(inside)}/{len(inside)} |")
-    for count in regrets:
-        print(f"\n{count or 'all'} rows: mean regret {statistics.mean(regrets[count]):.2f}, advised − defaults "
-              f"{statistics.mean(gains[count]):+.2f} points")
-    if covered:
-        print(f"\nThe interval held the test score in {sum(covered)} of {len(covered)} runs.")
-    times = sorted(r["expectation"]["seconds"] / r["seconds"] for runs in cells.values() for r in runs.get("advised", {}).values())
-    if times:
+    for metric, name in (("accuracy", "Accuracy"), ("macro_f1", "Macro-F1")):
+        print(f"{name} in %, mean over seeds; differences in points.\n")
+        regrets(cells, metric)
+    advised = [r for r in results if not r.get("rate")]
+    inside = sum(r["expectation"]["interval"][0] <= r["accuracy"] <= r["expectation"]["interval"][1] for r in advised)
+    if advised:
+        print(f"The interval held the test accuracy in {inside} of {len(advised)} runs.")
+        times = sorted(r["expectation"]["seconds"] / r["seconds"] for r in advised)
         print(f"The predicted time was {times[0]:.2f} to {times[-1]:.2f} of the real one, {statistics.median(times):.2f} in the middle; "
               f"within 30 % in {sum(0.7 <= time <= 1.3 for time in times)} of {len(times)} runs.")
+    mean_grids(cells)
+    if lengths:
+        other_lengths(lengths, cells)
+
+
+def other_lengths(lengths, cells):
+    """Trainings of other lengths, one line each, beside those of the grid at the same depth and rate."""
+    names = [name for name in SETS if any(r["set"] == name for r in lengths)]
+    runs = collections.defaultdict(lambda: collections.defaultdict(dict))
+    for r in lengths:
+        runs[r["rows"], r["depth"], r["rate"], r["epochs"]][r["set"]][r["seed"]] = r
+    seeds = {(count, name): {r["seed"] for r in lengths if r["rows"] == count and r["set"] == name} for count in
+             {r["rows"] for r in lengths} for name in names}
+    for (name, count), points in cells.items():
+        for point, own in points.items():
+            if point != "advised" and any((count, *point) == key[:3] for key in runs) or point in ((0, 1e-4), (3, 1e-3)):
+                chosen = {seed: own[seed] for seed in seeds.get((count, name), ()) if seed in own}
+                if chosen:
+                    runs[count, *point, 0][name] = chosen
+    print("\nOther lengths, accuracy in %, mean over seeds:\n")
+    print("| rows | freeze | rate | epochs | mean | " + " | ".join(names) + " |")
+    print("|---" * (len(names) + 5) + "|")
+    for (count, depth, rate, epochs), by_set in sorted(runs.items()):
+        means = [100 * statistics.mean(r["accuracy"] for r in by_set[name].values()) if by_set[name] else None for name in names]
+        mean = "" if None in means else f"{statistics.mean(means):.1f}"
+        print(f"| {count} | {depth} | {rate:.0e} | {epochs or 'as usual'} | {mean} | "
+              + " | ".join("" if value is None else f"{value:.1f}" for value in means) + " |")
+
+
+def regrets(cells, metric):
+    print("| set | rows | seeds | best of the grid | defaults | advised | regret | advised − defaults | seeds' deviation |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    regret, gain = collections.defaultdict(list), collections.defaultdict(list)
+    for (name, count), points in sorted(cells.items(), key=lambda item: (item[0][1] or 10**9, item[0][0])):
+        seeds = sorted(set.intersection(*(set(runs) for runs in points.values())))
+        if "advised" not in points or len(points) <= len(DEPTHS) * len(RATES) or not seeds:
+            continue
+        means = {point: 100 * statistics.mean(runs[s][metric] for s in seeds) for point, runs in points.items()}
+        advised = means.pop("advised")
+        best, usual = max(means, key=means.get), means[0, 1e-4]
+        spread = labelled.spread([100 * points[0, 1e-4][s][metric] for s in seeds])
+        regret[count].append(means[best] - advised)
+        gain[count].append(advised - usual)
+        print(f"| {name} | {count or 'all'} | {len(seeds)} | {means[best]:.1f} (freeze {best[0]}, {best[1]:.0e}) | {usual:.1f} | "
+              f"{advised:.1f} | {means[best] - advised:+.1f} | {advised - usual:+.1f} | {spread:.1f} |")
+    for count in regret:
+        print(f"\n{count or 'all'} rows: mean regret {statistics.mean(regret[count]):.2f}, advised − defaults "
+              f"{statistics.mean(gain[count]):+.2f} points")
+    print()
+
+
+def mean_grids(cells):
     grid = collections.defaultdict(lambda: collections.defaultdict(list))
     for (name, count), points in cells.items():
         full = {point: runs for point, runs in points.items() if point != "advised"}
@@ -125,7 +171,7 @@ def table(results):
             for point, runs in full.items():
                 grid[count][point].append(100 * statistics.mean(r["accuracy"] for r in runs.values()))
     for count, points in grid.items():
-        print(f"\nThe grid at {count or 'all'} rows, mean over {len(next(iter(points.values())))} sets:\n")
+        print(f"\nThe grid at {count or 'all'} rows, mean accuracy over {len(next(iter(points.values())))} sets:\n")
         print("| freeze | " + " | ".join(f"{rate:.0e}" for rate in RATES) + " |")
         print("|---" * (len(RATES) + 1) + "|")
         for depth in DEPTHS:
