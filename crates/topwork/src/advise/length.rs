@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::defaults::SMALL_MODEL;
 use crate::plan::Plan;
+use crate::value::Init;
 
 /// Rows that a training of few rows has to see, all epochs together: with so many, 64 and 500 rows were learnt best, or next to it,
 /// where the usual training sees 1,300 and 3,000 (docs/experiments.md). Mosbach et al., "On the Stability of Fine-tuning
@@ -23,18 +24,18 @@ pub struct LengthProposal {
 
 /// Proposes the epochs for a plan; what the user `said` stays.
 pub fn propose(plan: &Plan, said: bool) -> LengthProposal {
-    let planned = plan.num_train_epochs.value;
+    let as_planned = |why: &str| LengthProposal { num_train_epochs: plan.num_train_epochs.value, why: why.to_string() };
     if said || plan.max_steps.value.is_some() {
-        return LengthProposal { num_train_epochs: planned, why: "the length is given".to_string() };
+        return as_planned("the length is given");
+    }
+    if plan.init.value == Init::Random {
+        return as_planned("tune's own; how long random weights take was not measured");
     }
     if plan.facts.model.layer_values() < SMALL_MODEL {
         // Measured: longer trainings of the carried model were worse on half of the sets.
-        return LengthProposal {
-            num_train_epochs: planned,
-            why: "small models arrive at their high rates".to_string(),
-        };
+        return as_planned("tune's own; small models arrive at their high rates");
     }
-    for_rows(plan.facts.rows, planned)
+    for_rows(plan.facts.rows, plan.num_train_epochs.value)
 }
 
 fn for_rows(rows: usize, planned: usize) -> LengthProposal {
