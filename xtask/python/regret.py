@@ -11,7 +11,7 @@ With `--epochs`, the points of `--points` are trained for that long instead: wha
 Use: python regret.py --topwork target/release/topwork --data ../shared/data --model models/all-MiniLM-L6-v2
          --results benches/runs/regret.jsonl [--sets sst2,…] [--rows 64,500] [--seeds 3] [--jobs 2] [--part grid|advised]
      python regret.py … --part grid --epochs 60,120 --points 0:1e-4,3:3e-4
-     python regret.py --table --results benches/runs/regret.jsonl
+     python regret.py --table --results benches/runs/regret.jsonl[,benches/runs/lengths.jsonl]
 """
 import collections
 import json
@@ -26,6 +26,8 @@ SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailmen
 DEPTHS = (0, 3, 5)
 RATES = (3e-5, 1e-4, 3e-4, 1e-3)
 TEST_ROWS = 1000
+# Lines that name no model are of it.
+MODEL = "all-MiniLM-L6-v2"
 
 
 def main():
@@ -38,7 +40,7 @@ def main():
     options = parser.parse_args()
     if not options.table:
         measure(options)
-    table(labelled.read_results(options.results))
+    table([line for file in options.results.split(",") for line in labelled.read_results(file)])
 
 
 def draw(options, name, count, seed, folder):
@@ -54,15 +56,16 @@ def draw(options, name, count, seed, folder):
 
 
 def measure(options):
-    sources = labelled.sources()
+    sources, model = labelled.sources(), pathlib.Path(options.model).name
     # The grid does not depend on how advice is made.
-    key = lambda r: (r["set"], r["rows"], r["seed"], r.get("depth"), r.get("rate"), r.get("epochs"), None if r.get("rate") else r["sources"])
+    key = lambda r: (r["set"], r["rows"], r["seed"], r.get("depth"), r.get("rate"), r.get("epochs"), r.get("model", MODEL),
+                     None if r.get("rate") else r["sources"])
     results = labelled.read_results(options.results)
     done = {key(r) for r in results}
 
     def run(item):
         name, count, seed, depth, rate, epochs = item
-        line = dict(set=name, rows=count, seed=seed, sources=sources)
+        line = dict(set=name, rows=count, seed=seed, model=model, sources=sources)
         with tempfile.TemporaryDirectory() as work:
             work = pathlib.Path(work)
             draw(options, name, count, seed, work)
@@ -90,7 +93,7 @@ def measure(options):
     points = (grid if "grid" in options.part else []) + ([(None, None, None)] if "advised" in options.part else [])
     items = [(name, count, seed, *point) for count in map(int, options.rows.split(",")) for seed in range(options.seeds)
              for name in options.sets.split(",") for point in points]
-    labelled.side_by_side(options.jobs, run, [item for item in items if (*item, None if item[4] else sources) not in done])
+    labelled.side_by_side(options.jobs, run, [item for item in items if (*item, model, None if item[4] else sources) not in done])
 
 
 def table(results):
@@ -102,64 +105,76 @@ def table(results):
     for r in results:
         point = (r["depth"], r["rate"]) if r.get("rate") else "advised"
         cells[r["set"], r["rows"]].setdefault(point, {})[r["seed"]] = r
-    for metric, name in (("accuracy", "Accuracy"), ("macro_f1", "Macro-F1")):
-        print(f"{name} in %, mean over seeds; differences in points.\n")
-        regrets(cells, metric)
     advised = [r for r in results if not r.get("rate")]
-    inside = sum(r["expectation"]["interval"][0] <= r["accuracy"] <= r["expectation"]["interval"][1] for r in advised)
     if advised:
+        print("Sources of the advice: " + ", ".join(f"{sources} ({rows or 'all'} rows)" for rows, sources in newest.items()) + "\n")
+        for metric, name in (("accuracy", "Accuracy"), ("macro_f1", "Macro-F1")):
+            print(f"{name} in %, mean over seeds; differences in points.\n")
+            regrets(cells, metric)
+        inside = sum(r["expectation"]["interval"][0] <= r["accuracy"] <= r["expectation"]["interval"][1] for r in advised)
         print(f"The interval held the test accuracy in {inside} of {len(advised)} runs.")
         times = sorted(r["expectation"]["seconds"] / r["seconds"] for r in advised)
         print(f"The predicted time was {times[0]:.2f} to {times[-1]:.2f} of the real one, {statistics.median(times):.2f} in the middle; "
               f"within 30 % in {sum(0.7 <= time <= 1.3 for time in times)} of {len(times)} runs.")
-    mean_grids(cells)
+        mean_grids(cells)
     if lengths:
         other_lengths(lengths, cells)
 
 
 def other_lengths(lengths, cells):
-    """Trainings of other lengths, one line each, beside those of the grid at the same depth and rate."""
-    names = [name for name in SETS if any(r["set"] == name for r in lengths)]
+    """Trainings of other lengths, one line each, beside the usual length at the same depth and rate, on the seeds of the others."""
+    names = sorted({r["set"] for r in lengths}, key=lambda name: SETS.index(name) if name in SETS else len(SETS))
     runs = collections.defaultdict(lambda: collections.defaultdict(dict))
     for r in lengths:
-        runs[r["rows"], r["depth"], r["rate"], r["epochs"]][r["set"]][r["seed"]] = r
-    seeds = {(count, name): {r["seed"] for r in lengths if r["rows"] == count and r["set"] == name} for count in
-             {r["rows"] for r in lengths} for name in names}
-    for (name, count), points in cells.items():
-        for point, own in points.items():
-            if point != "advised" and any((count, *point) == key[:3] for key in runs) or point in ((0, 1e-4), (3, 1e-3)):
-                chosen = {seed: own[seed] for seed in seeds.get((count, name), ()) if seed in own}
-                if chosen:
-                    runs[count, *point, 0][name] = chosen
+        runs[r.get("model", MODEL), r["rows"], r["depth"], r["rate"], r["epochs"]][r["set"]][r["seed"]] = r["accuracy"]
+    for model, count, depth, rate, _ in list(runs):
+        seeds = {seed for key, by_set in runs.items() if key[:2] == (model, count) for own in by_set.values() for seed in own}
+        for name in names if model == MODEL else []:
+            usual = cells.get((name, count), {}).get((depth, rate), {})
+            own = {seed: r["accuracy"] for seed, r in usual.items() if seed in seeds}
+            if own:
+                runs[model, count, depth, rate, 0][name] = own
     print("\nOther lengths, accuracy in %, mean over seeds:\n")
-    print("| rows | freeze | rate | epochs | mean | " + " | ".join(names) + " |")
-    print("|---" * (len(names) + 5) + "|")
-    for (count, depth, rate, epochs), by_set in sorted(runs.items()):
-        means = [100 * statistics.mean(r["accuracy"] for r in by_set[name].values()) if by_set[name] else None for name in names]
+    print("| model | rows | freeze | rate | epochs | seeds | mean | " + " | ".join(names) + " |")
+    print("|---" * (len(names) + 7) + "|")
+    for (model, count, depth, rate, epochs), by_set in sorted(runs.items()):
+        means = [100 * statistics.mean(by_set[name].values()) if by_set[name] else None for name in names]
         mean = "" if None in means else f"{statistics.mean(means):.1f}"
-        print(f"| {count} | {depth} | {rate:.0e} | {epochs or 'as usual'} | {mean} | "
+        seeds = sorted({len(own) for own in by_set.values() if own})
+        print(f"| {model} | {count or 'all'} | {depth} | {rate:.0e} | {epochs or 'as usual'} | {'–'.join(map(str, seeds))} | {mean} | "
               + " | ".join("" if value is None else f"{value:.1f}" for value in means) + " |")
 
 
 def regrets(cells, metric):
+    """A set without the whole grid has no regret, but still says what the advice gains."""
+    grid = {(depth, rate) for depth in DEPTHS for rate in RATES}
     print("| set | rows | seeds | best of the grid | defaults | advised | regret | advised − defaults | seeds' deviation |")
     print("|---|---|---|---|---|---|---|---|---|")
     regret, gain = collections.defaultdict(list), collections.defaultdict(list)
     for (name, count), points in sorted(cells.items(), key=lambda item: (item[0][1] or 10**9, item[0][0])):
+        points = {point: runs for point, runs in points.items() if point == "advised" or point in grid}
+        usual_point = (0, 1e-4)
+        if not {"advised", usual_point} <= set(points):
+            continue
+        if set(points) < grid | {"advised"}:
+            points = {point: points[point] for point in ("advised", usual_point)}
         seeds = sorted(set.intersection(*(set(runs) for runs in points.values())))
-        if "advised" not in points or len(points) <= len(DEPTHS) * len(RATES) or not seeds:
+        if not seeds:
             continue
         means = {point: 100 * statistics.mean(runs[s][metric] for s in seeds) for point, runs in points.items()}
         advised = means.pop("advised")
-        best, usual = max(means, key=means.get), means[0, 1e-4]
-        spread = labelled.spread([100 * points[0, 1e-4][s][metric] for s in seeds])
-        regret[count].append(means[best] - advised)
+        best, usual = max(means, key=means.get), means[usual_point]
+        spread = labelled.spread([100 * points[usual_point][s][metric] for s in seeds])
         gain[count].append(advised - usual)
-        print(f"| {name} | {count or 'all'} | {len(seeds)} | {means[best]:.1f} (freeze {best[0]}, {best[1]:.0e}) | {usual:.1f} | "
-              f"{advised:.1f} | {means[best] - advised:+.1f} | {advised - usual:+.1f} | {spread:.1f} |")
-    for count in regret:
-        print(f"\n{count or 'all'} rows: mean regret {statistics.mean(regret[count]):.2f}, advised − defaults "
-              f"{statistics.mean(gain[count]):+.2f} points")
+        best_text, regret_text = "", ""
+        if len(means) == len(grid):
+            regret[count].append(means[best] - advised)
+            best_text, regret_text = f"{means[best]:.1f} (freeze {best[0]}, {best[1]:.0e})", f"{means[best] - advised:+.1f}"
+        print(f"| {name} | {count or 'all'} | {len(seeds)} | {best_text} | {usual:.1f} | {advised:.1f} | {regret_text} | "
+              f"{advised - usual:+.1f} | {spread:.1f} |")
+    for count in gain:
+        own = f"mean regret {statistics.mean(regret[count]):.2f} over {len(regret[count])} sets, " if regret[count] else ""
+        print(f"\n{count or 'all'} rows: {own}advised − defaults {statistics.mean(gain[count]):+.2f} points over {len(gain[count])} sets")
     print()
 
 
