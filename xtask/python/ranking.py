@@ -2,8 +2,8 @@
 
 For every labelled set, the encoders of the pool (`pool.py`) are fine-tuned on the same rows with `topwork tune` at one learning
 rate for all (the defaults jump between small models and others, which would rank models by their rates), for as long as
-`advise` proposes (tune's own length leaves encoders behind that would arrive: a model with random weights came out before half
-of MiniLM), and scored on up to 1,000 rows that it has not seen; `topwork advise` scores the same encoders on the same rows
+`advise` proposes for models that are not small (tune's own length leaves encoders behind that would arrive: a model with random
+weights came out before half of MiniLM), and scored on up to 1,000 rows whose text it has not learnt; `topwork advise` scores the same encoders on the same rows
 without training any. The table gives, for each score, the weighted rank correlation (Kendall's τ, hyperbolic weights, as
 `scipy.stats.weightedtau`) with the accuracy, mean of `--seeds` draws. One line a measurement in a JSONL file; a finished
 one is not repeated.
@@ -56,8 +56,8 @@ def draw(options, name, seed, folder):
     text_of = lambda row: tuple(row[column].lower().split() for column in columns if column != "label")
     learnt = {str(text_of(row)) for row in train}
     test, _ = labelled.read_rows(f"{options.data}/{name}/test.csv")
-    test = [row for row in test if row["label"] in known]
-    rest = [row for row in rest if row["label"] in known and str(text_of(row)) not in learnt]
+    is_new = lambda row: row["label"] in known and str(text_of(row)) not in learnt
+    test, rest = [row for row in test if is_new(row)], [row for row in rest if is_new(row)]
     test = random.Random(0).sample(test, min(TEST_ROWS, len(test)))
     test += rest[:TEST_ROWS - len(test)]
     labelled.write_rows(folder / "test.csv", [{column: row[column] for column in columns} for row in test], columns)
@@ -133,6 +133,7 @@ def table(results):
         own = accuracy[r["set"], r["seed"]]
         models = [model for model in r["scores"] if model in own]
         if len(models) < len(r["scores"]):
+            print(f"{r['set']}, seed {r['seed']}: left out, {len(models)} of {len(r['scores'])} encoders are fine-tuned for so long\n")
             continue
         places = lambda score: {model: sum(r["scores"][other][score] > r["scores"][model][score] for other in models)
                                 + sum(r["scores"][other][score] == r["scores"][model][score] for other in models) / 2 for model in models}

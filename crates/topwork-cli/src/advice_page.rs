@@ -7,6 +7,7 @@ use serde_json::Value;
 use topwork::advise::Advice;
 use topwork::lr_find::RangeTest;
 
+use crate::advice_screen::length_of;
 use crate::page::{escaped, excerpt};
 
 /// Rows of a table of texts.
@@ -179,10 +180,10 @@ fn settings(page: &mut String, advice: &Advice) {
     let Some(found) = &advice.learning_rate else { return };
     let _ = writeln!(
         page,
-        "<h2>Depth, length and learning rate</h2>\n<p>Taken: {} (freeze {}, {} epochs, rate {:.1e}); {}.</p>",
+        "<h2>Depth, length and learning rate</h2>\n<p>Taken: {} (freeze {}, {}, rate {:.1e}); {}.</p>",
         escaped(&found.setting.from),
         found.setting.freeze_layers,
-        found.setting.num_train_epochs,
+        length_of(found.setting.num_train_epochs),
         found.setting.learning_rate,
         escaped(&found.why)
     );
@@ -190,10 +191,10 @@ fn settings(page: &mut String, advice: &Advice) {
         let _ = writeln!(page, "<p>Proposed: {} frozen layers; {}.</p>", depth.freeze_layers, escaped(&depth.why));
     }
     if let Some(length) = &advice.length {
-        let _ = writeln!(page, "<p>Proposed: {} epochs; {}.</p>", length.num_train_epochs, escaped(&length.why));
+        let _ = writeln!(page, "<p>Proposed: {}; {}.</p>", length_of(length.num_train_epochs), escaped(&length.why));
     }
     if let Some(race) = &found.race {
-        page.push_str("<div class=\"wide\"><table><thead><tr><th>setting</th><th>frozen layers</th><th>epochs</th><th>learning rate</th><th>accuracy held out, by round</th></tr></thead><tbody>\n");
+        page.push_str("<div class=\"wide\"><table><thead><tr><th>setting</th><th>frozen layers</th><th>length</th><th>learning rate</th><th>accuracy held out, by round</th></tr></thead><tbody>\n");
         for (place, entrant) in race.entrants.iter().enumerate() {
             let rounds: Vec<String> = entrant
                 .rounds
@@ -206,7 +207,7 @@ fn settings(page: &mut String, advice: &Advice) {
                 "<tr{class}><td>{}</td><td>{}</td><td>{}</td><td>{:.1e}</td><td>{}</td></tr>",
                 escaped(&entrant.from),
                 entrant.freeze_layers,
-                entrant.num_train_epochs,
+                length_of(entrant.num_train_epochs),
                 entrant.learning_rate,
                 rounds.join(", ")
             );

@@ -34,10 +34,10 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
         }
         let _ = writeln!(
             text,
-            "setting: {} (freeze {}, {} epochs, rate {:.1e}): {}",
+            "setting: {} (freeze {}, {}, rate {:.1e}): {}",
             found.setting.from,
             found.setting.freeze_layers,
-            found.setting.num_train_epochs,
+            length_of(found.setting.num_train_epochs),
             found.setting.learning_rate,
             found.why
         );
@@ -131,19 +131,24 @@ fn similarity(panel: &Similarity) -> String {
     text
 }
 
+/// How long a setting is trained.
+pub(crate) fn length_of(epochs: Option<usize>) -> String {
+    epochs.map_or("max_steps".to_string(), |epochs| format!("{epochs} epochs"))
+}
+
 fn race(race: &Race) -> String {
     let mut text =
-        format!("{:<50}{:>7}{:>8}{:>10}{:>24}\n", "setting", "freeze", "epochs", "rate", "accuracy held out");
+        format!("{:<57}{:>7}{:>12}{:>10}{:>24}\n", "setting", "freeze", "length", "rate", "accuracy held out");
     for (place, entrant) in race.entrants.iter().enumerate() {
         let rounds: Vec<String> =
             entrant.rounds.iter().map(|round| format!("{:.1} %", 100.0 * round.accuracy)).collect();
         let mark = if place == race.winner { "→ " } else { "  " };
         let _ = writeln!(
             text,
-            "{:<50}{:>7}{:>8}{:>10}{:>24}",
+            "{:<57}{:>7}{:>12}{:>10}{:>24}",
             format!("{mark}{}", entrant.from),
             entrant.freeze_layers,
-            entrant.num_train_epochs,
+            length_of(entrant.num_train_epochs),
             format!("{:.1e}", entrant.learning_rate),
             rounds.join(" → ")
         );

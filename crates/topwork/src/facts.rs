@@ -109,6 +109,12 @@ impl Facts {
         self.validation_rows.unwrap_or_else(|| (self.rows as f64 * validation_fraction).round() as usize)
     }
 
+    /// Rows of the training file that are learnt from: all of them where there is a validation file.
+    pub fn rows_to_learn(&self, validation_fraction: f64) -> usize {
+        let held_out = if self.validation_rows.is_some() { 0 } else { self.validation_rows(validation_fraction) };
+        self.rows.saturating_sub(held_out)
+    }
+
     /// Each fact that a plan pins, as TOML text.
     pub(crate) fn pins(&self) -> Vec<(&'static str, String)> {
         let optional = |name, text: &Option<String>| text.as_ref().map(|text| (name, on_one_line(text)));

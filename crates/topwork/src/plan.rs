@@ -85,6 +85,12 @@ impl Plan {
         self.per_device_train_batch_size.value * self.gradient_accumulation_steps.value
     }
 
+    /// Optimizer steps of so many epochs, each of `steps_per_epoch`; none where `max_steps` decides.
+    pub(crate) fn steps(&self, steps_per_epoch: usize, epochs: Option<usize>) -> usize {
+        let epochs = epochs.unwrap_or(self.num_train_epochs.value);
+        self.max_steps.value.unwrap_or(steps_per_epoch * epochs).max(1)
+    }
+
     /// The plan as a recipe: each value with a comment that gives its origin and its reason, and the facts that pin the
     /// run. An option that is not set is written as a comment.
     pub fn to_toml(&self) -> String {

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use topwork::advise::length::propose;
 use topwork::facts::{Facts, ModelFacts, TokenLengths};
 use topwork::fields::{FIELDS, Field};
 use topwork::plan::{Origin, Plan};
@@ -497,4 +498,25 @@ fn paths_and_columns_stay_as_they_were_said() {
     assert_eq!(plan.test_file.value, Some(PathBuf::from("../data/te st.csv")));
     assert_eq!(plan.text_column.value.as_deref(), Some(" Text"));
     assert_eq!(Field::find("cutoff_len").unwrap().flag(), "--max-seq-length");
+}
+
+#[test]
+fn a_validation_file_leaves_every_training_row_to_learn_from() {
+    assert_eq!(facts().rows_to_learn(0.1), 450);
+    let with_file = Facts { validation_rows: Some(800), ..facts() };
+    assert_eq!(with_file.rows_to_learn(0.0), 500);
+    assert_eq!(Facts { rows: 1, ..facts() }.rows_to_learn(1.0), 0);
+}
+
+#[test]
+fn a_longer_training_is_proposed_only_where_it_was_measured_and_nothing_was_said() {
+    let proposed = |flags: &[(&str, &str)], said: bool| propose(&plan_with(flags).unwrap(), said).num_train_epochs;
+    assert_eq!(proposed(&[], false), Some(16));
+    assert_eq!(proposed(&[("num_train_epochs", "2")], true), Some(2));
+    assert_eq!(proposed(&[("max_steps", "100")], false), None);
+    let own = plan_with(&[("init", "random")]).unwrap().num_train_epochs.value;
+    assert_eq!(proposed(&[("init", "random")], false), Some(own));
+    let model = ModelFacts { hidden_size: 128, intermediate_size: 512, ..facts().model };
+    let small = resolve(&minimal(), &Facts { model, ..facts() }).unwrap();
+    assert_eq!(propose(&small, false).num_train_epochs, Some(small.num_train_epochs.value));
 }

@@ -1,4 +1,4 @@
-//! At which learning rate: a range test, and a race between what it suggests, what is usual, and the proposed depth.
+//! At which learning rate: a range test, and a race between what it suggests, what is usual, and the proposed depth and length.
 
 use std::sync::atomic::AtomicBool;
 
@@ -65,7 +65,17 @@ pub(crate) fn choose(
     observer.event(&RunEvent::phase("range test"));
     let range_test = test(chosen.inputs, chosen.rows, &chosen.features.pooled, None)?;
     observer.event(&RunEvent::phase("race"));
-    let entrants = entrants(chosen, &range_test);
+    let plan = &chosen.inputs.plan;
+    let entrants = Settings {
+        usual: (plan.freeze_layers.value, plan.learning_rate.value, plan.num_train_epochs.value),
+        depth: chosen.depth.freeze_layers,
+        length: chosen.length.num_train_epochs,
+        valley: range_test.valley.map(round),
+        rate_is_free: chosen.recipe.learning_rate.is_none(),
+        depth_is_free: chosen.recipe.freeze_layers.is_none(),
+        has_few_rows: plan.facts.rows < FEW_ROWS && plan.facts.model.layer_values() >= SMALL_MODEL,
+    }
+    .entrants();
     let parts = parts(chosen.features, &chosen.rows.labels);
     let Chosen { inputs, rows, features, effort, rows_to_learn, .. } = *chosen;
     let track = Track { rows_to_learn, inputs, rows, features, parts: &parts, effort };
@@ -121,59 +131,75 @@ pub(crate) fn test(
     range_test(&mut task, &mut parameters, None, fit.adamw, fit.max_grad_norm, &options)
 }
 
-/// What is most likely to be best first: tune's own setting at the proposed length or, with few rows and a model that is not small,
-/// the proposed depth at a higher rate (measured: docs/experiments.md). Then what else is worth a try: tune's own setting as it
-/// is, higher rates, the range test's suggestion, the proposed depth.
-fn entrants(chosen: &Chosen<'_>, range_test: &RangeTest) -> Vec<Entrant> {
-    let plan = &chosen.inputs.plan;
-    let (usual, frozen, depth) = (plan.learning_rate.value, plan.freeze_layers.value, chosen.depth.freeze_layers);
-    let (planned, long) = (plan.num_train_epochs.value, chosen.length.num_train_epochs);
-    let entrant = |freeze_layers: usize, learning_rate: f64, num_train_epochs: usize, from: &str| Entrant {
-        freeze_layers,
-        learning_rate,
-        num_train_epochs,
-        from: from.to_string(),
-        rounds: Vec::new(),
-    };
-    let tunes_own = entrant(frozen, usual, planned, "tune's own setting");
-    let own = match long == planned {
-        true => tunes_own.clone(),
-        false => entrant(frozen, usual, long, "tune's own setting, for longer"),
-    };
-    let (rate_is_free, depth_is_free) =
-        (chosen.recipe.learning_rate.is_none(), chosen.recipe.freeze_layers.is_none() && depth != frozen);
-    let higher = round((HIGHER * usual).min(HIGHEST_RATE).max(usual));
-    let highest = round((HIGHEST * usual).min(HIGHEST_RATE).max(usual));
-    let mut entrants = match (rate_is_free, depth_is_free) {
-        (false, false) => vec![own],
-        (false, true) => vec![own, entrant(depth, usual, long, "the proposed depth")],
-        (true, true) if plan.facts.rows < FEW_ROWS && plan.facts.model.layer_values() >= SMALL_MODEL => vec![
-            entrant(depth, higher, long, "the upper half at three times the usual rate, as was best on few rows"),
-            own,
-            entrant(depth, highest, planned, "the upper half at a high rate"),
-        ],
-        (true, _) => {
-            let mut entrants = vec![own, entrant(frozen, higher, long, "three times the usual rate")];
-            if let Some(valley) = range_test.valley.map(round) {
-                let near = |a: f64, b: f64, factor: f64| (a / b).max(b / a) <= factor;
-                let is_new = entrants.iter().all(|other| !near(other.learning_rate, valley, APART));
-                if is_new && near(valley, usual, FARTHEST) && valley <= HIGHEST_RATE {
-                    entrants.push(entrant(frozen, valley, long, "the valley of the range test"));
+/// What the settings that race are made of.
+struct Settings {
+    /// The layers that tune freezes, its learning rate and its epochs.
+    usual: (usize, f64, usize),
+    /// The proposed number of frozen layers.
+    depth: usize,
+    /// The proposed number of epochs; none where `max_steps` decides.
+    length: Option<usize>,
+    /// What the range test suggests.
+    valley: Option<f64>,
+    rate_is_free: bool,
+    depth_is_free: bool,
+    /// Whether the rule for few rows holds: the model is not small, either.
+    has_few_rows: bool,
+}
+
+impl Settings {
+    /// What is most likely to be best first: tune's own setting at the proposed length or, with few rows, the proposed depth at a
+    /// higher rate (measured: docs/experiments.md). Then what else is worth a try: higher rates, the range test's suggestion,
+    /// the proposed depth, tune's own setting as it is.
+    fn entrants(&self) -> Vec<Entrant> {
+        let (frozen, usual, planned) = self.usual;
+        let (depth, long) = (self.depth, self.length);
+        let planned = long.map(|_| planned);
+        let entrant = |freeze_layers: usize, learning_rate: f64, num_train_epochs: Option<usize>, from: &str| Entrant {
+            freeze_layers,
+            learning_rate,
+            num_train_epochs,
+            from: from.to_string(),
+            rounds: Vec::new(),
+        };
+        let tunes_own = entrant(frozen, usual, planned, "tune's own setting");
+        let own =
+            if long == planned { tunes_own.clone() } else { entrant(frozen, usual, long, "tune's own, for longer") };
+        let tries_depth = self.depth_is_free && depth != frozen;
+        let has_depth = self.depth_is_free || depth == frozen;
+        let higher = round((HIGHER * usual).min(HIGHEST_RATE).max(usual));
+        let highest = round((HIGHEST * usual).min(HIGHEST_RATE).max(usual));
+        let mut entrants = match (self.rate_is_free, tries_depth) {
+            (false, false) => vec![own],
+            (false, true) => vec![own, entrant(depth, usual, long, "the proposed depth")],
+            (true, _) if self.has_few_rows && has_depth && depth > 0 => vec![
+                entrant(depth, higher, long, "the upper half at three times the usual rate, for few rows"),
+                own,
+                entrant(depth, highest, planned, "the upper half at a high rate"),
+            ],
+            (true, _) => {
+                let mut entrants = vec![own, entrant(frozen, higher, long, "three times the usual rate")];
+                if let Some(valley) = self.valley {
+                    let near = |a: f64, b: f64, factor: f64| (a / b).max(b / a) <= factor;
+                    let is_new = entrants.iter().all(|other| !near(other.learning_rate, valley, APART));
+                    if is_new && near(valley, usual, FARTHEST) && valley <= HIGHEST_RATE {
+                        entrants.push(entrant(frozen, valley, long, "the valley of the range test"));
+                    }
                 }
-            }
-            if depth_is_free {
-                entrants.push(entrant(depth, higher, long, "the proposed depth at three times the usual rate"));
-                if highest > higher {
-                    entrants.push(entrant(depth, highest, long, "the proposed depth at a high rate"));
+                if tries_depth {
+                    entrants.push(entrant(depth, higher, long, "the proposed depth at three times the usual rate"));
+                    if highest > higher {
+                        entrants.push(entrant(depth, highest, long, "the proposed depth at a high rate"));
+                    }
                 }
+                entrants
             }
-            entrants
+        };
+        if long != planned {
+            entrants.push(tunes_own);
         }
-    };
-    if long != planned {
-        entrants.push(tunes_own);
+        entrants
     }
-    entrants
 }
 
 /// To two digits: nobody needs more of a learning rate.
@@ -185,6 +211,58 @@ fn round(rate: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            usual: (0, 1e-4, 6),
+            depth: 3,
+            length: Some(16),
+            valley: Some(1.1e-4),
+            rate_is_free: true,
+            depth_is_free: true,
+            has_few_rows: false,
+        }
+    }
+
+    fn first(settings: &Settings) -> (usize, f64, Option<usize>) {
+        let entrants = settings.entrants();
+        (entrants[0].freeze_layers, entrants[0].learning_rate, entrants[0].num_train_epochs)
+    }
+
+    #[test]
+    fn the_first_setting_is_tunes_own_at_the_proposed_length() {
+        assert_eq!(first(&settings()), (0, 1e-4, Some(16)));
+        // What tune does by itself takes part as well.
+        let last = settings().entrants().pop().map(|own| (own.freeze_layers, own.learning_rate, own.num_train_epochs));
+        assert_eq!(last, Some((0, 1e-4, Some(6))));
+        let given = Settings { length: Some(6), ..settings() };
+        assert_eq!(first(&given), (0, 1e-4, Some(6)));
+        assert_eq!(
+            given.entrants().iter().filter(|own| own.freeze_layers == 0 && own.learning_rate == 1e-4).count(),
+            1
+        );
+        assert!(Settings { length: None, ..settings() }.entrants().iter().all(|own| own.num_train_epochs.is_none()));
+    }
+
+    #[test]
+    fn few_rows_tune_the_proposed_depth_at_a_higher_rate_unless_another_was_said() {
+        let few = || Settings { has_few_rows: true, length: Some(120), ..settings() };
+        assert_eq!(first(&few()), (3, 3e-4, Some(120)));
+        let said = |frozen| Settings { usual: (frozen, 1e-4, 20), depth_is_free: false, ..few() };
+        assert_eq!(first(&said(3)), (3, 3e-4, Some(120)), "what is proposed was said");
+        assert_eq!(first(&said(1)), (1, 1e-4, Some(120)));
+        assert_eq!(first(&Settings { rate_is_free: false, ..few() }), (0, 1e-4, Some(120)));
+    }
+
+    #[test]
+    fn no_other_depth_or_rate_than_what_was_said() {
+        let said = Settings { rate_is_free: false, depth_is_free: false, ..settings() };
+        assert!(said.entrants().iter().all(|own| own.freeze_layers == 0 && own.learning_rate == 1e-4));
+        let rate = Settings { depth_is_free: false, ..settings() };
+        assert!(rate.entrants().iter().all(|own| own.freeze_layers == 0));
+        let depth = Settings { rate_is_free: false, ..settings() };
+        assert!(depth.entrants().iter().all(|own| own.learning_rate == 1e-4));
+    }
 
     #[test]
     fn rates_have_two_digits() {

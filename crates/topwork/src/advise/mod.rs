@@ -1,5 +1,5 @@
-//! Advice before a run: what the data is like, how far it lies from what the model knows, which model to take, how deep to
-//! tune it, at which learning rate, and what to expect. All of it comes from one pass of each model over the rows.
+//! Advice before a run: what the data is like, how far it lies from what the model knows, which model to take, how deep and
+//! how long to tune it, at which learning rate, and what to expect. All of it comes from one pass of each model over the rows.
 
 pub mod depth;
 pub mod expectation;
@@ -78,7 +78,7 @@ pub struct Advice {
     pub transferability: Transferability,
     /// How deep to tune it; none when only models were scored.
     pub depth: Option<DepthProposal>,
-    /// How long to train.
+    /// How long to train; none when only models were scored.
     pub length: Option<LengthProposal>,
     /// At which learning rate.
     pub learning_rate: Option<LearningRate>,
@@ -221,7 +221,7 @@ fn train(
         Init::Random => DepthProposal { freeze_layers: 0, why: "random layers have all to learn".to_string() },
     };
     let planned = as_planned(recipe, best)?;
-    let rows_to_learn = advice.rows - planned.facts.validation_rows(planned.validation_fraction.value).min(advice.rows);
+    let rows_to_learn = planned.facts.rows_to_learn(planned.validation_fraction.value);
     let epoch = rows_to_learn.div_ceil(planned.rows_per_step()).max(1);
     let length = length::propose(&planned, recipe.num_train_epochs.is_some());
     let effort = options.effort;
@@ -238,7 +238,7 @@ fn train(
             .as_ref()
             .map(|probe| Asked::Probe { accuracy: probe.accuracy(&rows.labels), rows: rows.labels.len() }),
     };
-    let steps = planned.max_steps.value.unwrap_or(epoch * learning_rate.setting.num_train_epochs);
+    let steps = planned.steps(epoch, learning_rate.setting.num_train_epochs);
     let seconds = seconds_of_a_run(&planned, best, &learning_rate, steps, epoch);
     let expectation = asked.map(|asked| {
         expect(&Measured {
@@ -387,7 +387,7 @@ fn seconds_of_a_run(plan: &Plan, best: &Looked, found: &LearningRate, steps: usi
         Some(split) => split.labels.len(),
         None => plan.facts.validation_rows(plan.validation_fraction.value),
     };
-    let learnt = plan.facts.rows - held_out.min(plan.facts.rows) * usize::from(validation.is_none());
+    let learnt = plan.facts.rows_to_learn(plan.validation_fraction.value);
     let test = test.as_ref().map_or(0, |split| split.labels.len());
     let epochs = steps.div_ceil(steps_per_epoch);
     // The rows of the probe, the validation rows after each epoch, some training rows at the end.

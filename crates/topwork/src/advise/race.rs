@@ -4,7 +4,7 @@
 //!
 //! A race that is much shorter than the training itself is won by the highest rate, whatever is best in the end (measured:
 //! docs/experiments.md), so there is none where it would have fewer than half the steps of the planned training, because these
-//! cannot be afforded or the rows that were looked at are too few to stand for all. Accuracy decides, whatever the metric of
+//! cannot be afforded, or where the rows that were looked at are less than half of all. Accuracy decides, whatever the metric of
 //! the run.
 
 use std::collections::BTreeMap;
@@ -55,8 +55,8 @@ pub struct Entrant {
     pub freeze_layers: usize,
     /// The highest learning rate.
     pub learning_rate: f64,
-    /// How often the training rows are gone through.
-    pub num_train_epochs: usize,
+    /// How often the training rows are gone through; none where `max_steps` decides.
+    pub num_train_epochs: Option<usize>,
     /// Where it comes from.
     pub from: String,
     /// What it reached, round by round.
@@ -242,7 +242,8 @@ impl Track<'_> {
         LEAST_PART * SEEDS as f64 * costs
     }
 
-    /// Whether the rows that are learnt from make at least half the steps of the planned training.
+    /// Whether the rows that are learnt from are at least half of those of the planned training, or it has as many steps for any
+    /// number of rows.
     pub(crate) fn stands_for_all(&self) -> bool {
         let whole = self.inputs.plan.max_steps.value.is_some();
         whole || self.rows_learnt() as f64 >= LEAST_PART * self.rows_to_learn as f64
@@ -256,8 +257,7 @@ impl Track<'_> {
     /// Optimizer steps of a training of a setting on the rows that are not held out.
     fn steps(&self, entrant: &Entrant) -> usize {
         let plan = &self.inputs.plan;
-        let epoch = self.rows_learnt().div_ceil(plan.rows_per_step());
-        plan.max_steps.value.unwrap_or(epoch * entrant.num_train_epochs).max(1)
+        plan.steps(self.rows_learnt().div_ceil(plan.rows_per_step()), entrant.num_train_epochs)
     }
 
     /// How many times the effort has to be for a race of these settings.
@@ -309,7 +309,7 @@ impl Track<'_> {
         let mut plan = self.inputs.plan.clone();
         plan.freeze_layers.value = entrant.freeze_layers;
         plan.learning_rate.value = entrant.learning_rate;
-        plan.num_train_epochs.value = entrant.num_train_epochs;
+        plan.num_train_epochs.value = entrant.num_train_epochs.unwrap_or(plan.num_train_epochs.value);
         let classes = self.inputs.labels.len();
         let policy = policy(&self.inputs.config.parameters(Head::Classification { classes }), &plan)?;
         let regimen = Regimen { plan, policy };
@@ -362,7 +362,13 @@ mod tests {
     use super::*;
 
     fn entrant(rate: f64) -> Entrant {
-        Entrant { freeze_layers: 0, learning_rate: rate, num_train_epochs: 3, from: String::new(), rounds: Vec::new() }
+        Entrant {
+            freeze_layers: 0,
+            learning_rate: rate,
+            num_train_epochs: Some(3),
+            from: String::new(),
+            rounds: Vec::new(),
+        }
     }
 
     fn finish(right: impl Fn(usize) -> bool) -> Vec<Finish> {

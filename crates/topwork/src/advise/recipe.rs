@@ -36,7 +36,8 @@ pub struct AdvisedValue {
 }
 
 impl AdvisedRecipe {
-    /// What was said, what was measured (model, depth, epochs, learning rate), and the sequence length and layer decay that go with it as `planned`.
+    /// What was said, what was measured (model, depth, epochs, learning rate), and the sequence length and layer decay that go
+    /// with it as `planned`.
     pub(super) fn of(
         recipe: &Recipe,
         advice: &Advice,
@@ -64,21 +65,21 @@ impl AdvisedRecipe {
         let epochs = if winner.num_train_epochs == length.num_train_epochs {
             length.why.clone()
         } else {
-            format!("{} epochs were proposed ({}); {}", length.num_train_epochs, length.why, found.why)
+            format!("another length was proposed ({}); {}", length.why, found.why)
         };
         let range = |rate: Option<f64>| rate.map_or("none".to_string(), |rate| format!("{rate:.1e}"));
         let tested = format!("range test: valley {}", range(found.range_test.valley));
         let measured = [
             ("model_name_or_path", toml_string(&advice.model), model),
             ("freeze_layers", winner.freeze_layers.to_string(), freeze),
-            ("num_train_epochs", winner.num_train_epochs.to_string(), epochs),
+            ("num_train_epochs", winner.num_train_epochs.map_or(String::new(), |epochs| epochs.to_string()), epochs),
             ("learning_rate", winner.learning_rate.to_toml(), format!("{}: {}; {tested}", winner.from, found.why)),
         ];
         let entries = planned.entries();
         let values = Recipe::FIELDS.iter().filter_map(|field| {
             let was_said = recipe.said(field.key);
-            let decides = field.key != "num_train_epochs" || planned.max_steps.value.is_none();
-            let own = measured.iter().find(|(key, ..)| *key == field.key && !was_said && decides);
+            // There are no epochs where max_steps decides.
+            let own = measured.iter().find(|(key, value, _)| *key == field.key && !was_said && !value.is_empty());
             if let Some((key, value, reason)) = own {
                 let (value, reason) = (value.clone(), reason.clone());
                 return Some(AdvisedValue { key, value, origin: Origin::Advice, reason });
