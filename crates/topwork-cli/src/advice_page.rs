@@ -47,7 +47,7 @@ pub(crate) fn advice_page(advice: &Advice) -> String {
     settings(&mut page, advice);
     audit(&mut page, advice);
     if let Some(recipe) = &advice.recipe {
-        page.push_str("<h2>Recipe</h2>\n<div class=\"wide\"><table><thead><tr><th>option</th><th class=\"text\">value</th><th class=\"text\">chosen by</th></tr></thead><tbody>\n");
+        page.push_str("<h2>Recipe</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"recipe\"><table><thead><tr><th>option</th><th class=\"text\">value</th><th class=\"text\">chosen by</th></tr></thead><tbody>\n");
         for value in &recipe.values {
             let _ = writeln!(
                 page,
@@ -83,7 +83,7 @@ fn summary(page: &mut String, advice: &Advice) {
 }
 
 fn models(page: &mut String, advice: &Advice) {
-    page.push_str("<h2>Which model</h2>\n<div class=\"wide\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>PARC</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
+    page.push_str("<h2>Which model</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"models\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>PARC</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
     let number =
         |value: Option<f64>, digits: usize| value.map_or("–".to_string(), |value| format!("{value:.digits$}"));
     for candidate in &advice.transferability.candidates {
@@ -116,7 +116,7 @@ fn models(page: &mut String, advice: &Advice) {
     let Some(best) = advice.transferability.candidates.first() else { return };
     let _ = writeln!(
         page,
-        "<h3>Layer by layer: {}</h3>\n<div class=\"wide\"><table><thead><tr><th>layer</th>",
+        "<h3>Layer by layer: {}</h3>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"scores by layer\"><table><thead><tr><th>layer</th>",
         escaped(&best.model)
     );
     let names: Vec<&String> = best.by_layer.first().map(|layer| layer.scores.keys().collect()).unwrap_or_default();
@@ -138,7 +138,7 @@ fn similarity(page: &mut String, advice: &Advice) {
     let panel = &advice.similarity;
     let _ = writeln!(
         page,
-        "<h2>How near</h2>\n<p>Compared with {}: floor, two halves of it; ceiling, these texts enciphered.</p>\n<div class=\"wide\"><table><thead><tr><th>measure</th><th>value</th><th>interval</th><th>floor</th><th>ceiling</th><th>near … far</th><th class=\"text\"></th></tr></thead><tbody>",
+        "<h2>How near</h2>\n<p>Compared with {}: floor, two halves of it; ceiling, these texts enciphered.</p>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"nearness\"><table><thead><tr><th>measure</th><th>value</th><th>interval</th><th>floor</th><th>ceiling</th><th>near … far</th><th class=\"text\">note</th></tr></thead><tbody>",
         escaped(&panel.source)
     );
     let number = |value: Option<f64>| value.map_or("–".to_string(), |value| format!("{value:.3}"));
@@ -162,7 +162,7 @@ fn similarity(page: &mut String, advice: &Advice) {
         let _ = writeln!(page, "<p>Not measured: {}.</p>", escaped(missing));
     }
     if !panel.least_covered.is_empty() {
-        page.push_str("<h3>Rows farthest from it</h3>\n<div class=\"wide\"><table><thead><tr><th>line</th><th>radii</th><th class=\"text\">text</th></tr></thead><tbody>\n");
+        page.push_str("<h3>Rows farthest from it</h3>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"rows farthest from the source\"><table><thead><tr><th>line</th><th>radii</th><th class=\"text\">text</th></tr></thead><tbody>\n");
         for row in &panel.least_covered {
             let _ = writeln!(
                 page,
@@ -194,7 +194,7 @@ fn settings(page: &mut String, advice: &Advice) {
         let _ = writeln!(page, "<p>Proposed: {}; {}.</p>", length_of(length.num_train_epochs), escaped(&length.why));
     }
     if let Some(race) = &found.race {
-        page.push_str("<div class=\"wide\"><table><thead><tr><th>setting</th><th>frozen layers</th><th>length</th><th>learning rate</th><th>accuracy held out, by round</th></tr></thead><tbody>\n");
+        page.push_str("<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"settings\"><table><thead><tr><th>setting</th><th>frozen layers</th><th>length</th><th>learning rate</th><th>accuracy held out, by round</th></tr></thead><tbody>\n");
         for (place, entrant) in race.entrants.iter().enumerate() {
             let rounds: Vec<String> = entrant
                 .rounds
@@ -234,7 +234,7 @@ fn audit(page: &mut String, advice: &Advice) {
     }
     page.push_str("</ul>\n");
     if let Some(found) = advice.audit.label_issues.as_ref().filter(|found| !found.issues.is_empty()) {
-        page.push_str("<h3>Doubted labels</h3>\n<div class=\"wide\"><table><thead><tr><th>line</th><th class=\"text\">label</th><th class=\"text\">rather</th><th class=\"text\">text</th></tr></thead><tbody>\n");
+        page.push_str("<h3>Doubted labels</h3>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"doubted labels\"><table><thead><tr><th>line</th><th class=\"text\">label</th><th class=\"text\">rather</th><th class=\"text\">text</th></tr></thead><tbody>\n");
         for issue in found.issues.iter().take(SHOWN) {
             let _ = writeln!(
                 page,
@@ -250,7 +250,7 @@ fn audit(page: &mut String, advice: &Advice) {
         page.push_str("</tbody></table></div>\n");
     }
     if !advice.audit.pairs.is_empty() {
-        page.push_str("<h3>Texts that stand twice, or nearly</h3>\n<div class=\"wide\"><table><thead><tr><th>rows</th><th>alike</th><th class=\"text\">texts</th></tr></thead><tbody>\n");
+        page.push_str("<h3>Texts that stand twice, or nearly</h3>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"texts alike\"><table><thead><tr><th>rows</th><th>alike</th><th class=\"text\">texts</th></tr></thead><tbody>\n");
         for pair in advice.audit.pairs.iter().take(SHOWN) {
             let _ = writeln!(
                 page,

@@ -173,7 +173,7 @@ impl Settings {
             (false, false) => vec![own],
             (false, true) => vec![own, entrant(depth, usual, long, "the proposed depth")],
             (true, _) if self.has_few_rows && has_depth && depth > 0 => vec![
-                entrant(depth, higher, long, "the upper half at three times the usual rate, for few rows"),
+                entrant(depth, higher, long, "the upper half, three times the rate, for few rows"),
                 own,
                 entrant(depth, highest, planned, "the upper half at a high rate"),
             ],
