@@ -149,7 +149,7 @@ struct Settings {
 
 impl Settings {
     /// What is most likely to be best first: tune's own setting at the proposed length or, with few rows, the proposed depth at a
-    /// higher rate (measured: docs/experiments.md). Then what else is worth a try: higher rates, the range test's suggestion,
+    /// higher rate, ten times where the length is as usual (measured: docs/experiments.md). Then what else is worth a try: higher rates, the range test's suggestion,
     /// the proposed depth, tune's own setting as it is.
     fn entrants(&self) -> Vec<Entrant> {
         let (frozen, usual, planned) = self.usual;
@@ -172,11 +172,12 @@ impl Settings {
         let mut entrants = match (self.rate_is_free, tries_depth) {
             (false, false) => vec![own],
             (false, true) => vec![own, entrant(depth, usual, long, "the proposed depth")],
-            (true, _) if self.has_few_rows && has_depth && depth > 0 => vec![
-                entrant(depth, higher, long, "the upper half, three times the rate, for few rows"),
-                own,
-                entrant(depth, highest, planned, "the upper half at a high rate"),
-            ],
+            (true, _) if self.has_few_rows && has_depth && depth > 0 => {
+                let moderate = entrant(depth, higher, long, "the upper half, three times the rate, for few rows");
+                let fast = entrant(depth, highest, planned, "the upper half at a high rate");
+                // What a short training does not reach in steps, it needs in rate.
+                if long == planned { vec![fast, own, moderate] } else { vec![moderate, own, fast] }
+            }
             (true, _) => {
                 let mut entrants = vec![own, entrant(frozen, higher, long, "three times the usual rate")];
                 if let Some(valley) = self.valley {
@@ -252,6 +253,9 @@ mod tests {
         assert_eq!(first(&said(3)), (3, 3e-4, Some(120)), "what is proposed was said");
         assert_eq!(first(&said(1)), (1, 1e-4, Some(120)));
         assert_eq!(first(&Settings { rate_is_free: false, ..few() }), (0, 1e-4, Some(120)));
+        // A short training that was said needs the high rate.
+        assert_eq!(first(&Settings { length: Some(6), ..few() }), (3, 1e-3, Some(6)));
+        assert_eq!(first(&Settings { length: None, ..few() }), (3, 1e-3, None));
     }
 
     #[test]
