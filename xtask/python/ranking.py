@@ -27,7 +27,7 @@ SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailmen
 TRAIN_ROWS = collections.defaultdict(lambda: 480, banking77=1200, clinc150=1200)
 TEST_ROWS = 1000
 LEARNING_RATE = 3e-4
-# As `advise/length.rs`.
+# As `advise/length.rs` has it for models that are not small, whose cap of 120 epochs these numbers of rows do not reach.
 ROWS_SEEN = 8000
 # As `RANKED_BY` of topwork/src/advise/transferability.rs.
 RANKED_BY = ("linear_probe", "parc", "knn")

@@ -39,8 +39,10 @@ def main():
     parser.add_argument("--points", default=",".join(f"{depth}:{rate}" for depth in DEPTHS for rate in RATES))
     options = parser.parse_args()
     if not options.table:
+        if "," in options.results:
+            parser.error("--results: several files are for --table")
         measure(options)
-    table([line for file in options.results.split(",") for line in labelled.read_results(file)])
+    table(pathlib.Path(options.model).name, [line for file in options.results.split(",") for line in labelled.read_results(file)])
 
 
 def draw(options, name, count, seed, folder):
@@ -96,18 +98,21 @@ def measure(options):
     labelled.side_by_side(options.jobs, run, [item for item in items if (*item, model, None if item[4] else sources) not in done])
 
 
-def table(results):
+def table(model, results):
+    """Of one model; only the lengths are of all."""
     lengths = [r for r in results if r.get("epochs")]
-    results = [r for r in results if not r.get("epochs")]
-    newest = {r["rows"]: r["sources"] for r in results if not r.get("rate")}
-    results = [r for r in results if r.get("rate") or r["sources"] == newest[r["rows"]]]
+    results = [r for r in results if not r.get("epochs") and r.get("model", MODEL) == model]
+    # The last advice for a set, which is that of the newest sources.
+    newest = {(r["set"], r["rows"]): r["sources"] for r in results if not r.get("rate")}
+    results = [r for r in results if r.get("rate") or r["sources"] == newest[r["set"], r["rows"]]]
     cells = collections.defaultdict(dict)
     for r in results:
         point = (r["depth"], r["rate"]) if r.get("rate") else "advised"
         cells[r["set"], r["rows"]].setdefault(point, {})[r["seed"]] = r
     advised = [r for r in results if not r.get("rate")]
     if advised:
-        print("Sources of the advice: " + ", ".join(f"{sources} ({rows or 'all'} rows)" for rows, sources in newest.items()) + "\n")
+        trees = sorted({(rows or 10**9, sources) for (_, rows), sources in newest.items()})
+        print("Sources of the advice: " + ", ".join(f"{sources} ({'all' if rows == 10**9 else rows} rows)" for rows, sources in trees) + "\n")
         for metric, name in (("accuracy", "Accuracy"), ("macro_f1", "Macro-F1")):
             print(f"{name} in %, mean over seeds; differences in points.\n")
             regrets(cells, metric)
@@ -118,18 +123,19 @@ def table(results):
               f"within 30 % in {sum(0.7 <= time <= 1.3 for time in times)} of {len(times)} runs.")
         mean_grids(cells)
     if lengths:
-        other_lengths(lengths, cells)
+        other_lengths(model, lengths, cells)
 
 
-def other_lengths(lengths, cells):
-    """Trainings of other lengths, one line each, beside the usual length at the same depth and rate, on the seeds of the others."""
+def other_lengths(usual_model, lengths, cells):
+    """Trainings of other lengths, one line each, beside the usual length at the same depth and rate, on the seeds that the other
+    lengths of a set have."""
     names = sorted({r["set"] for r in lengths}, key=lambda name: SETS.index(name) if name in SETS else len(SETS))
     runs = collections.defaultdict(lambda: collections.defaultdict(dict))
     for r in lengths:
         runs[r.get("model", MODEL), r["rows"], r["depth"], r["rate"], r["epochs"]][r["set"]][r["seed"]] = r["accuracy"]
     for model, count, depth, rate, _ in list(runs):
-        seeds = {seed for key, by_set in runs.items() if key[:2] == (model, count) for own in by_set.values() for seed in own}
-        for name in names if model == MODEL else []:
+        for name in names if model == usual_model else []:
+            seeds = {seed for key, by_set in runs.items() if key[:2] == (model, count) and key[4] for seed in by_set.get(name, ())}
             usual = cells.get((name, count), {}).get((depth, rate), {})
             own = {seed: r["accuracy"] for seed, r in usual.items() if seed in seeds}
             if own:
@@ -139,7 +145,7 @@ def other_lengths(lengths, cells):
     print("|---" * (len(names) + 7) + "|")
     for (model, count, depth, rate, epochs), by_set in sorted(runs.items()):
         means = [100 * statistics.mean(by_set[name].values()) if by_set[name] else None for name in names]
-        mean = "" if None in means else f"{statistics.mean(means):.1f}"
+        mean = "" if None in means or len({tuple(sorted(own)) for own in by_set.values() if own}) > 1 else f"{statistics.mean(means):.1f}"
         seeds = sorted({len(own) for own in by_set.values() if own})
         print(f"| {model} | {count or 'all'} | {depth} | {rate:.0e} | {epochs or 'as usual'} | {'–'.join(map(str, seeds))} | {mean} | "
               + " | ".join("" if value is None else f"{value:.1f}" for value in means) + " |")

@@ -8,6 +8,7 @@ use topwork::advise::race::Race;
 use topwork::advise::similarity::Similarity;
 use topwork::audit::Audit;
 use topwork::lr_find::RangeTest;
+use topwork::plan::Origin;
 
 use crate::commands::advise::beside;
 
@@ -41,6 +42,13 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
             found.setting.learning_rate,
             found.why
         );
+        let is_advised = |key| {
+            let values = advice.recipe.iter().flat_map(|recipe| &recipe.values);
+            values.into_iter().any(|value| value.key == key && value.origin == Origin::Advice)
+        };
+        if let Some(length) = advice.length.as_ref().filter(|_| is_advised("num_train_epochs")) {
+            let _ = writeln!(text, "length: {}", length.why);
+        }
     }
     if let Some(expectation) = &advice.expectation {
         let _ = writeln!(

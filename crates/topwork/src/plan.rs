@@ -85,7 +85,7 @@ impl Plan {
         self.per_device_train_batch_size.value * self.gradient_accumulation_steps.value
     }
 
-    /// Optimizer steps of so many epochs, each of `steps_per_epoch`; none where `max_steps` decides.
+    /// Optimizer steps of so many epochs, each of `steps_per_epoch`; of the plan's own without any. `max_steps` goes before both.
     pub(crate) fn steps(&self, steps_per_epoch: usize, epochs: Option<usize>) -> usize {
         let epochs = epochs.unwrap_or(self.num_train_epochs.value);
         self.max_steps.value.unwrap_or(steps_per_epoch * epochs).max(1)

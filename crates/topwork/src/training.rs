@@ -143,7 +143,7 @@ pub(crate) fn classification<'a>(
 
 /// Optimizer steps of the whole run.
 pub(crate) fn total_steps(plan: &Plan, task: &Classification<'_>) -> usize {
-    plan.max_steps.value.unwrap_or(task.steps_per_epoch() * plan.num_train_epochs.value)
+    plan.steps(task.steps_per_epoch(), None)
 }
 
 pub(crate) fn classification_options(plan: &Plan, labels: &[u32]) -> ClassificationOptions {

@@ -88,9 +88,9 @@ pub(crate) fn choose(
             (Some(race), setting, why)
         }
         None if !track.stands_for_all() => {
-            (None, first, "the rows looked at are too few for a race that stands for all".to_string())
+            (None, first, "not checked: the rows looked at are too few for a race that stands for all".to_string())
         }
-        None => (None, first, format!("a race long enough to tell takes --effort {needed}")),
+        None => (None, first, format!("not checked: a race long enough to tell takes --effort {needed}")),
     };
     Ok(LearningRate { range_test, race, setting, why })
 }

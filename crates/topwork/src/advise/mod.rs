@@ -204,7 +204,7 @@ fn run(
     Ok(advice)
 }
 
-/// What takes trainings: depth, learning rate, and what to expect of both.
+/// What takes trainings: depth, length, learning rate, and what to expect of them.
 fn train(
     advice: &mut Advice,
     recipe: &Recipe,
@@ -380,13 +380,10 @@ fn probe_curve(features: Matrix<'_>, labels: &[u32], scored: &Scored) -> Vec<(f6
 fn seconds_of_a_run(plan: &Plan, best: &Looked, found: &LearningRate, steps: usize, steps_per_epoch: usize) -> f64 {
     /// Writing the model, reading it back and scoring it.
     const AROUND: f64 = 1.0;
-    let Inputs { train, validation, test, .. } = &best.inputs;
+    let Inputs { train, test, .. } = &best.inputs;
     let a_row = train.texts.total_tokens() as f64 / train.labels.len().max(1) as f64;
     let tokens = |rows: usize| a_row * rows as f64;
-    let held_out = match validation {
-        Some(split) => split.labels.len(),
-        None => plan.facts.validation_rows(plan.validation_fraction.value),
-    };
+    let held_out = plan.facts.validation_rows(plan.validation_fraction.value);
     let learnt = plan.facts.rows_to_learn(plan.validation_fraction.value);
     let test = test.as_ref().map_or(0, |split| split.labels.len());
     let epochs = steps.div_ceil(steps_per_epoch);

@@ -4,8 +4,8 @@
 //!
 //! A race that is much shorter than the training itself is won by the highest rate, whatever is best in the end (measured:
 //! docs/experiments.md), so there is none where it would have fewer than half the steps of the planned training, because these
-//! cannot be afforded, or where the rows that were looked at are less than half of all. Accuracy decides, whatever the metric of
-//! the run.
+//! cannot be afforded, or where the rows that were looked at, less those held out, are less than half of those to learn from (unless
+//! `max_steps` makes any race as long). Accuracy decides, whatever the metric of the run.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,7 +66,7 @@ pub struct Entrant {
 /// What a setting reached in a round.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Round {
-    /// The part of a full training that was spent on each seed.
+    /// The part of its own full training that was spent on each seed.
     pub part: f64,
     /// Mean accuracy on rows held out.
     pub accuracy: f64,
@@ -149,7 +149,7 @@ pub(crate) fn race(
             .collect();
         observer.event(&RunEvent::Note {
             message: format!(
-                "racing {} settings over {:.0} % of a training, {seeds} times",
+                "racing {} settings over {:.0} % of their trainings, {seeds} times",
                 racing.len(),
                 100.0 * part
             ),
@@ -245,8 +245,8 @@ impl Track<'_> {
     /// Whether the rows that are learnt from are at least half of those of the planned training, or it has as many steps for any
     /// number of rows.
     pub(crate) fn stands_for_all(&self) -> bool {
-        let whole = self.inputs.plan.max_steps.value.is_some();
-        whole || self.rows_learnt() as f64 >= LEAST_PART * self.rows_to_learn as f64
+        let is_as_long = self.inputs.plan.max_steps.value.is_some();
+        is_as_long || self.rows_learnt() as f64 >= LEAST_PART * self.rows_to_learn as f64
     }
 
     /// Rows that are not held out.

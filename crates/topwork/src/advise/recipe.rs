@@ -69,17 +69,19 @@ impl AdvisedRecipe {
         };
         let range = |rate: Option<f64>| rate.map_or("none".to_string(), |rate| format!("{rate:.1e}"));
         let tested = format!("range test: valley {}", range(found.range_test.valley));
-        let measured = [
+        let mut measured = vec![
             ("model_name_or_path", toml_string(&advice.model), model),
             ("freeze_layers", winner.freeze_layers.to_string(), freeze),
-            ("num_train_epochs", winner.num_train_epochs.map_or(String::new(), |epochs| epochs.to_string()), epochs),
             ("learning_rate", winner.learning_rate.to_toml(), format!("{}: {}; {tested}", winner.from, found.why)),
         ];
+        // Tune's own length follows the rows, should they become more.
+        if let Some(own) = winner.num_train_epochs.filter(|own| *own != planned.num_train_epochs.value) {
+            measured.push(("num_train_epochs", own.to_string(), epochs));
+        }
         let entries = planned.entries();
         let values = Recipe::FIELDS.iter().filter_map(|field| {
             let was_said = recipe.said(field.key);
-            // There are no epochs where max_steps decides.
-            let own = measured.iter().find(|(key, value, _)| *key == field.key && !was_said && !value.is_empty());
+            let own = measured.iter().find(|(key, ..)| *key == field.key && !was_said);
             if let Some((key, value, reason)) = own {
                 let (value, reason) = (value.clone(), reason.clone());
                 return Some(AdvisedValue { key, value, origin: Origin::Advice, reason });
