@@ -117,3 +117,9 @@ def sources():
 def spread(values):
     """The sample's standard deviation; none for one value."""
     return statistics.stdev(values) if len(values) > 1 else float("nan")
+
+
+def rank_correlation(x, y):
+    """Spearman's."""
+    places = lambda values: [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+    return statistics.correlation(places(x), places(y))

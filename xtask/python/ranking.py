@@ -4,12 +4,12 @@ For every labelled set, the encoders of the pool (`pool.py`) are fine-tuned on t
 rate for all (the defaults jump between small models and others, which would rank models by their rates), for as long as
 `advise` proposes for models that are not small (tune's own length leaves encoders behind that would arrive: a model with random
 weights came out before half of MiniLM), and scored on up to 1,000 rows whose text it has not learnt; `topwork advise` scores the same encoders on the same rows
-without training any. The table gives, for each score, the weighted rank correlation (Kendall's τ, hyperbolic weights, as
+without training any, and for the carried model and what goes on from it the loss of hidden words. The table gives, for each score, the weighted rank correlation (Kendall's τ, hyperbolic weights, as
 `scipy.stats.weightedtau`) with the accuracy, mean of `--seeds` draws. One line a measurement in a JSONL file; a finished
 one is not repeated.
 
 Use: python ranking.py --topwork target/release/topwork --data ../shared/data --work target/pool --minilm models/all-MiniLM-L6-v2
-         --results benches/runs/ranking.jsonl [--sets sst2,…] [--seeds 1] [--jobs 2] [--part tuned|scores]
+         --results benches/runs/ranking.jsonl [--sets sst2,…] [--seeds 1] [--jobs 2] [--part tuned|scores|losses]
      python ranking.py --table --results benches/runs/ranking.jsonl
 """
 import collections
@@ -38,11 +38,14 @@ def main():
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--work", default="target/pool")
     parser.add_argument("--minilm")
-    parser.add_argument("--part", default="tuned,scores")
+    parser.add_argument("--part", default="tuned,scores,losses")
+    parser.set_defaults(seeds=1)
     options = parser.parse_args()
     if not options.table:
         measure(options)
-    table(labelled.read_results(options.results))
+    results = labelled.read_results(options.results)
+    table(results)
+    continued(results)
 
 
 def draw(options, name, seed, folder):
@@ -73,7 +76,8 @@ def measure(options):
     models = pool.models(options.work, options.minilm, options.data, options.topwork)
     sources, results = labelled.sources(), labelled.read_results(options.results)
     done = {(r["set"], r["seed"], r["model"]) for r in results if "accuracy" in r and r.get("epochs") == epochs_of(r["set"])}
-    scored = {(r["set"], r["seed"]) for r in results if "scores" in r}
+    scored = {(r["set"], r["seed"]) for r in results if "by_layer" in r}
+    lost = {(r["set"], r["seed"], r["model"]) for r in results if "masked_lm_loss" in r}
 
     def tune(item):
         name, seed, model = item
@@ -84,19 +88,32 @@ def measure(options):
                                    "--threads", "1", "--validation-fraction", "0", "--learning-rate", LEARNING_RATE,
                                    "--num-train-epochs", epochs_of(name))
         labelled.append_result(options.results, dict(set=name, seed=seed, model=model, accuracy=result["test"]["accuracy"],
-                                                     epochs=epochs_of(name), test_rows=asked, seconds=result["seconds"]["total"], sources=sources))
+                                                     macro_f1=result["test"]["macro_f1"], epochs=epochs_of(name), test_rows=asked,
+                                                     seconds=result["seconds"]["total"], sources=sources))
 
     def score(item):
         name, seed = item
         with tempfile.TemporaryDirectory() as work:
             work = pathlib.Path(work)
             draw(options, name, seed, work)
-            advice = json.loads(labelled.run([
-                options.topwork, "advise", work / "train.csv", "--models", ",".join(map(str, models.values())), "--scores-only",
-                "--json", "--threads", "1"]))
+            advice = advise(options, work, models.values())
         names = {str(path): model for model, path in models.items()}
-        scores = {names[candidate["model"]]: candidate["scores"] for candidate in advice["transferability"]["candidates"]}
-        labelled.append_result(options.results, dict(set=name, seed=seed, scores=scores, sources=sources))
+        candidates = {names[candidate["model"]]: candidate for candidate in advice["transferability"]["candidates"]}
+        short = lambda scores: {score: value and float(f"{value:.6g}") for score, value in scores.items()}
+        scores = {model: short(candidate["scores"]) for model, candidate in candidates.items()}
+        by_layer = {model: {layer["layer"]: short(layer["scores"]) for layer in candidate["by_layer"]}
+                    for model, candidate in candidates.items()}
+        labelled.append_result(options.results, dict(set=name, seed=seed, scores=scores, by_layer=by_layer, sources=sources))
+
+    def lose(item):
+        name, seed, model = item
+        with tempfile.TemporaryDirectory() as work:
+            work = pathlib.Path(work)
+            draw(options, name, seed, work)
+            measures = {measure["name"]: measure for measure in advise(options, work, [models[model]])["similarity"]["measures"]}
+        loss = measures["masked_lm_loss"]
+        labelled.append_result(options.results, dict(set=name, seed=seed, model=model, masked_lm_loss=loss["value"],
+                                                     interval=loss["interval"], sources=sources))
 
     order = [(name, seed) for seed in range(options.seeds) for name in options.sets.split(",")]
     if "tuned" in options.part:
@@ -104,6 +121,15 @@ def measure(options):
         labelled.side_by_side(options.jobs, tune, [item for item in items if item not in done])
     if "scores" in options.part:
         labelled.side_by_side(options.jobs, score, [item for item in order if item not in scored])
+    if "losses" in options.part:
+        items = [(name, seed, model) for name, seed in order for model in models if model.startswith("seedling")]
+        labelled.side_by_side(options.jobs, lose, [item for item in items if item not in lost])
+
+
+def advise(options, work, models):
+    """What `topwork advise` says of the drawn rows without training."""
+    return json.loads(labelled.run([options.topwork, "advise", work / "train.csv", "--models", ",".join(map(str, models)),
+                                    "--scores-only", "--json", "--threads", "1"]))
 
 
 def weighted_tau(x, y):
@@ -128,7 +154,7 @@ def table(results):
             accuracy[r["set"], r["seed"]][r["model"]] = r["accuracy"]
     taus = collections.defaultdict(lambda: collections.defaultdict(list))
     for r in results:
-        if "scores" not in r:
+        if "by_layer" not in r:
             continue
         own = accuracy[r["set"], r["seed"]]
         models = [model for model in r["scores"] if model in own]
@@ -151,6 +177,42 @@ def table(results):
     means = lambda by_set: [statistics.mean(by_set[name]) if by_set[name] else float("nan") for name in sets]
     for score, by_set in sorted(taus.items(), key=lambda item: -statistics.mean(means(item[1]))):
         print(f"| {score} | " + " | ".join(f"{value:.2f}" for value in [statistics.mean(means(by_set)), *means(by_set)]) + " |")
+
+
+def continued(results):
+    """Whether the loss of hidden words tells where going on with pre-training helps: by set, the carried model's loss, how
+    much of it each corpus takes away, and the points of accuracy that it gives after fine-tuning."""
+    accuracy, loss = collections.defaultdict(list), collections.defaultdict(list)
+    for r in results:
+        if "accuracy" in r and r.get("epochs") == epochs_of(r["set"]):
+            accuracy[r["set"], r["model"]].append(100 * r["accuracy"])
+        if "masked_lm_loss" in r:
+            loss[r["set"], r["model"]].append(r["masked_lm_loss"])
+    known = {key: (statistics.mean(loss[key]), statistics.mean(accuracy[key])) for key in loss if accuracy[key]}
+    corpora = sorted({model.removeprefix("seedling-") for _, model in known if model != "seedling"})
+    pairs, lines = [], []
+    for name in SETS:
+        if (name, "seedling") not in known:
+            continue
+        own, cells = known[name, "seedling"], []
+        for corpus in corpora:
+            other = known.get((name, f"seedling-{corpus}"))
+            if other:
+                pairs.append((own[0] - other[0], other[1] - own[1], own[0], corpus))
+            cells += [f"{own[0] - other[0]:+.2f}", f"{other[1] - own[1]:+.1f}"] if other else ["", ""]
+        lines.append(f"| {name} | {own[0]:.2f} | {own[1]:.1f} | " + " | ".join(cells) + " |")
+    if len(pairs) < 3:
+        return
+    print("\n| set | loss | accuracy | " + " | ".join(f"{corpus}: loss taken away | points" for corpus in corpora) + " |")
+    print("|---" * (3 + 2 * len(corpora)) + "|")
+    print("\n".join(lines))
+    agree = lambda key: labelled.rank_correlation([key(pair) for pair in pairs], [pair[1] for pair in pairs])
+    print(f"\nRank correlation (Spearman) with the points over {len(pairs)} pairs: of the loss taken away "
+          f"{agree(lambda pair: pair[0]):.2f}, of the carried model's loss {agree(lambda pair: pair[2]):.2f}")
+    middle = statistics.median(pair[0] for pair in pairs)
+    for text, part in (("more", [p[1] for p in pairs if p[0] > middle]), ("less", [p[1] for p in pairs if p[0] <= middle])):
+        error = labelled.spread(part) / len(part) ** 0.5
+        print(f"Where {text} than {middle:.2f} is taken away: {statistics.mean(part):+.1f} ± {error:.1f} points ({len(part)} pairs)")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use plotters::prelude::*;
 use serde_json::Value;
 use topwork::advise::Advice;
+use topwork::advise::depth::Depth;
 use topwork::lr_find::RangeTest;
 
 use crate::advice_screen::length_of;
@@ -188,7 +189,14 @@ fn settings(page: &mut String, advice: &Advice) {
         escaped(&found.why)
     );
     if let Some(depth) = &advice.depth {
-        let _ = writeln!(page, "<p>Proposed: {} frozen layers; {}.</p>", depth.freeze_layers, escaped(&depth.why));
+        let _ = writeln!(
+            page,
+            "<p>Proposed: {} frozen layers, layer decay {}; {}.</p>",
+            depth.freeze_layers,
+            depth.layer_decay,
+            escaped(&depth.why)
+        );
+        depths(page, &depth.considered, depth.freeze_layers);
     }
     if let Some(length) = &advice.length {
         let _ = writeln!(page, "<p>Proposed: {}; {}.</p>", length_of(length.num_train_epochs), escaped(&length.why));
@@ -225,6 +233,26 @@ fn settings(page: &mut String, advice: &Advice) {
         // A curve that cannot be drawn is in the numbers all the same.
         range_curve(test).unwrap_or_else(|| "no curve".to_string())
     );
+}
+
+/// What was known of each depth.
+fn depths(page: &mut String, considered: &[Depth], proposed: usize) {
+    if considered.is_empty() {
+        return;
+    }
+    page.push_str("<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"depths\"><table><thead><tr><th>frozen layers</th><th>probe on what they say</th><th>of the layers is tuned</th><th>cost of a step</th></tr></thead><tbody>\n");
+    for depth in considered {
+        let class = if depth.freeze_layers == proposed { " class=\"taken\"" } else { "" };
+        let _ = writeln!(
+            page,
+            "<tr{class}><td>{}</td><td>{:.1} %</td><td>{:.0} %</td><td>{:.0} %</td></tr>",
+            depth.freeze_layers,
+            100.0 * depth.probe,
+            100.0 * depth.tuned,
+            100.0 * depth.step
+        );
+    }
+    page.push_str("</tbody></table></div>\n");
 }
 
 fn audit(page: &mut String, advice: &Advice) {

@@ -41,6 +41,17 @@ fn the_advised_recipe_says_what_chose_it_and_tune_runs_it() {
     assert_eq!(folder.json("advice.json")["rows"], 96);
     let page = std::fs::read_to_string(folder.path("advice.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("</html>"), "a page with a curve");
+    let depth = &advice["depth"];
+    let considered = depth["considered"].as_array().unwrap();
+    assert!(
+        considered.iter().any(|other| other["freeze_layers"] == depth["freeze_layers"]),
+        "what is proposed was considered"
+    );
+    assert!(
+        considered
+            .iter()
+            .all(|other| page.contains(&format!("<td>{:.1} %</td>", 100.0 * other["probe"].as_f64().unwrap())))
+    );
 
     let recipe = std::fs::read_to_string(folder.path("recipe.toml")).unwrap();
     for key in ["model_name_or_path", "freeze_layers", "learning_rate"] {

@@ -13,26 +13,72 @@ pub(crate) const FEW_ROWS: usize = 250;
 pub struct DepthProposal {
     /// The lowest layers to freeze; 0 tunes everything.
     pub freeze_layers: usize,
+    /// How much slower each tuned layer learns than the one above it.
+    pub layer_decay: f64,
     /// Why.
     pub why: String,
+    /// Every depth that there is, from none frozen up; none for random weights, of which all have to be tuned.
+    pub considered: Vec<Depth>,
 }
 
-/// Proposes a depth from the accuracy of a probe on the embeddings and each layer (from 0), measured on `rows` rows, of
-/// `labelled` in all.
+/// A depth that was considered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Depth {
+    /// The lowest layers that would be frozen.
+    pub freeze_layers: usize,
+    /// Accuracy of a probe on what they say, which is what the tuned layers would start from; of the embeddings for 0.
+    pub probe: f64,
+    /// The part of the layers' values that would be tuned.
+    pub tuned: f64,
+    /// The cost of a training step beside one that tunes every layer: frozen ones are only run forward.
+    pub step: f64,
+}
+
+/// What a depth is proposed from.
+pub struct Known<'a> {
+    /// Accuracy of a probe on the embeddings and on each layer.
+    pub probes: &'a [f64],
+    /// Rows that the probes were measured on.
+    pub rows: usize,
+    /// Labelled rows in all.
+    pub labelled: usize,
+    /// What `tune` takes for the layer decay.
+    pub layer_decay: f64,
+}
+
+/// Proposes a depth.
 ///
 /// Up to the first layer whose probe is as good as the best one, within a standard error, the features hold what the task
 /// needs: layers below may stay. The upper half is always tuned: with less, fine-tuning was worse on every set that was
 /// measured (docs/experiments.md).
-pub fn propose(probes: &[f64], rows: usize, labelled: usize) -> DepthProposal {
+pub fn propose(known: &Known<'_>) -> DepthProposal {
+    let Known { probes, rows, labelled, layer_decay } = *known;
     let layers = probes.len().saturating_sub(1);
-    if labelled >= ENOUGH_ROWS {
-        let why = format!("{labelled} rows, at least {ENOUGH_ROWS}: enough for every layer to learn from");
-        return DepthProposal { freeze_layers: 0, why };
-    }
-    if labelled < FEW_ROWS && layers > 1 {
-        let why = format!("{labelled} rows, fewer than {FEW_ROWS}: the upper half has enough to learn");
-        return DepthProposal { freeze_layers: layers / 2, why };
-    }
+    let (freeze_layers, why) = if labelled >= ENOUGH_ROWS {
+        (0, format!("{labelled} rows, at least {ENOUGH_ROWS}: enough for every layer to learn from"))
+    } else if labelled < FEW_ROWS && layers > 1 {
+        (layers / 2, format!("{labelled} rows, fewer than {FEW_ROWS}: the upper half has enough to learn"))
+    } else {
+        first_good_layer(probes, rows)
+    };
+    let considered = (0..layers).map(|frozen| Depth {
+        freeze_layers: frozen,
+        probe: probes[frozen],
+        tuned: 1.0 - frozen as f64 / layers as f64,
+        step: step_cost(frozen, layers),
+    });
+    DepthProposal { freeze_layers, layer_decay, why, considered: considered.collect() }
+}
+
+/// The cost of a training step with the lowest `frozen` of `layers` frozen, beside one that tunes all: a frozen layer costs its
+/// forward pass, a third.
+pub(crate) fn step_cost(frozen: usize, layers: usize) -> f64 {
+    1.0 - frozen as f64 / layers.max(1) as f64 * 2.0 / 3.0
+}
+
+/// The layers below the first one that is as good as the best, and how good they are.
+fn first_good_layer(probes: &[f64], rows: usize) -> (usize, String) {
+    let layers = probes.len().saturating_sub(1);
     let best = probes.iter().copied().fold(0.0, f64::max);
     let error = (best * (1.0 - best) / rows.max(1) as f64).sqrt();
     let first = probes.iter().position(|&probe| probe >= best - error).unwrap_or(0);
@@ -47,29 +93,45 @@ pub fn propose(probes: &[f64], rows: usize, labelled: usize) -> DepthProposal {
         100.0 * best,
         100.0 * error
     );
-    DepthProposal { freeze_layers, why }
+    (freeze_layers, why)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn frozen(probes: &[f64], rows: usize, labelled: usize) -> usize {
+        propose(&Known { probes, rows, labelled, layer_decay: 0.9 }).freeze_layers
+    }
+
     #[test]
     fn layers_below_the_first_good_one_stay() {
         let probes = [0.5, 0.6, 0.71, 0.795, 0.8, 0.79, 0.6];
-        assert_eq!(propose(&probes, 1_000, 1_000).freeze_layers, 3);
+        assert_eq!(frozen(&probes, 1_000, 1_000), 3);
         // A small sample tells less.
-        assert_eq!(propose(&probes, 16, 1_000).freeze_layers, 2);
+        assert_eq!(frozen(&probes, 16, 1_000), 2);
         // Not more than half, and not nothing.
-        assert_eq!(propose(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.9], 1_000, 1_000).freeze_layers, 3);
-        assert_eq!(propose(&[0.9, 0.5, 0.5], 1_000, 1_000).freeze_layers, 1);
-        assert_eq!(propose(&[0.9], 1_000, 1_000).freeze_layers, 0);
+        assert_eq!(frozen(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.9], 1_000, 1_000), 3);
+        assert_eq!(frozen(&[0.9, 0.5, 0.5], 1_000, 1_000), 1);
+        assert_eq!(frozen(&[0.9], 1_000, 1_000), 0);
     }
 
     #[test]
     fn few_rows_tune_the_upper_half_and_many_everything() {
         let probes = [0.5, 0.6, 0.71, 0.795, 0.8, 0.79, 0.6];
-        assert_eq!(propose(&probes, 64, 64).freeze_layers, 3);
-        assert_eq!(propose(&probes, 1_000, 20_000).freeze_layers, 0);
+        assert_eq!(frozen(&probes, 64, 64), 3);
+        assert_eq!(frozen(&probes, 1_000, 20_000), 0);
+    }
+
+    #[test]
+    fn every_depth_that_tunes_a_layer_is_considered() {
+        let probes = [0.5, 0.6, 0.71];
+        let proposal = propose(&Known { probes: &probes, rows: 64, labelled: 64, layer_decay: 0.9 });
+        let depths: Vec<usize> = proposal.considered.iter().map(|depth| depth.freeze_layers).collect();
+        assert_eq!(depths, [0, 1]);
+        assert!(depths.contains(&proposal.freeze_layers));
+        // What the tuned layers start from is what the highest frozen one says.
+        assert_eq!(proposal.considered[1].probe, 0.6);
+        assert!(proposal.considered[1].step < proposal.considered[0].step && proposal.considered[0].step == 1.0);
     }
 }

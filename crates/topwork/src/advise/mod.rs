@@ -215,12 +215,18 @@ fn train(
     interrupt: &AtomicBool,
 ) -> Result<(), Error> {
     let Looked { inputs, features, .. } = best;
-    let layers = features.layers.len();
-    let depth = match inputs.plan.init.value {
-        Init::Pretrained => depth::propose(&best.scored.probes[..layers], rows.labels.len(), advice.rows),
-        Init::Random => DepthProposal { freeze_layers: 0, why: "random layers have all to learn".to_string() },
-    };
     let planned = as_planned(recipe, best)?;
+    let layer_decay = planned.layer_decay.value;
+    let probes = &best.scored.probes[..features.layers.len()];
+    let depth = match inputs.plan.init.value {
+        Init::Pretrained => {
+            depth::propose(&depth::Known { probes, rows: rows.labels.len(), labelled: advice.rows, layer_decay })
+        }
+        Init::Random => {
+            let why = "random layers have all to learn".to_string();
+            DepthProposal { freeze_layers: 0, layer_decay, why, considered: Vec::new() }
+        }
+    };
     let rows_to_learn = planned.facts.rows_to_learn(planned.validation_fraction.value);
     let epoch = rows_to_learn.div_ceil(planned.rows_per_step()).max(1);
     let length = length::propose(&planned, recipe.num_train_epochs.is_some());
@@ -389,10 +395,9 @@ fn seconds_of_a_run(plan: &Plan, best: &Looked, found: &LearningRate, steps: usi
     let epochs = steps.div_ceil(steps_per_epoch);
     // The rows of the probe, the validation rows after each epoch, some training rows at the end.
     let scored = tokens(learnt + held_out * (epochs + 1) + learnt.min(crate::tune::TRAIN_ROWS_SCORED) + test);
-    let layers = plan.facts.model.num_hidden_layers.max(1) as f64;
-    // A frozen layer's step is its forward pass: a third.
-    let share = |frozen: usize| 1.0 - frozen as f64 / layers * 2.0 / 3.0;
-    let share = share(found.setting.freeze_layers) / share(plan.freeze_layers.value);
+    let layers = plan.facts.model.num_hidden_layers;
+    let share =
+        depth::step_cost(found.setting.freeze_layers, layers) / depth::step_cost(plan.freeze_layers.value, layers);
     let a_step = found.range_test.seconds / found.range_test.curve.len().max(1) as f64;
     let loaded = best.inputs.load_seconds + best.inputs.tokenize_seconds;
     loaded + share * a_step * steps as f64 + scored / best.speed + AROUND
