@@ -69,7 +69,7 @@ fn summary(page: &mut String, advice: &Advice) {
     if let Some(expectation) = &advice.expectation {
         let _ = writeln!(
             page,
-            "<p><strong>Expected accuracy {:.1} %</strong> ({:.1} to {:.1} %), in about {:.0} s. {}.</p>\n<p>From {}.</p>",
+            "<p><strong>Expected accuracy {:.1} %</strong> ({:.1} to {:.1} % in four of five cases), in about {:.0} s. {}.</p>\n<p>From {}.</p>",
             100.0 * expectation.accuracy,
             100.0 * expectation.interval.0,
             100.0 * expectation.interval.1,
@@ -191,12 +191,12 @@ fn settings(page: &mut String, advice: &Advice) {
     if let Some(depth) = &advice.depth {
         let _ = writeln!(
             page,
-            "<p>Proposed: {} frozen layers, layer decay {}; {}.</p>",
+            "<p>Proposed: {} frozen layers; {}. Layer decay {} (tune's own: no other was better where it was measured).</p>",
             depth.freeze_layers,
-            depth.layer_decay,
-            escaped(&depth.why)
+            escaped(&depth.why),
+            depth.layer_decay
         );
-        depths(page, &depth.considered, depth.freeze_layers);
+        depths(page, &depth.considered, found.setting.freeze_layers);
     }
     if let Some(length) = &advice.length {
         let _ = writeln!(page, "<p>Proposed: {}; {}.</p>", length_of(length.num_train_epochs), escaped(&length.why));
@@ -226,7 +226,8 @@ fn settings(page: &mut String, advice: &Advice) {
     let test = &found.range_test;
     let _ = writeln!(
         page,
-        "<h3>Range test</h3>\n<p>Valley {}, steepest {}, a tenth of the minimum {}.</p>\n<figure>{}</figure>",
+        "<h3>Range test</h3>\n<p>With {} frozen layers: valley {}, steepest {}, a tenth of the minimum {}.</p>\n<figure>{}</figure>",
+        found.tested_freeze_layers,
         suggestion(test.valley),
         suggestion(test.steepest),
         suggestion(test.minimum_tenth),
@@ -236,13 +237,13 @@ fn settings(page: &mut String, advice: &Advice) {
 }
 
 /// What was known of each depth.
-fn depths(page: &mut String, considered: &[Depth], proposed: usize) {
+fn depths(page: &mut String, considered: &[Depth], taken: usize) {
     if considered.is_empty() {
         return;
     }
     page.push_str("<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"depths\"><table><thead><tr><th>frozen layers</th><th>probe on what they say</th><th>of the layers is tuned</th><th>cost of a step</th></tr></thead><tbody>\n");
     for depth in considered {
-        let class = if depth.freeze_layers == proposed { " class=\"taken\"" } else { "" };
+        let class = if depth.freeze_layers == taken { " class=\"taken\"" } else { "" };
         let _ = writeln!(
             page,
             "<tr{class}><td>{}</td><td>{:.1} %</td><td>{:.0} %</td><td>{:.0} %</td></tr>",

@@ -53,7 +53,7 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
     if let Some(expectation) = &advice.expectation {
         let _ = writeln!(
             text,
-            "expected: accuracy {:.1} % ({:.1} to {:.1} %) in about {:.0} s without comparisons\n{}",
+            "expected: accuracy {:.1} % (four times in five {:.1} to {:.1} %) in about {:.0} s without comparisons\n{}",
             100.0 * expectation.accuracy,
             100.0 * expectation.interval.0,
             100.0 * expectation.interval.1,

@@ -121,8 +121,8 @@ fn lr_find() -> Command {
             Arg::new("steps")
                 .long("steps")
                 .value_name("STEPS")
-                .value_parser(value_parser!(u32).range(10..=100_000))
-                .help("Optimizer steps of the test [default: 100]"),
+                .value_parser(value_parser!(u32).range(20..=10_000))
+                .help("Optimizer steps of the test, 20 to 10000 [default: 100]"),
         )
         .arg(json("Print the curve and the suggestions as JSON on standard output"))
 }

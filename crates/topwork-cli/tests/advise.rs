@@ -150,12 +150,77 @@ fn rows_that_tell_little_are_looked_at_all_the_same() {
         let advice = advise(&folder, &[]);
         assert!(is_finite(&advice["expectation"]["accuracy"]), "{name}");
         assert!(is_finite(&advice["transferability"]["candidates"][0]["mean_rank"]), "{name}");
+        assert!(!advice["similarity"]["source"].as_str().unwrap().is_empty(), "{name}");
+        advice
     };
-    check("two rows", "text,label\nthere is,a\npeople,b\n");
-    let many: String = (0..30).map(|row| format!("the number {row},{}\n", if row == 7 { "b" } else { "a" })).collect();
-    check("a class with one row", &format!("text,label\n{many}"));
-    let same: String = (0..30).map(|row| format!("the same,{}\n", row % 2)).collect();
-    check("constant features", &format!("text,label\n{same}"));
+    let two = check("two rows", "text,label\nthere is,a\npeople,b\n");
+    assert_eq!(two["expectation"]["interval"], serde_json::json!([0.0, 1.0]));
+    assert!(two["expectation"]["sentence"].as_str().unwrap().contains("not known"), "{}", two["expectation"]);
+    let words = ["there", "people", "which", "time", "said", "more"];
+    let text = |row: usize| format!("{} {} {}", words[row % 6], words[row / 6], words[row % 5]);
+    let many: String = (0..30).map(|row| format!("{},{}\n", text(row), if row == 7 { "b" } else { "a" })).collect();
+    let alone = check("a class with one row", &format!("text,label\n{many}"));
+    let issues = &alone["audit"]["label_issues"];
+    assert_eq!(issues["not_judged"], 1);
+    assert!(issues["issues"].as_array().unwrap().iter().all(|issue| issue["given"] != "b"), "{issues}");
+    // Two labels for the same text, one after the other and one half after the other.
+    for label in [|row: usize| row % 2, |row: usize| row / 15] {
+        let same: String = (0..30).map(|row| format!("the same,{}\n", label(row))).collect();
+        let advice = check("constant features", &format!("text,label\n{same}"));
+        assert_eq!(advice["transferability"]["baselines"]["bag_of_words"], 0.5);
+        assert_eq!(advice["transferability"]["candidates"][0]["scores"]["linear_probe"], 0.5);
+        let interval = [0, 1].map(|bound| advice["expectation"]["interval"][bound].as_f64().unwrap());
+        assert!(interval[0] <= 0.5 && 0.5 <= interval[1], "{interval:?}");
+    }
+}
+
+#[test]
+fn what_takes_rows_held_out_is_for_the_run_and_not_for_the_advice() {
+    let folder = Folder::new();
+    let seconds = |more: &[&str]| advise(&folder, more)["expectation"]["seconds"].as_f64().unwrap();
+    seconds(&["--permuted-control", "--test", "test.csv"]);
+    seconds(&["--folds", "3"]);
+    // Five trainings take longer than one.
+    let more = ["--validation-fraction", "0.25", "--epochs", "200"];
+    assert!(seconds(&[&more[..], &["--seeds", "5"]].concat()) > 2.0 * seconds(&more));
+}
+
+#[test]
+fn names_of_models_are_cleaned() {
+    let folder = Folder::new();
+    let model = model();
+    let models = format!("{0}, {0}", model.display());
+    let advice: Value =
+        serde_json::from_str(&folder.ok(&["advise", "train.csv", "--models", &models, "--json", "--scores-only"]))
+            .unwrap();
+    assert_eq!(advice["transferability"]["candidates"].as_array().unwrap().len(), 1);
+    folder.fails(&["advise", "train.csv", "--models", "seedling,,seedling"], &["--models", "empty"]);
+}
+
+#[test]
+fn models_that_a_probe_cannot_tell_apart_are_named() {
+    let folder = Folder::new();
+    let model = model();
+    let copy = folder.path("copy");
+    std::fs::create_dir(&copy).unwrap();
+    for file in std::fs::read_dir(&model).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let models = format!("{},{}", model.display(), copy.display());
+    let advice: Value =
+        serde_json::from_str(&folder.ok(&["advise", "train.csv", "--models", &models, "--json", "--scores-only"]))
+            .unwrap();
+    assert_eq!(advice["transferability"]["not_told_apart"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_labelled_source_of_too_few_rows_is_said_to_be_missing() {
+    let folder = Folder::new();
+    folder.write("few.csv", "text,label\none,a\ntwo,b\n");
+    let advice = advise(&folder, &["--source-labels", "few.csv", "--scores-only"]);
+    let missing = advice["similarity"]["missing"].to_string();
+    assert!(missing.contains("few.csv"), "{missing}");
 }
 
 #[test]
@@ -163,9 +228,10 @@ fn a_thousand_classes_are_scored() {
     let folder = Folder::new();
     let rows: String = (0..2000).map(|row| format!("the number {row},class {}\n", row / 2)).collect();
     folder.write("train.csv", format!("text,label\n{rows}"));
-    let advice = advise(&folder, &["--scores-only"]);
+    let advice = advise(&folder, &["--max-steps", "4"]);
     assert_eq!(advice["rows_looked_at"], 2000);
     assert!(is_finite(&advice["transferability"]["candidates"][0]["scores"]["logme"]));
+    assert!(is_finite(&advice["expectation"]["accuracy"]));
 }
 
 #[test]
@@ -230,6 +296,54 @@ fn planted_duplicates_leaks_and_conflicts_are_counted() {
     assert_eq!(found["conflicts"].as_array().unwrap().len(), 1);
     assert_eq!(found["label_variants"][0][0], "A");
     assert!(found["findings"].as_array().unwrap().len() >= 5, "{}", found["findings"]);
+}
+
+#[test]
+fn labels_that_no_run_would_take_are_findings() {
+    let folder = Folder::new();
+    folder.write("train.csv", "text,label\none,ENTY\ntwo,HUM\nthree,\nfour,HUM\n");
+    folder.write("test.csv", "text,label\none,enty\nfive,NUM\nsix,HUM\n");
+    let found = audit(&folder, &["--test", "test.csv"]);
+    assert_eq!(found["splits"][0]["unlabelled_lines"], serde_json::json!([4]));
+    let unknown = found["unknown_labels"].as_array().unwrap();
+    let labels: Vec<&Value> = unknown.iter().map(|unknown| &unknown["label"]).collect();
+    assert_eq!(labels, ["NUM", "enty"]);
+    assert_eq!((&unknown[1]["variant_of"], &unknown[1]["line"]), (&"ENTY".into(), &2.into()));
+    // The leak is found all the same, and the model is not asked.
+    assert_eq!(found["shared"][0]["texts"], 1);
+    let screen = folder.ok(&["audit", "train.csv", "--test", "test.csv"]);
+    assert!(screen.contains("no model looked at the rows: labels are missing"), "{screen}");
+    folder.fails(&["tune", "train.csv", "--test", "test.csv"], &["train.csv", "line 4"]);
+    folder.write("train.csv", "text,label\none,a\ntwo,a\n");
+    assert!(audit(&folder, &[])["findings"].to_string().contains("have the same, `a`"));
+    folder.write("train.csv", "text,other\none,a\n");
+    folder.fails(&["audit", "train.csv", "--label-column", "label"], &["label"]);
+}
+
+#[test]
+fn another_language_is_cut_into_many_pieces() {
+    let folder = Folder::new();
+    let rows: String = ('a'..='t')
+        .map(|letter| format!("{letter}kuljetusliike on{letter}gelmiss{letter},{}\n", letter as u32 % 2))
+        .collect();
+    folder.write("train.csv", format!("text,label\n{rows}"));
+    let model = model();
+    let screen = folder.ok(&["audit", "train.csv", "--model", model.to_str().unwrap()]);
+    assert!(screen.contains("pieces on average"), "{screen}");
+}
+
+#[test]
+fn a_flipped_label_is_doubted_first() {
+    let folder = Folder::new();
+    let train = std::fs::read_to_string(folder.path("train.csv")).unwrap();
+    let mut lines: Vec<String> = train.lines().map(str::to_string).collect();
+    assert!(lines[8].starts_with("people") && lines[8].ends_with(",person"), "{}", lines[8]);
+    lines[8] = lines[8].replace(",person", ",place");
+    folder.write("train.csv", lines.join("\n") + "\n");
+    let model = model();
+    let found = folder.ok(&["audit", "train.csv", "--model", model.to_str().unwrap(), "--json"]);
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["label_issues"]["issues"][0]["line"], 9, "{}", found["label_issues"]);
 }
 
 #[test]

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokenizers::Tokenizer;
 use topwork_data::audit::{Repeats, RowOf, Shared, empty_rows, scripts};
-use topwork_data::{Dataset, TokenizedTexts, label_variants};
+use topwork_data::{Dataset, LabelSet, Labels, TokenizedTexts, label_variants};
 use topwork_metrics::Matrix;
 use topwork_metrics::label_errors::label_issues;
 use topwork_metrics::transferability::CrossValidation;
 
 use crate::error::Error;
-use crate::inputs::{Files, Inputs};
+use crate::inputs::{Datasets, Inputs};
 use crate::recipe::Recipe;
+use crate::words::words;
 
 /// Pairs and rows of each kind that are kept to be shown.
 const SHOWN: usize = 1_000;
@@ -23,6 +24,9 @@ const EXCERPT: usize = 200;
 const KNOWN_SCRIPT: f64 = 0.02;
 /// More unknown tokens than this part are a sign of another language.
 const MANY_UNKNOWN: f64 = 0.02;
+/// So many tokens a word are a sign of another language: English texts have 1.2 to 1.7 with the tokenizers at hand, Finnish 3.3
+/// (docs/experiments.md).
+const MANY_PIECES: f64 = 2.5;
 /// A probe that is right less often doubts mostly what is hard: where 5 % of the labels were made wrong, at most half of the
 /// rows that such a probe doubted were among them (docs/experiments.md).
 const SURE: f64 = 0.8;
@@ -40,6 +44,8 @@ pub struct Audit {
     pub imbalance: f64,
     /// Labels that differ only in case or space.
     pub label_variants: Vec<(String, String)>,
+    /// Labels of the other files that the training file does not have.
+    pub unknown_labels: Vec<UnknownLabel>,
     /// Texts with several labels.
     pub conflicts: Vec<Conflict>,
     /// What later files share with earlier ones.
@@ -65,6 +71,8 @@ pub struct SplitAudit {
     pub rows: usize,
     /// Lines of rows without any text.
     pub empty_lines: Vec<usize>,
+    /// Lines of rows without a label.
+    pub unlabelled_lines: Vec<usize>,
     /// Rows that repeat an earlier one, but for case and space.
     pub repeated_rows: usize,
     /// Pairs of different texts that nearly agree.
@@ -80,6 +88,21 @@ pub struct ClassRows {
     pub label: String,
     /// Its rows in each of the files.
     pub rows: Vec<usize>,
+}
+
+/// A label that no training row has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnknownLabel {
+    /// `validation` or `test`.
+    pub split: &'static str,
+    /// The label.
+    pub label: String,
+    /// The rows that have it.
+    pub rows: usize,
+    /// The line of the first of them, from 1.
+    pub line: usize,
+    /// A training label that differs only in case or space.
+    pub variant_of: Option<String>,
 }
 
 /// A text with several labels.
@@ -160,6 +183,8 @@ pub struct TokenAudit {
 pub struct LabelIssues {
     /// Rows that were looked at.
     pub rows: usize,
+    /// Those of them whose class no other row has that could tell of it.
+    pub not_judged: usize,
     /// The rows, most doubtful first.
     pub issues: Vec<DoubtedLabel>,
 }
@@ -222,12 +247,13 @@ fn excerpt(example: &topwork_data::Example) -> String {
     if letters.next().is_some() { start + "…" } else { start }
 }
 
-/// Looks at the files alone, without a model.
+/// Looks at the files alone, without a model. Labels that are missing or unknown, which no run would take, are findings here.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
-    let Files { train, validation, test, labels } = Files::read(recipe)?;
+    let Datasets { train, validation, test } = Datasets::read(recipe, Labels::Optional)?;
+    let labels = labels_of(&train)?;
     let (names, datasets) = NAMES
         .into_iter()
         .zip([Some(train), validation, test])
@@ -236,14 +262,12 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
     let splits = Splits { names, datasets };
     let references = splits.references();
     let repeats = Repeats::find(&references);
-    let counts: Result<Vec<Vec<usize>>, topwork_data::DataError> =
-        references.iter().map(|dataset| Ok(labels.counts(&labels.encode(dataset)?))).collect();
-    let counts = counts?;
-    let class_rows = |(class, label): (usize, &String)| ClassRows {
+    let counts: Vec<BTreeMap<&str, usize>> = references.iter().map(|dataset| rows_by_label(dataset)).collect();
+    let class_rows = |label: &String| ClassRows {
         label: label.clone(),
-        rows: counts.iter().map(|counts| counts[class]).collect(),
+        rows: counts.iter().map(|counts| counts.get(label.as_str()).copied().unwrap_or(0)).collect(),
     };
-    let classes: Vec<ClassRows> = labels.names().iter().enumerate().map(class_rows).collect();
+    let classes: Vec<ClassRows> = labels.names().iter().map(class_rows).collect();
     let of_train = || classes.iter().map(|class| class.rows[0]);
     let imbalance = of_train().max().unwrap_or(0) as f64 / of_train().min().unwrap_or(1).max(1) as f64;
     let mut audit = Audit {
@@ -251,6 +275,7 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
         classes,
         imbalance,
         label_variants: label_variants(labels.names()),
+        unknown_labels: (1..references.len()).flat_map(|split| unknown_labels(&splits, split, &labels)).collect(),
         conflicts: conflicts(&splits, &repeats),
         shared: shared(&splits, &repeats),
         pairs: pairs(&splits, &repeats),
@@ -262,7 +287,53 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
     Ok(audit)
 }
 
+/// The labels of the training rows that have one.
+fn labels_of(train: &Dataset) -> Result<LabelSet, Error> {
+    let mut labelled = train.clone();
+    labelled.examples.retain(|example| example.label.is_some());
+    match LabelSet::from_training(&labelled) {
+        Ok(labels) => Ok(labels),
+        // Too few for a task, but they are what there is.
+        Err(_) => Ok(LabelSet::from_names(rows_by_label(train).into_keys().map(str::to_string).collect())?),
+    }
+}
+
+fn rows_by_label(dataset: &Dataset) -> BTreeMap<&str, usize> {
+    let mut rows = BTreeMap::new();
+    for label in dataset.examples.iter().filter_map(|example| example.label.as_deref()) {
+        *rows.entry(label).or_default() += 1;
+    }
+    rows
+}
+
+fn unknown_labels(splits: &Splits, split: usize, labels: &LabelSet) -> Vec<UnknownLabel> {
+    let dataset = &splits.datasets[split];
+    let alike = |a: &str, b: &str| a.trim().to_lowercase() == b.trim().to_lowercase();
+    let unknown =
+        rows_by_label(dataset).into_iter().filter(|(label, _)| !labels.names().iter().any(|own| own == label));
+    unknown
+        .map(|(label, rows)| UnknownLabel {
+            split: splits.names[split],
+            label: label.to_string(),
+            rows,
+            line: dataset.examples.iter().find(|row| row.label.as_deref() == Some(label)).map_or(0, |row| row.line),
+            variant_of: labels.names().iter().find(|own| alike(own, label)).cloned(),
+        })
+        .collect()
+}
+
 impl Audit {
+    /// What keeps a run from taking the files as they are.
+    pub fn hindrance(&self) -> Option<&'static str> {
+        let lacks_labels = self.splits.iter().any(|split| !split.unlabelled_lines.is_empty());
+        match self.classes.len() {
+            0 | 1 => Some("it takes two classes at least"),
+            _ if lacks_labels => Some("labels are missing"),
+            _ if !self.unknown_labels.is_empty() => Some("labels are unknown"),
+            _ => None,
+        }
+    }
+
     /// Adds what the model's tokenizer makes of the texts; `inputs` have all training rows.
     pub fn look_at_tokens(&mut self, inputs: &Inputs) {
         let own = TokenAudit::of(inputs, self.splits.first().and_then(|split| split.scripts.first()).map(|s| s.0));
@@ -287,7 +358,15 @@ impl Audit {
                 text: whole(example),
             }
         };
-        let issues: Vec<DoubtedLabel> = label_issues(probabilities, &given).into_iter().map(doubted).collect();
+        let found = label_issues(probabilities, &given).into_iter().filter(|issue| probe.knew_class[issue.row]);
+        let issues: Vec<DoubtedLabel> = found.map(doubted).collect();
+        let not_judged = probe.knew_class.iter().filter(|knew| !**knew).count();
+        if not_judged > 0 {
+            self.findings.push(format!(
+                "the labels of {not_judged} of {} training rows cannot be judged: no other row, or only ones like them, has the same",
+                rows.len()
+            ));
+        }
         if !issues.is_empty() {
             let (doubted, accuracy) = (issues.len(), probe.accuracy(&given));
             // A probe that errs often finds rows hard, whatever their label.
@@ -298,7 +377,7 @@ impl Audit {
                 100.0 * accuracy
             ));
         }
-        self.label_issues = Some(LabelIssues { rows: rows.len(), issues });
+        self.label_issues = Some(LabelIssues { rows: rows.len(), not_judged, issues });
     }
 }
 
@@ -311,6 +390,7 @@ fn split_audit(splits: &Splits, repeats: &Repeats, split: usize) -> SplitAudit {
         name: splits.names[split],
         path: dataset.path.clone(),
         rows: dataset.examples.len(),
+        unlabelled_lines: dataset.examples.iter().filter(|row| row.label.is_none()).map(|row| row.line).collect(),
         empty_lines: empty_rows(dataset).into_iter().map(|row| dataset.examples[row].line).collect(),
         repeated_rows: repeats.repeated_rows(split),
         near_pairs: repeats.near_pairs_within(split),
@@ -392,9 +472,23 @@ fn findings(audit: &Audit) -> Vec<String> {
             let count = split.empty_lines.len();
             findings.push(format!("{count} {} rows have no text, the first on line {line}", split.name));
         }
+        if let Some(line) = split.unlabelled_lines.first() {
+            let count = split.unlabelled_lines.len();
+            findings.push(format!("{count} {} rows have no label, the first on line {line}", split.name));
+        }
     }
     if !audit.conflicts.is_empty() {
         findings.push(format!("{} texts have several labels", audit.conflicts.len()));
+    }
+    for unknown in &audit.unknown_labels {
+        let UnknownLabel { split, label, rows, line, variant_of } = unknown;
+        let alike = variant_of.as_ref().map_or(String::new(), |own| format!("; `{own}` differs only in case or space"));
+        findings.push(format!(
+            "{rows} {split} rows have the label `{label}`, which no training row has (line {line}){alike}"
+        ));
+    }
+    if let [only] = audit.classes.as_slice() {
+        findings.push(format!("all training rows that have a label have the same, `{}`", only.label));
     }
     for (first, second) in &audit.label_variants {
         findings.push(format!("labels `{first}` and `{second}` differ only in case or space"));
@@ -417,13 +511,13 @@ impl TokenAudit {
         let texts = &inputs.train.texts;
         let rows = texts.len().max(1) as f64;
         let special = special_tokens(&inputs.tokenizer, inputs.train.examples.iter().any(|e| e.text_pair.is_some()));
-        let word_count: usize = inputs.train.examples.iter().map(|example| words(example).count()).sum();
+        let word_count: usize = inputs.train.examples.iter().map(|example| words_of(example).count()).sum();
         let tokens = whole_tokens(inputs, texts).saturating_sub(special * texts.len());
         let held_out = inputs.test.as_ref().or(inputs.validation.as_ref());
         let unseen_words = held_out.map(|split| {
-            let seen: HashSet<String> = inputs.train.examples.iter().flat_map(words).collect();
+            let seen: HashSet<String> = inputs.train.examples.iter().flat_map(words_of).collect();
             let (mut unseen, mut all) = (0usize, 0usize);
-            for word in split.examples.iter().flat_map(words) {
+            for word in split.examples.iter().flat_map(words_of) {
                 all += 1;
                 unseen += usize::from(!seen.contains(&word));
             }
@@ -454,6 +548,11 @@ impl TokenAudit {
                 100.0 * self.unknown,
                 100.0 * self.script_in_vocabulary
             ));
+        } else if self.pieces_per_word > MANY_PIECES {
+            findings.push(format!(
+                "{}'s tokenizer cuts a word into {:.1} pieces on average: the texts may be of a language that it does not know",
+                self.model, self.pieces_per_word
+            ));
         }
         findings
     }
@@ -472,12 +571,10 @@ fn special_tokens(tokenizer: &Tokenizer, pair: bool) -> usize {
     tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
 }
 
-/// Runs of letters and digits, in lower case.
-fn words(example: &topwork_data::Example) -> impl Iterator<Item = String> + '_ {
+/// The words of a row, in lower case.
+fn words_of(example: &topwork_data::Example) -> impl Iterator<Item = String> + '_ {
     let texts = [Some(example.text.as_str()), example.text_pair.as_deref()];
-    texts.into_iter().flatten().flat_map(|text| {
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
-    })
+    texts.into_iter().flatten().flat_map(|text| words(text).map(str::to_lowercase))
 }
 
 /// The part of the letters of a tokenizer's vocabulary that are of a script.

@@ -7,8 +7,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{
-    ColumnNames, DataError, Dataset, Example, LabelSet, Labels, TokenizedTexts, distinct_texts, hold_out,
-    label_variants,
+    ColumnNames, Dataset, Example, LabelSet, Labels, TokenizedTexts, distinct_texts, hold_out, label_variants,
 };
 use topwork_models::{
     Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, SEEDLING, check_tokenizer, load_tokenizer, locate,
@@ -208,24 +207,42 @@ pub(crate) struct Files {
     pub(crate) labels: LabelSet,
 }
 
-impl Files {
-    pub(crate) fn read(recipe: &Recipe) -> Result<Self, Error> {
-        let names = said_columns(recipe);
-        let train = Dataset::read(required(&recipe.train_file, "train_file")?, &names, Labels::Required)?;
+/// The data files of a run, whatever their labels are.
+pub(crate) struct Datasets {
+    pub(crate) train: Dataset,
+    pub(crate) validation: Option<Dataset>,
+    pub(crate) test: Option<Dataset>,
+}
+
+impl Datasets {
+    /// Reads the files; with optional labels a row may lack one, but there is a column for them all the same.
+    pub(crate) fn read(recipe: &Recipe, labels: Labels) -> Result<Self, Error> {
+        let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
+        let mut train = Dataset::read(file, &names, labels)?;
+        if train.columns.label.is_none() {
+            train = Dataset::read(file, &names, Labels::Required)?;
+        }
         // The other files have the columns of the training file, not whichever they would be read by on their own.
         let names = ColumnNames {
             text: Some(train.columns.text.clone()),
             text_pair: train.columns.text_pair.clone(),
             label: train.columns.label.clone(),
         };
-        let labels = LabelSet::from_training(&train)?;
-        let other = |file: &Option<Said<PathBuf>>| -> Result<Option<Dataset>, DataError> {
-            let Some(file) = file else { return Ok(None) };
-            let dataset = Dataset::read(&file.value, &names, Labels::Required)?;
-            labels.encode(&dataset)?;
-            Ok(Some(dataset))
+        let other = |file: &Option<Said<PathBuf>>| {
+            file.as_ref().map(|file| Dataset::read(&file.value, &names, labels)).transpose()
         };
         let (validation, test) = (other(&recipe.validation_file)?, other(&recipe.test_file)?);
+        Ok(Self { train, validation, test })
+    }
+}
+
+impl Files {
+    pub(crate) fn read(recipe: &Recipe) -> Result<Self, Error> {
+        let Datasets { train, validation, test } = Datasets::read(recipe, Labels::Required)?;
+        let labels = LabelSet::from_training(&train)?;
+        for dataset in [&validation, &test].into_iter().flatten() {
+            labels.encode(dataset)?;
+        }
         Ok(Self { train, validation, test, labels })
     }
 

@@ -49,3 +49,4 @@ pub mod transfer;
 pub mod tune;
 pub mod value;
 pub mod verdict;
+mod words;

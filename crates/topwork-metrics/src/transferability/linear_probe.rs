@@ -19,6 +19,9 @@ pub struct CrossValidation {
     pub penalty: f64,
     /// Mean cross-entropy on rows left out, in nats.
     pub loss: f64,
+    /// Whether the fit that was asked about a row had seen another of its class; where it had not, its answer says nothing of the
+    /// row's label.
+    pub knew_class: Vec<bool>,
 }
 
 impl CrossValidation {
@@ -47,16 +50,27 @@ pub fn cross_validate(features: Matrix<'_>, classes: &[u32]) -> Option<CrossVali
     let count = classes.iter().max().map_or(0, |&most| most as usize + 1);
     let rows = features.nrows();
     let fold_of = folds(features, classes, FOLDS);
+    let mut knew_class = vec![false; rows];
     let mut by_penalty = vec![Mat::<f64>::zeros(rows, count); PENALTIES.len()];
     for fold in 0..FOLDS {
         let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
-        if held_out.is_empty() || fitted.is_empty() {
+        if held_out.is_empty() {
+            continue;
+        }
+        if fitted.is_empty() {
+            // All rows are equal: nothing is known but how frequent each class is.
+            let frequency =
+                |class: usize| classes.iter().filter(|own| **own as usize == class).count() as f64 / rows as f64;
+            for probabilities in &mut by_penalty {
+                *probabilities = Mat::from_fn(rows, count, |_, class| frequency(class));
+            }
             continue;
         }
         let scale = Standard::of(select_rows(features, &fitted).as_ref());
         let train = scale.apply(select_rows(features, &fitted).as_ref());
         let test = scale.apply(select_rows(features, &held_out).as_ref());
         let targets: Vec<u32> = fitted.iter().map(|&row| classes[row]).collect();
+        held_out.iter().for_each(|&row| knew_class[row] = targets.contains(&classes[row]));
         let effort = Effort::usual(features.ncols() * count);
         let mut last: Option<Logistic> = None;
         for (penalty, probabilities) in PENALTIES.into_iter().zip(&mut by_penalty) {
@@ -74,9 +88,10 @@ pub fn cross_validate(features: Matrix<'_>, classes: &[u32]) -> Option<CrossVali
     };
     let tried = PENALTIES.into_iter().zip(by_penalty).map(|(penalty, probabilities)| {
         let loss = loss(&probabilities);
-        CrossValidation { probabilities, penalty, loss }
+        (probabilities, penalty, loss)
     });
-    tried.min_by(|a, b| a.loss.total_cmp(&b.loss))
+    let (probabilities, penalty, loss) = tried.min_by(|a, b| a.2.total_cmp(&b.2))?;
+    Some(CrossValidation { probabilities, penalty, loss, knew_class })
 }
 
 /// The fold of each row: each class is spread over all folds, equal rows share a fold (or one would tell the answer of the

@@ -13,6 +13,12 @@ const TUNED_SPREAD: f64 = 0.4;
 /// Standard errors of an interval that is to hold in four of five cases, with room.
 const WIDTH: f64 = 1.5;
 
+/// Standard errors by which a probe's error has to fall before it tells what more rows would bring: chance does so in one of ten
+/// cases.
+const FALLS: f64 = 1.28;
+/// Fewer rows than these say nothing of what a run would score.
+const FEWEST_ASKED: usize = 16;
+
 /// The expectation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Expectation {
@@ -54,18 +60,43 @@ pub(crate) struct Measured<'a> {
     pub(crate) asked: Asked<'a>,
     /// Rows that the run will learn from.
     pub(crate) rows: usize,
-    /// The errors of a probe by the rows it was fitted to.
-    pub(crate) curve: &'a [(f64, f64)],
-    /// The accuracy of words alone.
+    /// The errors of a probe by the rows it was fitted to, fewer first.
+    pub(crate) curve: &'a [CurvePoint],
+    /// Rows that probe and words were measured on, in folds.
+    pub(crate) looked_at: usize,
+    /// The accuracy of words alone, in those folds.
     pub(crate) bag_of_words: f64,
     /// The accuracy of the most frequent class.
     pub(crate) majority: f64,
     pub(crate) model: &'a str,
+    /// Other models that a probe cannot tell from it.
+    pub(crate) as_good: &'a [String],
     pub(crate) seconds: f64,
 }
 
+/// A probe's error on rows that it was not fitted to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CurvePoint {
+    /// Rows that it was fitted to.
+    pub(crate) rows: f64,
+    /// The part that was wrong.
+    pub(crate) error: f64,
+    /// Rows that it was asked about.
+    pub(crate) asked: usize,
+}
+
+/// Whether the error falls by more than chance may do: by more than the standard error of the logarithm of two errors, times
+/// [`FALLS`].
+fn falls(curve: &[CurvePoint]) -> bool {
+    let [few, many] = curve else { return false };
+    let variance = |point: &CurvePoint| (1.0 - point.error) / (point.error * point.asked as f64);
+    let fall = (few.error / many.error).ln() / (variance(few) + variance(many)).sqrt();
+    fall.is_finite() && fall >= FALLS
+}
+
 pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
-    let law = PowerLaw::fit(measured.curve);
+    let points: Vec<(f64, f64)> = measured.curve.iter().map(|point| (point.rows, point.error)).collect();
+    let law = PowerLaw::fit(&points);
     // More rows than were learnt from: the error falls as the probe's does, which is not taken for more than it is.
     let fall = |learnt: f64| {
         law.map_or(1.0, |law| law.error(measured.rows as f64) / law.error(learnt.max(1.0))).clamp(0.5, 1.0)
@@ -103,14 +134,26 @@ pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
         }
     };
     let accuracy = 1.0 - error;
-    let interval = ((1.0 - interval.1).max(0.0), (1.0 - interval.0).min(1.0));
-    let rows_for_a_point = law.filter(|_| error > 0.02).and_then(|law| {
+    let asked = match measured.asked {
+        Asked::Race { right, .. } => right.len(),
+        Asked::Probe { rows, .. } => rows,
+    };
+    let interval = match asked < FEWEST_ASKED {
+        true => (0.0, 1.0),
+        false => ((1.0 - interval.1).max(0.0), (1.0 - interval.0).min(1.0)),
+    };
+    // Words gain from more rows as well: as the probe does, for want of better.
+    let words = 1.0 - (1.0 - measured.bag_of_words) * fall(0.8 * measured.looked_at as f64);
+    let rows_for_a_point = law.filter(|_| error > 0.02 && falls(measured.curve)).and_then(|law| {
         // Along a law of the same exponent through the expected error.
         let factor = (error / (error - 0.01)).powf(1.0 / law.b);
         let more = measured.rows as f64 * (factor - 1.0);
         (more.is_finite() && more < 1e7).then(|| more.ceil() as usize)
     });
-    let sentence = sentence(measured, accuracy, interval, rows_for_a_point);
+    let sentence = match asked < FEWEST_ASKED {
+        true => format!("what to expect is not known: {asked} rows held out tell too little"),
+        false => sentence(measured, words, accuracy, interval, rows_for_a_point),
+    };
     Expectation {
         accuracy,
         interval,
@@ -122,9 +165,15 @@ pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
     }
 }
 
-fn sentence(measured: &Measured<'_>, accuracy: f64, interval: (f64, f64), rows_for_a_point: Option<usize>) -> String {
-    let (model, words) = (measured.model, measured.bag_of_words);
-    let verdict = if interval.1 <= measured.majority.max(1e-9) || accuracy <= measured.majority {
+fn sentence(
+    measured: &Measured<'_>,
+    words: f64,
+    accuracy: f64,
+    interval: (f64, f64),
+    rows_for_a_point: Option<usize>,
+) -> String {
+    let model = measured.model;
+    let mut verdict = if interval.1 <= measured.majority.max(1e-9) || accuracy <= measured.majority {
         format!("nothing here beats the most frequent class yet ({:.1} %)", 100.0 * measured.majority)
     } else if interval.0 > words {
         format!("transfer from {model}: words alone get {:.1} %", 100.0 * words)
@@ -135,8 +184,11 @@ fn sentence(measured: &Measured<'_>, accuracy: f64, interval: (f64, f64), rows_f
     } else {
         format!("{model} and a bag of words ({:.1} %) cannot be told apart on so few rows", 100.0 * words)
     };
+    if !measured.as_good.is_empty() {
+        verdict += &format!("; a probe does not tell {model} from {}", measured.as_good.join(", "));
+    }
     match rows_for_a_point {
-        Some(rows) => format!("{verdict}; about {rows} more labelled rows would bring the next point"),
+        Some(rows) => format!("{verdict}; roughly {rows} more labelled rows would bring the next point"),
         None => format!("{verdict}; how much more rows would bring is not known"),
     }
 }
@@ -145,11 +197,13 @@ fn sentence(measured: &Measured<'_>, accuracy: f64, interval: (f64, f64), rows_f
 mod tests {
     use super::*;
 
-    fn measured<'a>(right: &'a [bool], curve: &'a [(f64, f64)], words: f64) -> Measured<'a> {
+    fn measured<'a>(right: &'a [bool], curve: &'a [CurvePoint], words: f64) -> Measured<'a> {
         Measured {
             asked: Asked::Race { right, rows_learnt: 300 },
             rows: 400,
             curve,
+            looked_at: 400,
+            as_good: &[],
             bag_of_words: words,
             majority: 0.3,
             model: "m",
@@ -161,13 +215,27 @@ mod tests {
     fn a_falling_curve_gives_a_better_score_and_the_rows_for_a_point() {
         let right: Vec<bool> = (0..200).map(|row| row % 5 != 0).collect();
         let law = PowerLaw { a: 1.0, b: 0.3 };
-        let curve = [150.0, 300.0].map(|rows| (rows, law.error(rows)));
+        let curve = [150.0, 300.0].map(|rows| CurvePoint { rows, error: law.error(rows), asked: 20 * rows as usize });
         let found = expect(&measured(&right, &curve, 0.5));
         assert!(found.accuracy > 0.8 && found.interval.0 < 0.8 && found.interval.1 > found.accuracy);
         let rows = found.rows_for_a_point.unwrap();
         let error = |rows: f64| (1.0 - found.accuracy) * (rows / 400.0f64).powf(-0.3);
         assert!((error(400.0 + rows as f64) - (1.0 - found.accuracy - 0.01)).abs() < 1e-3);
         assert!(found.sentence.starts_with("transfer from m"), "{}", found.sentence);
+        // The same fall on few rows may be chance.
+        let few = curve.map(|point| CurvePoint { asked: 20, ..point });
+        assert_eq!(expect(&measured(&right, &few, 0.5)).rows_for_a_point, None);
+    }
+
+    #[test]
+    fn few_rows_tell_nothing_and_models_that_are_as_good_are_named() {
+        let found = expect(&measured(&[true; 8], &[], 0.5));
+        assert_eq!(found.interval, (0.0, 1.0));
+        assert!(found.sentence.contains("not known"), "{}", found.sentence);
+        let right: Vec<bool> = (0..200).map(|row| row % 5 != 0).collect();
+        let as_good = ["n".to_string()];
+        let found = expect(&Measured { as_good: &as_good, ..measured(&right, &[], 0.5) });
+        assert!(found.sentence.contains("does not tell m from n"), "{}", found.sentence);
     }
 
     #[test]
@@ -187,7 +255,8 @@ mod tests {
     #[test]
     fn what_is_not_known_is_said() {
         let right: Vec<bool> = (0..20).map(|row| row % 2 == 0).collect();
-        let found = expect(&measured(&right, &[(10.0, 0.5), (20.0, 0.5)], 0.5));
+        let flat = [10.0, 20.0].map(|rows| CurvePoint { rows, error: 0.5, asked: 20 });
+        let found = expect(&measured(&right, &flat, 0.5));
         assert_eq!(found.rows_for_a_point, None);
         assert!(
             found.sentence.contains("cannot be told apart") && found.sentence.contains("not known"),

@@ -6,16 +6,19 @@ use serde::Serialize;
 
 use super::depth::{DepthProposal, FEW_ROWS};
 use super::length::LengthProposal;
-use super::race::{Entrant, PARTS, Race, SEEDS, STEP_OPERATIONS, Track, race};
+use super::race::{Entrant, PARTS, Race, STEP_OPERATIONS, Track, race};
 use crate::defaults::SMALL_MODEL;
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::features::LayerFeatures;
 use crate::inputs::{Inputs, Split};
 use crate::lr_find::{RangeOptions, RangeTest, range_test};
+use crate::plan::Plan;
+use crate::policy::policy;
 use crate::recipe::Recipe;
 use crate::training::{Lesson, Regimen, Subject, classification, fit_options, start_from_probe, starts_from_probe};
 use topwork_metrics::transferability::folds;
+use topwork_models::Head;
 
 /// Floating-point operations of a range test: a few seconds on two cores.
 const OPERATIONS: f64 = 8e11;
@@ -34,8 +37,10 @@ const HIGHEST_RATE: f64 = 3e-3;
 /// The range test and the race.
 #[derive(Debug, Serialize)]
 pub struct LearningRate {
-    /// Of the usual setting.
+    /// Of the depth that is tried first.
     pub range_test: RangeTest,
+    /// The lowest layers that were frozen there.
+    pub tested_freeze_layers: usize,
     /// Between the few that are left; none when it would have cost too much.
     pub race: Option<Race>,
     /// What is advised.
@@ -62,20 +67,22 @@ pub(crate) fn choose(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<LearningRate, Error> {
-    observer.event(&RunEvent::phase("range test"));
-    let range_test = test(chosen.inputs, chosen.rows, &chosen.features.pooled, None)?;
-    observer.event(&RunEvent::phase("race"));
     let plan = &chosen.inputs.plan;
-    let entrants = Settings {
+    let mut settings = Settings {
         usual: (plan.freeze_layers.value, plan.learning_rate.value, plan.num_train_epochs.value),
         depth: chosen.depth.freeze_layers,
         length: chosen.length.num_train_epochs,
-        valley: range_test.valley.map(round),
+        valley: None,
         rate_is_free: chosen.recipe.learning_rate.is_none(),
         depth_is_free: chosen.recipe.freeze_layers.is_none(),
         has_few_rows: plan.facts.rows < FEW_ROWS && plan.facts.model.layer_values() >= SMALL_MODEL,
-    }
-    .entrants();
+    };
+    observer.event(&RunEvent::phase("range test"));
+    let tested_freeze_layers = settings.entrants()[0].freeze_layers;
+    let range_test = test(chosen.inputs, tested_freeze_layers, chosen.rows, &chosen.features.pooled, None)?;
+    settings.valley = range_test.valley.map(round);
+    observer.event(&RunEvent::phase("race"));
+    let entrants = settings.entrants();
     let parts = parts(chosen.features, &chosen.rows.labels);
     let Chosen { inputs, rows, features, effort, rows_to_learn, .. } = *chosen;
     let track = Track { rows_to_learn, inputs, rows, features, parts: &parts, effort };
@@ -92,27 +99,36 @@ pub(crate) fn choose(
         }
         None => (None, first, format!("not checked: a race long enough to tell takes --effort {needed}")),
     };
-    Ok(LearningRate { range_test, race, setting, why })
+    Ok(LearningRate { range_test, tested_freeze_layers, race, setting, why })
 }
 
-/// The part of each row. Rows with the same features share one, unless all of them would.
+/// The part of each row; every class is spread over all. Rows with the same features share one, unless all of them would.
 fn parts(features: &LayerFeatures, labels: &[u32]) -> Vec<usize> {
     let parts = folds(features.layer_mean().as_ref(), labels, PARTS);
     let is_whole = |part: usize| {
         let held_out = parts.iter().filter(|own| **own == part).count();
         held_out == 0 || held_out == parts.len()
     };
-    if (0..SEEDS).any(is_whole) { (0..labels.len()).map(|row| row % PARTS).collect() } else { parts }
+    if !(0..PARTS).any(is_whole) {
+        return parts;
+    }
+    // One after the other within each class.
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    order.sort_by_key(|&row| labels[row]);
+    let mut parts = vec![0; labels.len()];
+    order.into_iter().enumerate().for_each(|(place, row)| parts[row] = place % PARTS);
+    parts
 }
 
-/// A range test of the plan's setting on these rows, whose `pooled` features `[rows, hidden]` are known.
+/// A range test of the plan's setting with so many frozen layers, on these rows, whose `pooled` features `[rows, hidden]` are known.
 pub(crate) fn test(
     inputs: &Inputs,
+    freeze_layers: usize,
     rows: &Split,
     pooled: &[f32],
     options: Option<RangeOptions>,
 ) -> Result<RangeTest, Error> {
-    let regimen = Regimen::planned(inputs);
+    let regimen = regimen(inputs, |plan| plan.freeze_layers.value = freeze_layers)?;
     let Subject { mut parameters, model, report } = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
     let mut task = classification(Lesson::planned(inputs), &regimen, &model, inputs.plan.seed.value);
     task.train = rows.rows();
@@ -129,6 +145,15 @@ pub(crate) fn test(
     });
     let fit = fit_options(&inputs.plan, options.steps);
     range_test(&mut task, &mut parameters, None, fit.adamw, fit.max_grad_norm, &options)
+}
+
+/// The plan with another setting, and what that does with each parameter.
+pub(crate) fn regimen(inputs: &Inputs, set: impl Fn(&mut Plan)) -> Result<Regimen, Error> {
+    let mut plan = inputs.plan.clone();
+    set(&mut plan);
+    let classes = inputs.labels.len();
+    let policy = policy(&inputs.config.parameters(Head::Classification { classes }), &plan)?;
+    Ok(Regimen { plan, policy })
 }
 
 /// What the settings that race are made of.

@@ -1,5 +1,7 @@
 //! Advice before a run: what the data is like, how far it lies from what the model knows, which model to take, how deep and
-//! how long to tune it, at which learning rate, and what to expect. All of it comes from one pass of each model over the rows.
+//! how long to tune it, at which learning rate, and what to expect. Models are judged by one pass of each over the rows, whose
+//! features the other parts share; depth, length and rate follow rules that were measured (docs/experiments.md), checked by a race
+//! where one can be afforded.
 
 pub mod depth;
 pub mod expectation;
@@ -17,7 +19,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use topwork_data::LabelSet;
-use topwork_metrics::transferability::{FOLDS, cross_validate, folds};
+use topwork_metrics::transferability::{CrossValidation, FOLDS, cross_validate, folds};
 use topwork_metrics::{Matrix, select_rows};
 use topwork_models::{HubSettings, SEEDLING};
 
@@ -37,7 +39,7 @@ use crate::training::{Regimen, Subject};
 use crate::transfer::bag_of_words;
 use crate::value::Init;
 use depth::DepthProposal;
-use expectation::{Asked, Expectation, Measured, expect};
+use expectation::{Asked, CurvePoint, Expectation, Measured, expect};
 use learning_rate::{Chosen, LearningRate, choose};
 use length::LengthProposal;
 use recipe::AdvisedRecipe;
@@ -99,6 +101,8 @@ pub struct Advice {
 pub struct Transferability {
     /// Best first.
     pub candidates: Vec<Candidate>,
+    /// Candidates of which a probe cannot tell whether they are worse than the first one.
+    pub not_told_apart: Vec<String>,
     /// What needs no pretrained model.
     pub baselines: Baselines,
 }
@@ -147,6 +151,7 @@ fn run(
     interrupt: &AtomicBool,
 ) -> Result<Advice, Error> {
     let (started, mut timer, mut seconds) = (Instant::now(), Instant::now(), Vec::new());
+    let models = different(&options.models)?;
     observer.event(&RunEvent::phase("audit"));
     if let Some(missing) = options.source_text.iter().chain(&options.source_labels).find(|path| !path.exists()) {
         let message = format!("{}: expected a file to compare with, found nothing", missing.display());
@@ -154,7 +159,7 @@ fn run(
     }
     let mut audit = audit_files(recipe)?;
     seconds.push(("audit", lap(&mut timer)));
-    let (mut looked, failures) = look_at_all(recipe, &options.models, hub, observer, interrupt)?;
+    let (mut looked, failures) = look_at_all(recipe, &models, hub, observer, interrupt)?;
     let mut candidates: Vec<&mut Candidate> = looked.iter_mut().map(|looked| &mut looked.scored.candidate).collect();
     rank(&mut candidates);
     looked.sort_by(|a, b| a.scored.candidate.mean_rank.total_cmp(&b.scored.candidate.mean_rank));
@@ -185,6 +190,7 @@ fn run(
         similarity,
         transferability: Transferability {
             candidates: looked.iter().map(|looked| looked.scored.candidate.clone()).collect(),
+            not_told_apart: not_told_apart(&looked, &rows.labels),
             baselines,
         },
         depth: None,
@@ -251,6 +257,8 @@ fn train(
             asked,
             rows: rows_to_learn,
             curve: &probe_curve(features.layer_mean().as_ref(), &rows.labels, &best.scored),
+            looked_at: rows.labels.len(),
+            as_good: &advice.transferability.not_told_apart,
             bag_of_words: advice.transferability.baselines.bag_of_words,
             majority: advice.transferability.baselines.majority,
             model: &advice.model,
@@ -265,10 +273,26 @@ fn train(
     Ok(())
 }
 
+/// The names of the models, each once.
+fn different(models: &[String]) -> Result<Vec<&str>, Error> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in models.iter().map(|name| name.trim()) {
+        if name.is_empty() {
+            let message =
+                format!("--models {}: expected names with commas between, found an empty one", models.join(","));
+            return Err(Error::run(message, "--models seedling,DIR"));
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
 /// Every model that can be looked at; an error when there is none.
 fn look_at_all(
     recipe: &Recipe,
-    models: &[String],
+    models: &[&str],
     hub: &HubSettings,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
@@ -280,11 +304,15 @@ fn look_at_all(
             return Err(interrupted());
         }
         observer.event(&RunEvent::Note { message: format!("looking at {model}") });
-        match look(recipe, model, hub, observer) {
+        // What there is to say of the rows is said once.
+        let is_first = looked.is_empty() && failures.is_empty();
+        match look(recipe, model, hub, observer, is_first) {
             Ok(own) => looked.push(own),
+            // The rows are the same for every model.
+            Err(error @ Error::Data(_)) => return Err(error),
             Err(error) => {
                 observer.event(&RunEvent::warning(format!("{model} is left out: {error}")));
-                failures.push(Failure { model: model.clone(), error: error.to_string(), hint: error.hint() });
+                failures.push(Failure { model: model.to_string(), error: error.to_string(), hint: error.hint() });
                 last = Some(error);
             }
         }
@@ -296,9 +324,38 @@ fn look_at_all(
     }
 }
 
+/// The candidates after the first whose probe is right in about as many rows as the first one's: McNemar's test (1947) on the rows of
+/// which only one is right.
+fn not_told_apart(looked: &[Looked], labels: &[u32]) -> Vec<String> {
+    /// Standard deviations of what chance alone does in one of twenty cases.
+    const TOLD: f64 = 1.96;
+    let Some((Some(best), others)) = looked.split_first().map(|(best, others)| (best.scored.probe.as_ref(), others))
+    else {
+        return Vec::new();
+    };
+    let best = best.predictions();
+    let is_as_good = |other: &&Looked| {
+        let Some(own) = other.scored.probe.as_ref().map(CrossValidation::predictions) else { return false };
+        let right = |said: &[u32], row: usize| said[row] == labels[row];
+        let only =
+            |a: &[u32], b: &[u32]| (0..labels.len()).filter(|&row| right(a, row) && !right(b, row)).count() as f64;
+        let (better, worse) = (only(&best, &own), only(&own, &best));
+        better - worse < TOLD * (better + worse).sqrt().max(1.0)
+    };
+    others.iter().filter(is_as_good).map(|other| other.scored.candidate.model.clone()).collect()
+}
+
 /// Reads a model and the data, runs the rows through it and scores what comes out.
-fn look(recipe: &Recipe, model: &str, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Looked, Error> {
-    let inputs = Inputs::read(&every_row(recipe, model)?, hub, &mut NoObserver)?;
+fn look(
+    recipe: &Recipe,
+    model: &str,
+    hub: &HubSettings,
+    observer: &mut dyn Observer,
+    is_first: bool,
+) -> Result<Looked, Error> {
+    let own = every_row(recipe, model)?;
+    let mut silent = NoObserver;
+    let inputs = Inputs::read(&own, hub, if is_first { &mut *observer } else { &mut silent })?;
     let numbers = sample::sample(&inputs.train.labels, inputs.labels.len(), inputs.plan.seed.value);
     let rows = inputs.train.select(&numbers);
     let subject = Subject::load(&inputs, &Regimen::planned(&inputs), inputs.plan.seed.value)?;
@@ -320,8 +377,9 @@ pub(crate) fn every_row(recipe: &Recipe, model: &str) -> Result<Recipe, Error> {
         own.say("validation_fraction", "0", "--validation-fraction")?;
         own.say("load_best_model_at_end", "false", "--load-best-model-at-end")?;
     }
+    // What takes rows held out says nothing of a model.
     let mut recipe = recipe.clone();
-    recipe.early_stopping_patience = None;
+    (recipe.early_stopping_patience, recipe.seeds, recipe.permuted_control, recipe.folds) = (None, None, None, None);
     Ok(recipe.overridden_by(own))
 }
 
@@ -331,7 +389,7 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
     let counts = LabelSet::counts(&best.inputs.labels, labels);
     let majority = counts.iter().max().copied().unwrap_or(0) as f64 / labels.len().max(1) as f64;
     let fold_of = folds(best.features.layer_mean().as_ref(), labels, FOLDS);
-    let mut right = 0;
+    let (mut right, mut asked) = (0, 0);
     for fold in 0..FOLDS {
         let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|&row| fold_of[row] == fold);
         if held_out.is_empty() || fitted.is_empty() {
@@ -341,17 +399,16 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
         let logits = bag_of_words::logits(&train.examples, &train.labels, count, &test.examples);
         let predicted = topwork_metrics::argmax(&logits, count);
         right += predicted.iter().zip(&test.labels).filter(|(predicted, gold)| predicted == gold).count();
+        asked += test.labels.len();
     }
+    // Where all rows are alike none can be held out, and words tell no more than how frequent each class is.
+    let bag_of_words = if asked == 0 { majority } else { right as f64 / asked as f64 };
     let mut regimen = Regimen::planned(&best.inputs);
     regimen.plan.init.value = Init::Random;
     let random = Subject::load(&best.inputs, &regimen, best.inputs.plan.seed.value)?;
     let features = LayerFeatures::of(&random.model, &random.parameters, &rows.texts);
     let probe = cross_validate(features.layer_mean().as_ref(), labels);
-    Ok(Baselines {
-        majority,
-        bag_of_words: right as f64 / labels.len().max(1) as f64,
-        random_weights: probe.map_or(majority, |probe| probe.accuracy(labels)),
-    })
+    Ok(Baselines { majority, bag_of_words, random_weights: probe.map_or(majority, |probe| probe.accuracy(labels)) })
 }
 
 /// What the user's own recipe makes of the data with the best model: every value as `tune` would have it.
@@ -367,19 +424,32 @@ pub(crate) fn interrupted() -> Error {
 }
 
 /// The errors of a probe fitted to a half and to all of the rows but a fold.
-fn probe_curve(features: Matrix<'_>, labels: &[u32], scored: &Scored) -> Vec<(f64, f64)> {
+fn probe_curve(features: Matrix<'_>, labels: &[u32], scored: &Scored) -> Vec<CurvePoint> {
     let share = (FOLDS - 1) as f64 / FOLDS as f64;
     let parts = folds(features, labels, 2);
     let half: Vec<usize> = (0..labels.len()).filter(|&row| parts[row] == 0).collect();
     let of_half: Vec<u32> = half.iter().map(|&row| labels[row]).collect();
-    let error =
-        |probe: &topwork_metrics::transferability::CrossValidation, labels: &[u32]| 1.0 - probe.accuracy(labels);
+    let error = |probe: &CrossValidation, labels: &[u32]| 1.0 - probe.accuracy(labels);
     let first = cross_validate(select_rows(features, &half).as_ref(), &of_half);
     let points = [
-        first.map(|probe| (share * half.len() as f64, error(&probe, &of_half))),
-        scored.probe.as_ref().map(|probe| (share * labels.len() as f64, error(probe, labels))),
+        first.map(|probe| CurvePoint {
+            rows: share * half.len() as f64,
+            error: error(&probe, &of_half),
+            asked: half.len(),
+        }),
+        scored.probe.as_ref().map(|probe| CurvePoint {
+            rows: share * labels.len() as f64,
+            error: error(probe, labels),
+            asked: labels.len(),
+        }),
     ];
     points.into_iter().flatten().collect()
+}
+
+/// How many trainings `tune` is asked for, in parts of one: other seeds, labels in random order, folds without their part.
+fn trainings(plan: &Plan) -> f64 {
+    let folds = plan.folds.value.map_or(0.0, |folds| folds as f64 - 1.0);
+    plan.seeds.value.max(1) as f64 + f64::from(plan.permuted_control.value) + folds
 }
 
 /// Seconds of `tune` without comparisons, from the speeds that were measured here.
@@ -397,14 +467,14 @@ fn seconds_of_a_run(plan: &Plan, best: &Looked, found: &LearningRate, steps: usi
     let scored = tokens(learnt + held_out * (epochs + 1) + learnt.min(crate::tune::TRAIN_ROWS_SCORED) + test);
     let layers = plan.facts.model.num_hidden_layers;
     let share =
-        depth::step_cost(found.setting.freeze_layers, layers) / depth::step_cost(plan.freeze_layers.value, layers);
+        depth::step_cost(found.setting.freeze_layers, layers) / depth::step_cost(found.tested_freeze_layers, layers);
     let a_step = found.range_test.seconds / found.range_test.curve.len().max(1) as f64;
     let loaded = best.inputs.load_seconds + best.inputs.tokenize_seconds;
-    loaded + share * a_step * steps as f64 + scored / best.speed + AROUND
+    loaded + trainings(plan) * (share * a_step * steps as f64 + scored / best.speed) + AROUND
 }
 
 /// Adds to an audit what the model of the recipe says of every training row: what its tokenizer makes of them, and whose
-/// label is doubted.
+/// label is doubted; where a run would not take the files, only that.
 ///
 /// # Errors
 /// When the model cannot be used.
@@ -414,8 +484,12 @@ pub fn look_at_every_row(
     hub: &HubSettings,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
+    if let Some(why) = audit.hindrance() {
+        audit.findings.push(format!("no model looked at the rows: {why}"));
+        return Ok(());
+    }
     with_threads(recipe, || {
-        let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, &mut NoObserver)?;
+        let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer)?;
         audit.look_at_tokens(&inputs);
         observer.event(&RunEvent::phase("encode"));
         let numbers: Vec<usize> = (0..inputs.train.labels.len()).collect();
@@ -451,7 +525,8 @@ pub fn find_learning_rate(
         let rows = inputs.train.select(&numbers);
         let batch_size = inputs.plan.per_device_eval_batch_size.value;
         let pooled = infer(&subject.model, &subject.parameters, &rows.texts, batch_size, Output::Features);
-        let found = learning_rate::test(&inputs, &rows, &pooled, Some(*options))?;
+        let frozen = inputs.plan.freeze_layers.value;
+        let found = learning_rate::test(&inputs, frozen, &rows, &pooled, Some(*options))?;
         Ok((found, inputs.plan.learning_rate.value))
     })
 }

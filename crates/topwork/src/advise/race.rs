@@ -8,19 +8,19 @@
 //! `max_steps` makes any race as long). Accuracy decides, whatever the metric of the run.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use topwork_models::Head;
 
 use super::interrupted;
+use super::learning_rate::regimen;
 use crate::batch::{Output, Rows, infer};
 use crate::error::Error;
 use crate::events::{NoObserver, Observer, RunEvent};
 use crate::features::LayerFeatures;
 use crate::fit::{Progress, Stop, Surroundings, fit};
 use crate::inputs::{Inputs, Split};
-use crate::policy::policy;
 use crate::prefix::Prefix;
 use crate::run::side_by_side;
 use crate::tasks::classification::Classification;
@@ -31,13 +31,13 @@ use crate::training::{
 
 /// Parts of the rows that are held out in turn.
 pub(crate) const PARTS: usize = 4;
-/// Seeds of a setting in the first round; each holds out another part.
-pub(crate) const SEEDS: usize = 2;
+/// Seeds of a setting in a round; each holds out another part. What the first round chose is judged by parts that it has not seen.
+const SEEDS: usize = 2;
 /// Floating-point operations of a race: half a minute on two cores.
 const OPERATIONS: f64 = 6e12;
 /// The least part of a training that tells anything.
 const LEAST_PART: f64 = 0.5;
-/// The part of a race that the first round costs.
+/// The part of a race that the first round costs, unless its trainings would be too short.
 const FIRST_ROUND: f64 = 0.4;
 /// What a step costs besides the products of its tokens, for each value that is trained: the optimizer, and reading the
 /// weights, as so many floating-point operations. Measured: a step of MiniLM on 8 rows of 13 tokens takes 66 ms on two
@@ -107,7 +107,8 @@ pub(crate) struct Track<'a> {
 /// A setting, a seed and a part of a training.
 struct Heat {
     entrant: usize,
-    seed: u64,
+    /// Names the draws and, of [`PARTS`], the part that is held out.
+    seed: usize,
     part: f64,
 }
 
@@ -130,22 +131,23 @@ pub(crate) fn race(
         return Ok(None);
     }
     let mut racing: Vec<usize> = (0..entrants.len()).collect();
-    let allowed = track.effort * OPERATIONS;
+    let mut left = track.effort * OPERATIONS;
     // Two settings need no first round.
-    let rounds: &[(f64, usize)] = match entrants.len() {
-        0..=2 => &[(1.0, PARTS)],
-        _ => &[(FIRST_ROUND, SEEDS), (1.0 - FIRST_ROUND, PARTS)],
+    let rounds: &[(f64, Range<usize>)] = match entrants.len() {
+        0..=2 => &[(1.0, 0..PARTS)],
+        _ => &[(FIRST_ROUND, 0..SEEDS), (1.0, SEEDS..PARTS)],
     };
     let mut last: Vec<(usize, Vec<Finish>)> = Vec::new();
     let prefixes = track.prefixes(&entrants)?;
-    for (round, &(share, most)) in rounds.iter().enumerate() {
+    for (round, (share, parts)) in rounds.iter().enumerate() {
         let costs: f64 = racing.iter().map(|&entrant| track.operations(&entrants[entrant])).sum();
         // Longer trainings before more of them: a short one favours high rates.
-        let seeds = ((share * allowed / costs) as usize).clamp(SEEDS, most);
-        let part = (share * allowed / (seeds as f64 * costs)).clamp(LEAST_PART, 1.0);
+        let seeds = ((share * left / costs) as usize).clamp(SEEDS, parts.len());
+        let part = (share * left / (seeds as f64 * costs)).clamp(LEAST_PART, 1.0);
+        left -= part * seeds as f64 * costs;
         let heats: Vec<Heat> = racing
             .iter()
-            .flat_map(|&entrant| (0..seeds as u64).map(move |seed| Heat { entrant, seed, part }))
+            .flat_map(|&entrant| (parts.start..parts.start + seeds).map(move |seed| Heat { entrant, seed, part }))
             .collect();
         observer.event(&RunEvent::Note {
             message: format!(
@@ -209,8 +211,7 @@ fn judge(entrants: &[Entrant], last: &[(usize, Vec<Finish>)]) -> (usize, String)
     for (entrant, finishes) in last.iter().filter(|(entrant, _)| *entrant != 0) {
         let gains: Vec<f64> = right(finishes).iter().zip(&first).map(|(own, first)| own - first).collect();
         let (gain, error) = mean_and_error(&gains);
-        let sigmas = gain / error.max(1e-9);
-        if sigmas >= CONVINCING && gain > best.1 {
+        if gain / error >= CONVINCING && gain > best.1 {
             let why = format!(
                 "{:+.1} ± {:.1} points over {} on {} rows held out",
                 100.0 * gain,
@@ -228,18 +229,24 @@ fn judge(entrants: &[Entrant], last: &[(usize, Vec<Finish>)]) -> (usize, String)
     (best.0, best.2)
 }
 
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-    (mean, (variance / count).sqrt())
+/// The mean of differences between two answers to the same rows (1, 0 or −1), and its standard error if neither is better:
+/// that of the rows of which only one is right (McNemar, 1947), and one more, so that no few rows are sure of themselves.
+fn mean_and_error(gains: &[f64]) -> (f64, f64) {
+    let count = gains.len().max(1) as f64;
+    let differ = gains.iter().filter(|gain| **gain != 0.0).count() as f64;
+    (gains.iter().sum::<f64>() / count, (differ + 1.0).sqrt() / count)
 }
 
 impl Track<'_> {
-    /// What a race of these settings costs at least.
+    /// What a race of these settings costs at least, all rounds together.
     fn least_cost(&self, entrants: &[Entrant]) -> f64 {
-        let costs: f64 = entrants.iter().map(|entrant| self.operations(entrant)).sum();
-        LEAST_PART * SEEDS as f64 * costs
+        let costs: Vec<f64> = entrants.iter().map(|entrant| self.operations(entrant)).collect();
+        // The last round is between the first and, at worst, the dearest of the others.
+        let last = match costs.split_first() {
+            Some((first, others)) if others.len() > 1 => first + others.iter().copied().fold(0.0, f64::max),
+            _ => 0.0,
+        };
+        LEAST_PART * SEEDS as f64 * (costs.iter().sum::<f64>() + last)
     }
 
     /// Whether the rows that are learnt from are at least half of those of the planned training, or it has as many steps for any
@@ -302,19 +309,17 @@ impl Track<'_> {
         if interrupt.load(Ordering::Relaxed) {
             return Err(interrupted());
         }
-        let held_out_part = heat.seed as usize % PARTS;
         let (held_out, learnt): (Vec<usize>, Vec<usize>) =
-            (0..self.parts.len()).partition(|&row| self.parts[row] == held_out_part);
+            (0..self.parts.len()).partition(|&row| self.parts[row] == heat.seed);
         let (train, validation) = (self.rows.select(&learnt), self.rows.select(&held_out));
-        let mut plan = self.inputs.plan.clone();
-        plan.freeze_layers.value = entrant.freeze_layers;
-        plan.learning_rate.value = entrant.learning_rate;
-        plan.num_train_epochs.value = entrant.num_train_epochs.unwrap_or(plan.num_train_epochs.value);
+        let regimen = regimen(self.inputs, |plan| {
+            plan.freeze_layers.value = entrant.freeze_layers;
+            plan.learning_rate.value = entrant.learning_rate;
+            plan.num_train_epochs.value = entrant.num_train_epochs.unwrap_or(plan.num_train_epochs.value);
+        })?;
         let classes = self.inputs.labels.len();
-        let policy = policy(&self.inputs.config.parameters(Head::Classification { classes }), &plan)?;
-        let regimen = Regimen { plan, policy };
         let plan = &regimen.plan;
-        let seed = plan.seed.value.wrapping_add(heat.seed);
+        let seed = plan.seed.value.wrapping_add(heat.seed as u64);
         let Subject { mut parameters, model, report } = Subject::load(self.inputs, &regimen, seed)?;
         let mut options = classification_options(plan, &train.labels);
         options.seed = seed;
@@ -388,8 +393,10 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_mean_is_that_of_its_sample() {
-        let (mean, error) = mean_and_error(&[1.0, 3.0]);
-        assert!((mean - 2.0).abs() < 1e-12 && (error - 1.0).abs() < 1e-12);
+    fn a_difference_is_as_sure_as_the_rows_that_make_it() {
+        assert_eq!(mean_and_error(&[1.0, 1.0, 0.0, -1.0]), (0.25, 0.5));
+        // Two rows that agree are no proof.
+        let (gain, error) = mean_and_error(&[1.0, 1.0]);
+        assert!(gain / error < CONVINCING);
     }
 }

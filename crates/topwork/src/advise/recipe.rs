@@ -68,7 +68,8 @@ impl AdvisedRecipe {
             format!("another length was proposed ({}); {}", length.why, found.why)
         };
         let range = |rate: Option<f64>| rate.map_or("none".to_string(), |rate| format!("{rate:.1e}"));
-        let tested = format!("range test: valley {}", range(found.range_test.valley));
+        let tested =
+            format!("range test with {} frozen: valley {}", found.tested_freeze_layers, range(found.range_test.valley));
         let mut measured = vec![
             ("model_name_or_path", toml_string(&advice.model), model),
             ("freeze_layers", winner.freeze_layers.to_string(), freeze),

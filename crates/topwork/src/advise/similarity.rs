@@ -1,4 +1,4 @@
-//! How far the labelled texts lie from what the model was pre-trained on: a small panel, each value between a floor (two
+//! How far the labelled texts lie from what the model was pre-trained on, as files or the model's profile show it: a small panel, each value between a floor (two
 //! halves of the source) and a ceiling (the labelled texts enciphered, which is a language that the model does not know).
 
 use std::collections::HashMap;
@@ -23,9 +23,12 @@ use crate::inputs::{Inputs, Split};
 use crate::masked_words::{HiddenWords, MaskedWords};
 use crate::training::{Regimen, Subject};
 use crate::value::Init;
+use crate::words::{is_unspaced, words};
 
 /// Texts of each side.
 const TEXTS: usize = 300;
+/// Texts of the source at least.
+const FEWEST_TEXTS: usize = 4;
 /// Most frequent words that are compared.
 const WORDS: usize = 10_000;
 /// Resamples of an interval, and random divisions of a test.
@@ -38,6 +41,9 @@ const MASKINGS: u64 = 4;
 const LISTED: usize = 20;
 /// Names the draws.
 const SEED: u64 = 0;
+/// What is compared with where no source is named.
+const PROFILE: &str = "the model's own pretraining_profile.json";
+const CARRIED: &str = "the carried profile of general English";
 
 /// The panel.
 #[derive(Clone, Debug, Serialize)]
@@ -61,7 +67,8 @@ pub struct Measure {
     pub name: &'static str,
     /// Its value.
     pub value: f64,
-    /// Where it lies in 95 % of the resamples.
+    /// Where it lies in 95 % of the resamples of the labelled texts (those of the source stay as they were drawn); of words and the
+    /// Fréchet distance, which resamples move, the width of that around the value. None for OTDD.
     pub interval: Option<(f64, f64)>,
     /// The value of two halves of the source.
     pub floor: Option<f64>,
@@ -118,6 +125,9 @@ struct Profile {
     unigrams: Vec<(String, u64)>,
     #[serde(default)]
     held_out: Vec<HeldOut>,
+    /// Beginnings of texts; models of before have none.
+    #[serde(default)]
+    sample: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -148,22 +158,33 @@ pub(crate) fn compare(
         missing: Vec::new(),
     };
     if numbers.len() < 2 {
+        panel.source = match source {
+            [] if profile.is_some() => PROFILE.to_string(),
+            [] => CARRIED.to_string(),
+            files => names(files),
+        };
         panel.missing.push("anything: it takes at least two different texts".to_string());
         return Ok(panel);
     }
     let (name, source_counts, halves) = if source.is_empty() {
         let (name, profile) = match &profile {
-            Some(profile) => ("the model's own pretraining_profile.json".to_string(), profile),
-            None => ("the carried profile of general English".to_string(), &Profile::carried()?),
+            Some(profile) => (PROFILE, profile),
+            None => (CARRIED, &Profile::carried()?),
         };
-        (name, profile.unigrams.iter().cloned().collect(), None)
+        let texts = profile.sample.iter().map(|text| Ok(text.clone()));
+        let (halves, _) = halves(texts, &target)?;
+        (name.to_string(), profile.unigrams.iter().cloned().collect(), halves)
     } else {
-        let (halves, counts) = read_source(source, &target)?;
-        let names: Vec<String> = source.iter().map(|path| path.display().to_string()).collect();
-        (names.join(", "), counts, Some(halves))
+        let corpus = Corpus::read(source, &CorpusOptions { seed: SEED, ..CorpusOptions::default() }, &mut |_| {})?;
+        let (found, counts) = halves(corpus.documents(CorpusPart::Train), &target)?;
+        let Some(found) = found else {
+            let message = format!("{}: expected at least {FEWEST_TEXTS} texts to compare with", source[0].display());
+            return Err(Error::run(message, "a longer --source-text"));
+        };
+        (names(source), counts, Some(found))
     };
     panel.source = name;
-    panel.measures.push(words(&target, &enciphered, &source_counts, halves.as_ref()));
+    panel.measures.push(vocabulary(&target, &enciphered, &source_counts, halves.as_ref()));
     match &halves {
         Some(halves) => {
             let own = (!inputs.train.examples.iter().any(|example| example.text_pair.is_some()))
@@ -175,7 +196,10 @@ pub(crate) fn compare(
             .push("distances of features and coverage: they need the source's texts (--source-text FILE)".to_string()),
     }
     if let Some(path) = source_labels {
-        panel.measures.extend(labelled(inputs, &target, &enciphered, path)?);
+        match labelled(inputs, &target, &enciphered, path)? {
+            Some(measure) => panel.measures.push(measure),
+            None => panel.missing.push(format!("the distance to {}: too few rows, here or there", path.display())),
+        }
     }
     let masked = match inputs.plan.init.value {
         Init::Pretrained => MaskedWords::load(inputs)?,
@@ -204,6 +228,10 @@ pub(crate) fn compare(
         None => panel.missing.push("the loss of hidden words: the model has no pretrained head for it".to_string()),
     }
     Ok(panel)
+}
+
+fn names(files: &[PathBuf]) -> String {
+    files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Two disjoint samples of the source, of texts as long as the labelled ones.
@@ -251,17 +279,18 @@ fn example(text: String) -> Example {
 /// What a text is counted in: words, or letters where words are not parted by spaces.
 fn units(text: &str) -> Vec<&str> {
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let unspaced =
-        text.chars().filter(|c| matches!(u32::from(*c), 0x0E00..=0x0E7F | 0x3040..=0x30FF | 0x3400..=0x9FFF));
-    if 2 * unspaced.count() > letters {
+    if 2 * text.chars().filter(|c| is_unspaced(*c)).count() > letters {
         return text.char_indices().map(|(at, letter)| &text[at..at + letter.len_utf8()]).collect();
     }
     text.split_whitespace().collect()
 }
 
-/// Draws texts of the source's documents that are as long as the labelled ones, and counts its words.
-fn read_source(paths: &[PathBuf], target: &Split) -> Result<(Halves, HashMap<String, u64>), Error> {
-    let corpus = Corpus::read(paths, &CorpusOptions { seed: SEED, ..CorpusOptions::default() }, &mut |_| {})?;
+/// Draws texts of the source's documents that are as long as the labelled ones, and counts its words. None where there are too few
+/// texts.
+fn halves(
+    documents: impl Iterator<Item = Result<String, DataError>>,
+    target: &Split,
+) -> Result<(Option<Halves>, HashMap<String, u64>), Error> {
     let lengths: Vec<usize> = target.examples.iter().map(|example| units(&joined(example)).len().max(1)).collect();
     let known: std::collections::HashSet<String> = target.examples.iter().map(joined).collect();
     let mut counts = HashMap::new();
@@ -269,8 +298,7 @@ fn read_source(paths: &[PathBuf], target: &Split) -> Result<(Halves, HashMap<Str
     let wanted = 2 * target.examples.len();
     // Each text of the source is drawn with the same chance (Vitter, "Random Sampling with a Reservoir", 1985).
     let (mut drawn, mut met): (Vec<String>, u64) = (Vec::with_capacity(wanted), 0);
-    for document in corpus.documents(CorpusPart::Train) {
-        let document: Result<String, DataError> = document;
+    for document in documents {
         let document = document?;
         count_words(&document, &mut counts);
         let units = units(&document);
@@ -295,15 +323,13 @@ fn read_source(paths: &[PathBuf], target: &Split) -> Result<(Halves, HashMap<Str
             }
         }
     }
-    if drawn.len() < 4 {
-        let message =
-            format!("{}: expected at least 4 texts to compare with, found {}", paths[0].display(), drawn.len());
-        return Err(Error::run(message, "a longer --source-text"));
+    if drawn.len() < FEWEST_TEXTS {
+        return Ok((None, counts));
     }
     Stream::named("halves", SEED).shuffle(&mut drawn);
     let second = drawn.split_off(drawn.len() / 2);
     let examples = |texts: Vec<String>| texts.into_iter().map(example).collect();
-    Ok((Halves { first: examples(drawn), second: examples(second) }, counts))
+    Ok((Some(Halves { first: examples(drawn), second: examples(second) }), counts))
 }
 
 fn joined(example: &Example) -> String {
@@ -314,7 +340,7 @@ fn joined(example: &Example) -> String {
 }
 
 fn count_words(text: &str, counts: &mut HashMap<String, u64>) {
-    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+    for word in words(text) {
         *counts.entry(word.to_lowercase()).or_default() += 1;
     }
 }
@@ -326,7 +352,12 @@ fn counts_of(examples: &[Example]) -> HashMap<String, u64> {
 }
 
 /// The words that both have. Of the source a sample as large as the labelled texts is compared where there is one.
-fn words(target: &Split, enciphered: &[Example], source: &HashMap<String, u64>, halves: Option<&Halves>) -> Measure {
+fn vocabulary(
+    target: &Split,
+    enciphered: &[Example],
+    source: &HashMap<String, u64>,
+    halves: Option<&Halves>,
+) -> Measure {
     let sample = halves.map(|halves| counts_of(&halves.first));
     let against = sample.as_ref().unwrap_or(source);
     let overlap =

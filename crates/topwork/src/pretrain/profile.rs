@@ -9,6 +9,7 @@ use super::inputs::PretrainInputs;
 use crate::error::Error;
 use crate::facts::VERSION;
 use crate::tasks::pretraining::ObjectiveScores;
+use crate::words::words;
 
 /// The words whose counts are kept.
 const WORDS: usize = 20_000;
@@ -95,7 +96,7 @@ impl From<&ObjectiveScores> for HeldOutProfile {
 }
 
 impl PretrainingProfile {
-    /// Goes through the documents once more and counts. A word is a run of letters and digits.
+    /// Goes through the documents once more and counts. A word is a run of letters and digits, or a letter where words are not parted by spaces.
     ///
     /// # Errors
     /// When the documents cannot be read.
@@ -105,7 +106,7 @@ impl PretrainingProfile {
         for document in inputs.corpus.documents(CorpusPart::Train) {
             let document: Result<String, DataError> = document;
             let mut length = 0;
-            for word in document?.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            for word in words(&document?) {
                 length += 1;
                 let word = word.to_lowercase();
                 match counts.get_mut(&word) {

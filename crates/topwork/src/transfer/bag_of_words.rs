@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use topwork_data::Example;
 
+use crate::words::words;
+
 /// Passes over all rows; the loss hardly moves any more by then.
 const STEPS: usize = 200;
 /// Adam's learning rate.
@@ -62,7 +64,7 @@ fn counts(example: &Example) -> HashMap<String, usize> {
     let texts = [("", Some(example.text.as_str())), ("2:", example.text_pair.as_deref())];
     for (side, text) in texts.into_iter().filter_map(|(side, text)| Some((side, text?))) {
         let text = text.to_lowercase();
-        let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = words(&text).collect();
         for word in &words {
             *counts.entry(format!("{side}{word}")).or_default() += 1;
         }
