@@ -176,13 +176,16 @@ fn sentence(
     let mut verdict = if interval.1 <= measured.majority.max(1e-9) || accuracy <= measured.majority {
         format!("nothing here beats the most frequent class yet ({:.1} %)", 100.0 * measured.majority)
     } else if interval.0 > words {
-        format!("transfer from {model}: words alone get {:.1} %", 100.0 * words)
+        format!("transfer from {model}: words alone would get {:.1} %", 100.0 * words)
     } else if 0.5 * (accuracy + interval.0) > words {
-        format!("{model} is probably better than words alone ({:.1} %)", 100.0 * words)
+        format!("{model} is probably better than words alone, which would get {:.1} %", 100.0 * words)
     } else if interval.1 < words {
-        format!("a bag of words is better ({:.1} %): another model is needed", 100.0 * words)
+        format!("a bag of words would be better ({:.1} %): another model is needed", 100.0 * words)
     } else {
-        format!("{model} and a bag of words ({:.1} %) cannot be told apart on so few rows", 100.0 * words)
+        format!(
+            "{model} and a bag of words, which would get {:.1} %, cannot be told apart on so few rows",
+            100.0 * words
+        )
     };
     if !measured.as_good.is_empty() {
         verdict += &format!("; a probe does not tell {model} from {}", measured.as_good.join(", "));
