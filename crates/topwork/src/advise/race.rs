@@ -33,8 +33,8 @@ use crate::training::{
 pub(crate) const PARTS: usize = 4;
 /// Seeds of a setting in a round; each holds out another part. What the first round chose is judged by parts that it has not seen.
 const SEEDS: usize = 2;
-/// Floating-point operations of a race: half a minute on two cores.
-const OPERATIONS: f64 = 6e12;
+/// Floating-point operations of a race, all rounds: three quarters of a minute on two cores.
+const OPERATIONS: f64 = 9e12;
 /// The least part of a training that tells anything.
 const LEAST_PART: f64 = 0.5;
 /// The part of a race that the first round costs, unless its trainings would be too short.
