@@ -314,6 +314,10 @@ fn labels_that_no_run_would_take_are_findings() {
     let screen = folder.ok(&["audit", "train.csv", "--test", "test.csv"]);
     assert!(screen.contains("no model looked at the rows: labels are missing"), "{screen}");
     folder.fails(&["tune", "train.csv", "--test", "test.csv"], &["train.csv", "line 4"]);
+    // The rows are at fault, no model is left out.
+    let said = folder.run(&["advise", "train.csv", "--models", "seedling"]);
+    let said = String::from_utf8_lossy(&said.stderr).to_string();
+    assert!(said.contains("line 4") && !said.contains("left out"), "{said}");
     folder.write("train.csv", "text,label\none,a\ntwo,a\n");
     assert!(audit(&folder, &[])["findings"].to_string().contains("have the same, `a`"));
     folder.write("train.csv", "text,other\none,a\n");

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use topwork_data::LabelSet;
+use topwork_data::{DataError, LabelSet};
 use topwork_metrics::transferability::{CrossValidation, FOLDS, cross_validate, folds};
 use topwork_metrics::{Matrix, select_rows};
 use topwork_models::{HubSettings, SEEDLING};
@@ -308,8 +308,7 @@ fn look_at_all(
         let is_first = looked.is_empty() && failures.is_empty();
         match look(recipe, model, hub, observer, is_first) {
             Ok(own) => looked.push(own),
-            // The rows are the same for every model.
-            Err(error @ Error::Data(_)) => return Err(error),
+            Err(error) if is_of_the_rows(&error) => return Err(error),
             Err(error) => {
                 observer.event(&RunEvent::warning(format!("{model} is left out: {error}")));
                 failures.push(Failure { model: model.to_string(), error: error.to_string(), hint: error.hint() });
@@ -321,6 +320,15 @@ fn look_at_all(
         Some(error) if looked.is_empty() => Err(error),
         None if looked.is_empty() => Err(Error::run("expected a model, found none", "--models seedling")),
         _ => Ok((looked, failures)),
+    }
+}
+
+/// Whether every model would fail: the files are at fault, not what a tokenizer makes of them.
+fn is_of_the_rows(error: &Error) -> bool {
+    use DataError::{MaximumLengthTooSmall, NoTokens, Tokenizer};
+    match error {
+        Error::Data(error) => !matches!(error, Tokenizer { .. } | NoTokens { .. } | MaximumLengthTooSmall { .. }),
+        _ => false,
     }
 }
 
