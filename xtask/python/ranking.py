@@ -30,7 +30,7 @@ LEARNING_RATE = 3e-4
 # As `advise/length.rs` has it for models that are not small, whose cap of 120 epochs these numbers of rows do not reach.
 ROWS_SEEN = 8000
 # As `RANKED_BY` of topwork/src/advise/transferability.rs.
-RANKED_BY = ("linear_probe", "parc", "knn")
+RANKED_BY = (("linear_probe", "best"), ("parc", "best"), ("knn", "mean"))
 
 
 def main():
@@ -161,10 +161,17 @@ def table(results):
         if len(models) < len(r["scores"]):
             print(f"{r['set']}, seed {r['seed']}: left out, {len(models)} of {len(r['scores'])} encoders are fine-tuned for so long\n")
             continue
+        for model in models:
+            own_scores, layers = r["scores"][model], r["by_layer"][model].values()
+            for score, of in RANKED_BY:
+                if of == "best":
+                    own_scores[f"{score}, best layer"] = max(value for value in (own_scores[score], *(layer[score] for layer in layers))
+                                                             if value is not None)
+        ranked_by = [score if of == "mean" else f"{score}, best layer" for score, of in RANKED_BY]
         places = lambda score: {model: sum(r["scores"][other][score] > r["scores"][model][score] for other in models)
                                 + sum(r["scores"][other][score] == r["scores"][model][score] for other in models) / 2 for model in models}
         for model in models:
-            r["scores"][model]["default ranking"] = -sum(places(score)[model] for score in RANKED_BY)
+            r["scores"][model]["default ranking"] = -sum(places(score)[model] for score in ranked_by)
         for score in next(iter(r["scores"].values())):
             values = [r["scores"][model].get(score) for model in models]
             if len(models) > 2 and None not in values:

@@ -6,6 +6,7 @@ use plotters::prelude::*;
 use serde_json::Value;
 use topwork::advise::Advice;
 use topwork::advise::depth::Depth;
+use topwork::advise::transferability::Of;
 use topwork::lr_find::RangeTest;
 
 use crate::advice_screen::length_of;
@@ -84,19 +85,20 @@ fn summary(page: &mut String, advice: &Advice) {
 }
 
 fn models(page: &mut String, advice: &Advice) {
-    page.push_str("<h2>Which model</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"models\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>PARC</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
+    page.push_str("<h2>Which model</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"models\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>probe at its best layer</th><th>PARC at its best layer</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
     let number =
         |value: Option<f64>, digits: usize| value.map_or("–".to_string(), |value| format!("{value:.digits$}"));
     for candidate in &advice.transferability.candidates {
         let _ = writeln!(
             page,
-            "<tr><td>{}</td><td>{} %</td><td>{}</td><td>{} %</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1} M</td></tr>",
+            "<tr><td>{}</td><td>{} %</td><td>{} %</td><td>{}</td><td>{} %</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1} M</td></tr>",
             escaped(&candidate.model),
-            number(candidate.score("linear_probe").map(|value| 100.0 * value), 1),
-            number(candidate.score("parc"), 1),
-            number(candidate.score("knn").map(|value| 100.0 * value), 1),
-            number(candidate.score("logme"), 3),
-            number(candidate.score("h_score"), 2),
+            number(candidate.score("linear_probe", Of::Mean).map(|value| 100.0 * value), 1),
+            number(candidate.score("linear_probe", Of::Best).map(|value| 100.0 * value), 1),
+            number(candidate.score("parc", Of::Best), 1),
+            number(candidate.score("knn", Of::Mean).map(|value| 100.0 * value), 1),
+            number(candidate.score("logme", Of::Mean), 3),
+            number(candidate.score("h_score", Of::Mean), 2),
             candidate.num_hidden_layers,
             candidate.parameters as f64 / 1e6
         );
@@ -109,7 +111,7 @@ fn models(page: &mut String, advice: &Advice) {
     ] {
         let _ = writeln!(
             page,
-            "<tr><td>{name}</td><td>{:.1} %</td><td></td><td></td><td></td><td></td><td></td><td></td></tr>",
+            "<tr><td>{name}</td><td>{:.1} %</td><td></td><td></td><td></td><td></td><td></td><td></td><td></td></tr>",
             100.0 * value
         );
     }
@@ -189,13 +191,7 @@ fn settings(page: &mut String, advice: &Advice) {
         escaped(&found.why)
     );
     if let Some(depth) = &advice.depth {
-        let _ = writeln!(
-            page,
-            "<p>Proposed: {} frozen layers; {}. Layer decay {} (tune's own: no other was better where it was measured).</p>",
-            depth.freeze_layers,
-            escaped(&depth.why),
-            depth.layer_decay
-        );
+        let _ = writeln!(page, "<p>Proposed: {} frozen layers; {}.</p>", depth.freeze_layers, escaped(&depth.why));
         depths(page, &depth.considered, found.setting.freeze_layers);
     }
     if let Some(length) = &advice.length {

@@ -6,6 +6,7 @@ use std::path::Path;
 use topwork::advise::Advice;
 use topwork::advise::race::Race;
 use topwork::advise::similarity::Similarity;
+use topwork::advise::transferability::Of;
 use topwork::audit::Audit;
 use topwork::lr_find::RangeTest;
 use topwork::plan::Origin;
@@ -81,22 +82,24 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
 fn candidates(advice: &Advice) -> String {
     let baselines = &advice.transferability.baselines;
     let mut text = format!(
-        "{:<34}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>12}\n",
-        "model (layer means)", "probe", "PARC", "nearest", "LogME", "H-score", "layers", "parameters"
+        "{:<34}{:>8}{:>9}{:>7}{:>9}{:>9}{:>9}{:>8}{:>12}\n",
+        "model (layer means)", "probe", "at best", "PARC", "nearest", "LogME", "H-score", "layers", "parameters"
     );
     for candidate in &advice.transferability.candidates {
-        let number = |name: &str, digits: usize| {
-            candidate.score(name).map_or("–".to_string(), |value| format!("{value:.digits$}"))
+        let number = |name: &str, of: Of, digits: usize| {
+            candidate.score(name, of).map_or("–".to_string(), |value| format!("{value:.digits$}"))
         };
-        let [probe, nearest] = ["linear_probe", "knn"]
-            .map(|name| candidate.score(name).map_or("–".to_string(), |value| format!("{:.1} %", 100.0 * value)));
+        let [probe, best, nearest] =
+            [("linear_probe", Of::Mean), ("linear_probe", Of::Best), ("knn", Of::Mean)].map(|(name, of)| {
+                candidate.score(name, of).map_or("–".to_string(), |value| format!("{:.1} %", 100.0 * value))
+            });
         let _ = writeln!(
             text,
-            "{:<34}{probe:>8}{:>7}{nearest:>9}{:>9}{:>9}{:>8}{:>12}",
+            "{:<34}{probe:>8}{best:>9}{:>7}{nearest:>9}{:>9}{:>9}{:>8}{:>12}",
             shortened(&candidate.model, 33),
-            number("parc", 1),
-            number("logme", 3),
-            number("h_score", 2),
+            number("parc", Of::Best, 1),
+            number("logme", Of::Mean, 3),
+            number("h_score", Of::Mean, 2),
             candidate.num_hidden_layers,
             format!("{:.1} M", candidate.parameters as f64 / 1e6),
         );

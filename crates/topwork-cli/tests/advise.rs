@@ -226,10 +226,12 @@ fn a_labelled_source_of_too_few_rows_is_said_to_be_missing() {
 #[test]
 fn a_thousand_classes_are_scored() {
     let folder = Folder::new();
-    let rows: String = (0..2000).map(|row| format!("the number {row},class {}\n", row / 2)).collect();
+    let words = ["there", "people", "which", "time", "said", "more", "was", "go", "made", "is", "it", "could", "do"];
+    let text = |row: usize| format!("{} {} {}", words[row % 13], words[row / 13 % 13], words[row / 169]);
+    let rows: String = (0..1250).map(|row| format!("{},class {}\n", text(row), row % 1000)).collect();
     folder.write("train.csv", format!("text,label\n{rows}"));
     let advice = advise(&folder, &["--max-steps", "4"]);
-    assert_eq!(advice["rows_looked_at"], 2000);
+    assert_eq!(advice["rows_looked_at"], 1250);
     assert!(is_finite(&advice["transferability"]["candidates"][0]["scores"]["logme"]));
     assert!(is_finite(&advice["expectation"]["accuracy"]));
 }

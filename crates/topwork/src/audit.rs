@@ -24,7 +24,7 @@ const EXCERPT: usize = 200;
 const KNOWN_SCRIPT: f64 = 0.02;
 /// More unknown tokens than this part are a sign of another language.
 const MANY_UNKNOWN: f64 = 0.02;
-/// So many tokens a word are a sign of another language: English texts have 1.2 to 1.7 with the tokenizers at hand, Finnish 3.3
+/// So many tokens a word are a sign of another language: English texts have 1.6 to 2.0 with the carried tokenizer, Finnish 3.2
 /// (docs/experiments.md).
 const MANY_PIECES: f64 = 2.5;
 /// A probe that is right less often doubts mostly what is hard: where 5 % of the labels were made wrong, at most half of the

@@ -59,11 +59,9 @@ pub fn cross_validate(features: Matrix<'_>, classes: &[u32]) -> Option<CrossVali
         }
         if fitted.is_empty() {
             // All rows are equal: nothing is known but how frequent each class is.
-            let frequency =
-                |class: usize| classes.iter().filter(|own| **own as usize == class).count() as f64 / rows as f64;
-            for probabilities in &mut by_penalty {
-                *probabilities = Mat::from_fn(rows, count, |_, class| frequency(class));
-            }
+            let mut frequencies = vec![0.0; count];
+            classes.iter().for_each(|&class| frequencies[class as usize] += 1.0 / rows as f64);
+            by_penalty.fill(Mat::from_fn(rows, count, |_, class| frequencies[class]));
             continue;
         }
         let scale = Standard::of(select_rows(features, &fitted).as_ref());

@@ -9,6 +9,7 @@ use super::Advice;
 use super::depth::DepthProposal;
 use super::learning_rate::LearningRate;
 use super::length::LengthProposal;
+use super::transferability::Of;
 use crate::error::Error;
 use crate::fields::Table;
 use crate::plan::{Entry, Origin, Plan};
@@ -49,13 +50,13 @@ impl AdvisedRecipe {
         let winner = &found.setting;
         let candidates = advice.transferability.candidates.len();
         let by = &advice.transferability.candidates[0];
-        let score = |name: &str| by.score(name).unwrap_or(f64::NAN);
+        let score = |name: &str, of: Of| by.score(name, of).unwrap_or(f64::NAN);
         let model = format!(
-            "{} of {candidates}: probe {:.1} %, PARC {:.1}, nearest rows {:.1} % on the mean of all layers",
+            "{} of {candidates}: probe {:.1} % and PARC {:.1} at their best layer, nearest rows {:.1} % on the mean of all layers",
             if candidates > 1 { "first" } else { "the only one" },
-            100.0 * score("linear_probe"),
-            score("parc"),
-            100.0 * score("knn")
+            100.0 * score("linear_probe", Of::Best),
+            score("parc", Of::Best),
+            100.0 * score("knn", Of::Mean)
         );
         let freeze = if winner.freeze_layers == depth.freeze_layers {
             format!("{}; {}", depth.why, found.why)

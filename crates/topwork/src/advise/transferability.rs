@@ -8,12 +8,21 @@ use topwork_metrics::transferability::{CrossValidation, SCORES, cross_validate};
 
 use crate::features::LayerFeatures;
 
-/// The scores whose places are averaged for the order of candidates, on the mean of all layers: those that agreed best with the
-/// order after fine-tuning (docs/experiments.md).
+/// The scores whose places are averaged for the order of candidates, and which features they are of: those that agreed best with
+/// the order after fine-tuning (docs/experiments.md).
 ///
 /// H-score is not among them: it grows with the width of the features, and would rank a wide network with random weights
 /// before a narrow one that knows the language.
-const RANKED_BY: [&str; 3] = ["linear_probe", "parc", "knn"];
+const RANKED_BY: [(&str, Of); 3] = [("linear_probe", Of::Best), ("parc", Of::Best), ("knn", Of::Mean)];
+
+/// Which of a candidate's features a score is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// The mean of all layers.
+    Mean,
+    /// Those of all, the layers' mean among them, that score best: fine-tuning can start from what any layer knows.
+    Best,
+}
 
 /// What needs no pretrained model: accuracies on the rows that were looked at, in the folds of the probe.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -46,9 +55,16 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// A score on the mean of all layers; none where it is undefined.
-    pub fn score(&self, name: &str) -> Option<f64> {
-        self.scores.get(name)?.as_f64()
+    /// A score; none where it is undefined.
+    pub fn score(&self, name: &str, of: Of) -> Option<f64> {
+        let mean = self.scores.get(name).and_then(Value::as_f64);
+        match of {
+            Of::Mean => mean,
+            Of::Best => {
+                let layers = self.by_layer.iter().filter_map(|layer| layer.scores.get(name)?.as_f64());
+                layers.chain(mean).reduce(f64::max)
+            }
+        }
     }
 }
 
@@ -112,8 +128,8 @@ pub(crate) fn score(model: &str, parameters: usize, features: &LayerFeatures, cl
 pub(crate) fn rank(candidates: &mut [&mut Candidate]) {
     let places: Vec<Vec<f64>> = RANKED_BY
         .iter()
-        .map(|score| {
-            let value = |candidate: &&mut Candidate| candidate.score(score).unwrap_or(f64::NEG_INFINITY);
+        .map(|(score, of)| {
+            let value = |candidate: &&mut Candidate| candidate.score(score, *of).unwrap_or(f64::NEG_INFINITY);
             let values: Vec<f64> = candidates.iter().map(value).collect();
             let place = |own: &f64| {
                 let better = values.iter().filter(|other| *other > own).count() as f64;
