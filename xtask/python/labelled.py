@@ -119,7 +119,11 @@ def spread(values):
     return statistics.stdev(values) if len(values) > 1 else float("nan")
 
 
+def places(values):
+    """How many are less than each, and half of those that are equal."""
+    return [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+
+
 def rank_correlation(x, y):
     """Spearman's."""
-    places = lambda values: [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
     return statistics.correlation(places(x), places(y))

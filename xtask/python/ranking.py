@@ -152,7 +152,7 @@ def table(results):
     for r in results:
         if "accuracy" in r and r.get("epochs") == epochs_of(r["set"]):
             accuracy[r["set"], r["seed"]][r["model"]] = r["accuracy"]
-    taus = collections.defaultdict(lambda: collections.defaultdict(list))
+    taus, by_draw = [collections.defaultdict(lambda: collections.defaultdict(list)) for _ in range(2)]
     for r in results:
         if "by_layer" not in r:
             continue
@@ -167,15 +167,20 @@ def table(results):
                 if of == "best":
                     own_scores[f"{score}, best layer"] = max(value for value in (own_scores[score], *(layer[score] for layer in layers))
                                                              if value is not None)
-        ranked_by = [score if of == "mean" else f"{score}, best layer" for score, of in RANKED_BY]
-        places = lambda score: {model: sum(r["scores"][other][score] > r["scores"][model][score] for other in models)
-                                + sum(r["scores"][other][score] == r["scores"][model][score] for other in models) / 2 for model in models}
-        for model in models:
-            r["scores"][model]["default ranking"] = -sum(places(score)[model] for score in ranked_by)
+        # The score on the layers' mean throughout is what the default was before.
+        ranked_by = {"default ranking": [score if of == "mean" else f"{score}, best layer" for score, of in RANKED_BY],
+                     "the same on the layers' mean": [score for score, _ in RANKED_BY]}
+        for ranking, scores in ranked_by.items():
+            places = [labelled.places([r["scores"][model][score] for model in models]) for score in scores]
+            for model, own_places in zip(models, zip(*places)):
+                r["scores"][model][ranking] = sum(own_places)
         for score in next(iter(r["scores"].values())):
             values = [r["scores"][model].get(score) for model in models]
             if len(models) > 2 and None not in values:
-                taus[score][r["set"]].append(weighted_tau(values, [own[model] for model in models]))
+                tau = weighted_tau(values, [own[model] for model in models])
+                taus[score][r["set"]].append(tau)
+                if score in ranked_by:
+                    by_draw[r["seed"]][score].append(tau)
     sets = [name for name in SETS if any(name in by_set for by_set in taus.values())]
     if not sets:
         return
@@ -184,6 +189,15 @@ def table(results):
     means = lambda by_set: [statistics.mean(by_set[name]) if by_set[name] else float("nan") for name in sets]
     for score, by_set in sorted(taus.items(), key=lambda item: -statistics.mean(means(item[1]))):
         print(f"| {score} | " + " | ".join(f"{value:.2f}" for value in [statistics.mean(means(by_set)), *means(by_set)]) + " |")
+
+    print()
+    for seed, by_ranking in sorted(by_draw.items()):
+        print(f"Draw {seed}: " + ", ".join(f"{ranking} {statistics.mean(own):.2f} ({len(own)} sets)" for ranking, own in by_ranking.items()))
+    again = {name: weighted_tau(list(first.values()), [second[model] for model in first]) for name in sets
+             if (first := accuracy[name, 0]) and first.keys() == (second := accuracy[name, 1]).keys()}
+    if again:
+        print(f"The accuracies of draw 1 against those of draw 0, which is what a score that knows everything but the draw could reach: "
+              + ", ".join(f"{name} {tau:.2f}" for name, tau in again.items()) + f", mean {statistics.mean(again.values()):.2f}")
 
 
 def continued(results):

@@ -27,13 +27,17 @@ impl LabelSet {
             let column = dataset.columns.label.clone().unwrap_or_default();
             return Err(DataError::OneClass { path: dataset.path.clone(), column, label: (*label).to_owned() });
         }
+        Ok(LabelSet::ordered(names))
+    }
+
+    /// The classes of these names, however few: by number if all are integers, else by code point.
+    pub fn ordered(names: BTreeSet<&str>) -> LabelSet {
         let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
-        if numbers.is_some() {
+        if names.iter().all(|name| name.parse::<i64>().is_ok()) {
             // A stable sort, so that `01` and `1` have an order as well.
             names.sort_by_key(|name| name.parse::<i64>().ok());
         }
-        Ok(LabelSet { names })
+        LabelSet { names }
     }
 
     /// The classes of an existing model, in its order.
@@ -102,12 +106,17 @@ pub fn label_variants(names: &[String]) -> Vec<(String, String)> {
     let mut first: BTreeMap<String, &String> = BTreeMap::new();
     let mut pairs = Vec::new();
     for name in names {
-        let earlier = *first.entry(name.trim().to_lowercase()).or_insert(name);
+        let earlier = *first.entry(without_case(name)).or_insert(name);
         if earlier != name {
             pairs.push((earlier.clone(), name.clone()));
         }
     }
     pairs
+}
+
+/// What labels have in common that differ only in case and surrounding space.
+pub fn without_case(name: &str) -> String {
+    name.trim().to_lowercase()
 }
 
 fn label_of<'a>(dataset: &'a Dataset, example: &'a Example) -> Result<&'a str, DataError> {

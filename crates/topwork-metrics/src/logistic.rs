@@ -80,9 +80,7 @@ fn softmax_rows(mut logits: Mat<f64>, bias: &[f64]) -> Mat<f64> {
     let (mut top, mut total) = (vec![f64::NEG_INFINITY; rows], vec![0.0; rows]);
     let mut each_column = |work: &mut dyn FnMut(&mut [f64], f64)| {
         for (class, &bias) in bias.iter().enumerate() {
-            if let Some(values) = logits.col_mut(class).try_as_col_major_mut() {
-                work(values.as_slice_mut(), bias);
-            }
+            work(logits.col_as_slice_mut(class), bias);
         }
     };
     let vectors = Arch::new();

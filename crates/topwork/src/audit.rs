@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokenizers::Tokenizer;
 use topwork_data::audit::{Repeats, RowOf, Shared, empty_rows, scripts};
-use topwork_data::{Dataset, LabelSet, Labels, TokenizedTexts, label_variants};
+use topwork_data::{Dataset, LabelSet, Labels, TokenizedTexts, label_variants, without_case};
 use topwork_metrics::Matrix;
 use topwork_metrics::label_errors::label_issues;
 use topwork_metrics::transferability::CrossValidation;
@@ -253,7 +253,7 @@ fn excerpt(example: &topwork_data::Example) -> String {
 /// When a file cannot be read.
 pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
     let Datasets { train, validation, test } = Datasets::read(recipe, Labels::Optional)?;
-    let labels = labels_of(&train)?;
+    let labels = LabelSet::ordered(rows_by_label(&train).into_keys().collect());
     let (names, datasets) = NAMES
         .into_iter()
         .zip([Some(train), validation, test])
@@ -287,17 +287,6 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
     Ok(audit)
 }
 
-/// The labels of the training rows that have one.
-fn labels_of(train: &Dataset) -> Result<LabelSet, Error> {
-    let mut labelled = train.clone();
-    labelled.examples.retain(|example| example.label.is_some());
-    match LabelSet::from_training(&labelled) {
-        Ok(labels) => Ok(labels),
-        // Too few for a task, but they are what there is.
-        Err(_) => Ok(LabelSet::from_names(rows_by_label(train).into_keys().map(str::to_string).collect())?),
-    }
-}
-
 fn rows_by_label(dataset: &Dataset) -> BTreeMap<&str, usize> {
     let mut rows = BTreeMap::new();
     for label in dataset.examples.iter().filter_map(|example| example.label.as_deref()) {
@@ -308,7 +297,6 @@ fn rows_by_label(dataset: &Dataset) -> BTreeMap<&str, usize> {
 
 fn unknown_labels(splits: &Splits, split: usize, labels: &LabelSet) -> Vec<UnknownLabel> {
     let dataset = &splits.datasets[split];
-    let alike = |a: &str, b: &str| a.trim().to_lowercase() == b.trim().to_lowercase();
     let unknown =
         rows_by_label(dataset).into_iter().filter(|(label, _)| !labels.names().iter().any(|own| own == label));
     unknown
@@ -317,7 +305,7 @@ fn unknown_labels(splits: &Splits, split: usize, labels: &LabelSet) -> Vec<Unkno
             label: label.to_string(),
             rows,
             line: dataset.examples.iter().find(|row| row.label.as_deref() == Some(label)).map_or(0, |row| row.line),
-            variant_of: labels.names().iter().find(|own| alike(own, label)).cloned(),
+            variant_of: labels.names().iter().find(|own| without_case(own) == without_case(label)).cloned(),
         })
         .collect()
 }

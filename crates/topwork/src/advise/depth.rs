@@ -13,8 +13,6 @@ pub(crate) const FEW_ROWS: usize = 250;
 pub struct DepthProposal {
     /// The lowest layers to freeze; 0 tunes everything.
     pub freeze_layers: usize,
-    /// How much slower each tuned layer learns than the one above it.
-    pub layer_decay: f64,
     /// Why.
     pub why: String,
     /// Every depth that there is, from none frozen up; none for random weights, of which all have to be tuned.
@@ -34,25 +32,13 @@ pub struct Depth {
     pub step: f64,
 }
 
-/// What a depth is proposed from.
-pub struct Known<'a> {
-    /// Accuracy of a probe on the embeddings and on each layer.
-    pub probes: &'a [f64],
-    /// Rows that the probes were measured on.
-    pub rows: usize,
-    /// Labelled rows in all.
-    pub labelled: usize,
-    /// What `tune` takes for the layer decay.
-    pub layer_decay: f64,
-}
-
-/// Proposes a depth.
+/// Proposes a depth from the accuracy of a probe on the embeddings and each layer (from 0), measured on `rows` rows, of
+/// `labelled` in all.
 ///
 /// Up to the first layer whose probe is as good as the best one, within a standard error, the features hold what the task
 /// needs: layers below may stay. The upper half is always tuned: with less, fine-tuning was worse on every set that was
 /// measured (docs/experiments.md).
-pub fn propose(known: &Known<'_>) -> DepthProposal {
-    let Known { probes, rows, labelled, layer_decay } = *known;
+pub fn propose(probes: &[f64], rows: usize, labelled: usize) -> DepthProposal {
     let layers = probes.len().saturating_sub(1);
     let (freeze_layers, why) = if labelled >= ENOUGH_ROWS {
         (0, format!("{labelled} rows, at least {ENOUGH_ROWS}: enough for every layer to learn from"))
@@ -67,7 +53,7 @@ pub fn propose(known: &Known<'_>) -> DepthProposal {
         tuned: 1.0 - frozen as f64 / layers as f64,
         step: step_cost(frozen, layers),
     });
-    DepthProposal { freeze_layers, layer_decay, why, considered: considered.collect() }
+    DepthProposal { freeze_layers, why, considered: considered.collect() }
 }
 
 /// The cost of a training step with the lowest `frozen` of `layers` frozen, beside one that tunes all: a frozen layer costs its
@@ -101,7 +87,7 @@ mod tests {
     use super::*;
 
     fn frozen(probes: &[f64], rows: usize, labelled: usize) -> usize {
-        propose(&Known { probes, rows, labelled, layer_decay: 0.9 }).freeze_layers
+        propose(probes, rows, labelled).freeze_layers
     }
 
     #[test]
@@ -126,7 +112,7 @@ mod tests {
     #[test]
     fn every_depth_that_tunes_a_layer_is_considered() {
         let probes = [0.5, 0.6, 0.71];
-        let proposal = propose(&Known { probes: &probes, rows: 64, labelled: 64, layer_decay: 0.9 });
+        let proposal = propose(&probes, 64, 64);
         let depths: Vec<usize> = proposal.considered.iter().map(|depth| depth.freeze_layers).collect();
         assert_eq!(depths, [0, 1]);
         assert!(depths.contains(&proposal.freeze_layers));

@@ -222,15 +222,12 @@ fn train(
 ) -> Result<(), Error> {
     let Looked { inputs, features, .. } = best;
     let planned = as_planned(recipe, best)?;
-    let layer_decay = planned.layer_decay.value;
     let probes = &best.scored.probes[..features.layers.len()];
     let depth = match inputs.plan.init.value {
-        Init::Pretrained => {
-            depth::propose(&depth::Known { probes, rows: rows.labels.len(), labelled: advice.rows, layer_decay })
-        }
+        Init::Pretrained => depth::propose(probes, rows.labels.len(), advice.rows),
         Init::Random => {
             let why = "random layers have all to learn".to_string();
-            DepthProposal { freeze_layers: 0, layer_decay, why, considered: Vec::new() }
+            DepthProposal { freeze_layers: 0, why, considered: Vec::new() }
         }
     };
     let rows_to_learn = planned.facts.rows_to_learn(planned.validation_fraction.value);

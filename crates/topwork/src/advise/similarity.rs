@@ -172,11 +172,11 @@ pub(crate) fn compare(
             None => (CARRIED, &Profile::carried()?),
         };
         let texts = profile.sample.iter().map(|text| Ok(text.clone()));
-        let (halves, _) = halves(texts, &target)?;
+        let (halves, _) = halve(texts, &target)?;
         (name.to_string(), profile.unigrams.iter().cloned().collect(), halves)
     } else {
         let corpus = Corpus::read(source, &CorpusOptions { seed: SEED, ..CorpusOptions::default() }, &mut |_| {})?;
-        let (found, counts) = halves(corpus.documents(CorpusPart::Train), &target)?;
+        let (found, counts) = halve(corpus.documents(CorpusPart::Train), &target)?;
         let Some(found) = found else {
             let message = format!("{}: expected at least {FEWEST_TEXTS} texts to compare with", source[0].display());
             return Err(Error::run(message, "a longer --source-text"));
@@ -287,7 +287,7 @@ fn units(text: &str) -> Vec<&str> {
 
 /// Draws texts of the source's documents that are as long as the labelled ones, and counts its words. None where there are too few
 /// texts.
-fn halves(
+fn halve(
     documents: impl Iterator<Item = Result<String, DataError>>,
     target: &Split,
 ) -> Result<(Option<Halves>, HashMap<String, u64>), Error> {
