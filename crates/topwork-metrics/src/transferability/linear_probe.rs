@@ -68,7 +68,9 @@ pub fn cross_validate(features: Matrix<'_>, classes: &[u32]) -> Option<CrossVali
         let train = scale.apply(select_rows(features, &fitted).as_ref());
         let test = scale.apply(select_rows(features, &held_out).as_ref());
         let targets: Vec<u32> = fitted.iter().map(|&row| classes[row]).collect();
-        held_out.iter().for_each(|&row| knew_class[row] = targets.contains(&classes[row]));
+        let mut is_known = vec![false; count];
+        targets.iter().for_each(|&class| is_known[class as usize] = true);
+        held_out.iter().for_each(|&row| knew_class[row] = is_known[classes[row] as usize]);
         let effort = Effort::usual(features.ncols() * count);
         let mut last: Option<Logistic> = None;
         for (penalty, probabilities) in PENALTIES.into_iter().zip(&mut by_penalty) {

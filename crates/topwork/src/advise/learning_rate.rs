@@ -13,12 +13,9 @@ use crate::events::{Observer, RunEvent};
 use crate::features::LayerFeatures;
 use crate::inputs::{Inputs, Split};
 use crate::lr_find::{RangeOptions, RangeTest, range_test};
-use crate::plan::Plan;
-use crate::policy::policy;
 use crate::recipe::Recipe;
 use crate::training::{Lesson, Regimen, Subject, classification, fit_options, start_from_probe, starts_from_probe};
 use topwork_metrics::transferability::folds;
-use topwork_models::Head;
 
 /// Floating-point operations of a range test: a few seconds on two cores.
 const OPERATIONS: f64 = 8e11;
@@ -128,7 +125,9 @@ pub(crate) fn test(
     pooled: &[f32],
     options: Option<RangeOptions>,
 ) -> Result<RangeTest, Error> {
-    let regimen = regimen(inputs, |plan| plan.freeze_layers.value = freeze_layers)?;
+    let mut plan = inputs.plan.clone();
+    plan.freeze_layers.value = freeze_layers;
+    let regimen = Regimen::of(inputs, plan)?;
     let Subject { mut parameters, model, report } = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
     let mut task = classification(Lesson::planned(inputs), &regimen, &model, inputs.plan.seed.value);
     task.train = rows.rows();
@@ -145,15 +144,6 @@ pub(crate) fn test(
     });
     let fit = fit_options(&inputs.plan, options.steps);
     range_test(&mut task, &mut parameters, None, fit.adamw, fit.max_grad_norm, &options)
-}
-
-/// The plan with another setting, and what that does with each parameter.
-pub(crate) fn regimen(inputs: &Inputs, set: impl Fn(&mut Plan)) -> Result<Regimen, Error> {
-    let mut plan = inputs.plan.clone();
-    set(&mut plan);
-    let classes = inputs.labels.len();
-    let policy = policy(&inputs.config.parameters(Head::Classification { classes }), &plan)?;
-    Ok(Regimen { plan, policy })
 }
 
 /// What the settings that race are made of.

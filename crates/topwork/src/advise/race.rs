@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use super::interrupted;
-use super::learning_rate::regimen;
 use crate::batch::{Output, Rows, infer};
 use crate::error::Error;
 use crate::events::{NoObserver, Observer, RunEvent};
@@ -312,11 +311,11 @@ impl Track<'_> {
         let (held_out, learnt): (Vec<usize>, Vec<usize>) =
             (0..self.parts.len()).partition(|&row| self.parts[row] == heat.seed);
         let (train, validation) = (self.rows.select(&learnt), self.rows.select(&held_out));
-        let regimen = regimen(self.inputs, |plan| {
-            plan.freeze_layers.value = entrant.freeze_layers;
-            plan.learning_rate.value = entrant.learning_rate;
-            plan.num_train_epochs.value = entrant.num_train_epochs.unwrap_or(plan.num_train_epochs.value);
-        })?;
+        let mut plan = self.inputs.plan.clone();
+        plan.freeze_layers.value = entrant.freeze_layers;
+        plan.learning_rate.value = entrant.learning_rate;
+        plan.num_train_epochs.value = entrant.num_train_epochs.unwrap_or(plan.num_train_epochs.value);
+        let regimen = Regimen::of(self.inputs, plan)?;
         let classes = self.inputs.labels.len();
         let plan = &regimen.plan;
         let seed = plan.seed.value.wrapping_add(heat.seed as u64);
