@@ -85,7 +85,7 @@ fn summary(page: &mut String, advice: &Advice) {
 }
 
 fn models(page: &mut String, advice: &Advice) {
-    page.push_str("<h2>Which model</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"models\"><table><thead><tr><th>mean of all layers</th><th>probe</th><th>probe at its best layer</th><th>PARC at its best layer</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
+    page.push_str("<h2>Which model</h2>\n<p>* at its best layer; the others of the mean of all layers. Ranked by probe*, PARC* and nearest rows.</p>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"models\"><table><thead><tr><th>model</th><th>probe</th><th>probe*</th><th>PARC*</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
     let number =
         |value: Option<f64>, digits: usize| value.map_or("–".to_string(), |value| format!("{value:.digits$}"));
     for candidate in &advice.transferability.candidates {

@@ -83,7 +83,15 @@ fn candidates(advice: &Advice) -> String {
     let baselines = &advice.transferability.baselines;
     let mut text = format!(
         "{:<34}{:>8}{:>9}{:>7}{:>9}{:>9}{:>9}{:>8}{:>12}\n",
-        "model (layer means)", "probe", "at best", "PARC", "nearest", "LogME", "H-score", "layers", "parameters"
+        "model; * best layer, else means",
+        "probe",
+        "probe*",
+        "PARC*",
+        "nearest",
+        "LogME",
+        "H-score",
+        "layers",
+        "parameters"
     );
     for candidate in &advice.transferability.candidates {
         let number = |name: &str, of: Of, digits: usize| {
