@@ -286,14 +286,30 @@ mod tests {
 
     #[test]
     fn exponentials_are_those_of_the_library() {
-        for place in 0..70_000 {
-            let x = -0.01 * f64::from(place) - 1e-3 * f64::from(place % 7);
+        let tried = (0..70_800).map(|place| -0.01 * f64::from(place) - 1e-3 * f64::from(place % 7));
+        for x in tried.chain([-707.9999999, -708.0]).filter(|x| *x >= -708.0) {
             let (own, real) = (exp_up_to_0(x), x.exp());
             assert!((own - real).abs() <= 4e-16 * real, "e^{x}: {own:e}, {real:e}");
         }
+        assert_eq!(exp_up_to_0((-708.0f64).next_down()), 0.0);
         assert_eq!(exp_up_to_0(0.0), 1.0);
         assert_eq!([-709.0, -1e300, f64::NEG_INFINITY].map(exp_up_to_0), [0.0; 3]);
         assert!(exp_up_to_0(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn softmax_on_vectors_is_that_of_one_number_after_the_other() {
+        let logits = Mat::from_fn(37, 11, |row, class| ((row * 31 + class * 17) % 23) as f64 - 9.0 * class as f64);
+        let bias: Vec<f64> = (0..11).map(|class| 0.3 * class as f64).collect();
+        let found = softmax_rows(logits.clone(), &bias);
+        for row in 0..37 {
+            let own: Vec<f64> = (0..11).map(|class| (logits[(row, class)] + bias[class]).exp()).collect();
+            let total: f64 = own.iter().sum();
+            for class in 0..11 {
+                let expected = own[class] / total;
+                assert!((found[(row, class)] - expected).abs() <= 1e-14 * expected, "row {row}, class {class}");
+            }
+        }
     }
 
     #[test]

@@ -276,13 +276,14 @@ fn example(text: String) -> Example {
     Example { text, text_pair: None, label: None, line: 0 }
 }
 
-/// What a text is counted in: words, or letters where words are not parted by spaces.
-fn units(text: &str) -> Vec<&str> {
+/// What a text is counted in, and what stands between: words and a space, or letters and nothing where words are not parted by
+/// spaces.
+fn units(text: &str) -> (Vec<&str>, &'static str) {
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     if 2 * text.chars().filter(|c| is_unspaced(*c)).count() > letters {
-        return text.char_indices().map(|(at, letter)| &text[at..at + letter.len_utf8()]).collect();
+        return (text.char_indices().map(|(at, letter)| &text[at..at + letter.len_utf8()]).collect(), "");
     }
-    text.split_whitespace().collect()
+    (text.split_whitespace().collect(), " ")
 }
 
 /// Draws texts of the source's documents that are as long as the labelled ones, and counts its words. None where there are too few
@@ -291,7 +292,7 @@ fn halve(
     documents: impl Iterator<Item = Result<String, DataError>>,
     target: &Split,
 ) -> Result<(Option<Halves>, HashMap<String, u64>), Error> {
-    let lengths: Vec<usize> = target.examples.iter().map(|example| units(&joined(example)).len().max(1)).collect();
+    let lengths: Vec<usize> = target.examples.iter().map(|example| units(&joined(example)).0.len().max(1)).collect();
     let known: std::collections::HashSet<String> = target.examples.iter().map(joined).collect();
     let mut counts = HashMap::new();
     let mut stream = Stream::named("source texts", SEED);
@@ -301,13 +302,12 @@ fn halve(
     for document in documents {
         let document = document?;
         count_words(&document, &mut counts);
-        let units = units(&document);
-        let is_spaced = units.first().is_some_and(|unit| unit.chars().count() > 1) || document.contains(' ');
+        let (units, between) = units(&document);
         let mut start = 0;
         while start < units.len() {
             let length = lengths[stream.below(lengths.len() as u64) as usize];
             let end = (start + length).min(units.len());
-            let text = units[start..end].join(if is_spaced { " " } else { "" });
+            let text = units[start..end].join(between);
             start = end;
             if text.trim().is_empty() || known.contains(&text) {
                 continue;
@@ -510,8 +510,11 @@ mod tests {
 
     #[test]
     fn words_are_units_where_they_are_parted() {
-        assert_eq!(units("two words"), ["two", "words"]);
-        assert_eq!(units("房间比较差").len(), 5);
+        assert_eq!(units("I\twas"), (vec!["I", "was"], " "));
+        assert_eq!(units("房间比较差").0.len(), 5);
+        let thai = "ผมไปตลาด แล้วกลับ";
+        let (letters, between) = units(thai);
+        assert_eq!(letters.join(between), thai);
     }
 
     #[test]

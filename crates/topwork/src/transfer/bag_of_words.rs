@@ -51,9 +51,10 @@ impl Words {
             Some((place, count as f32 * self.idf[place as usize]))
         });
         let mut row: Row = known.collect();
+        // Before the sum, whose last digit depends on the order.
+        row.sort_unstable_by_key(|(place, _)| *place);
         let norm = row.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
         row.iter_mut().for_each(|(_, value)| *value /= norm);
-        row.sort_unstable_by_key(|(place, _)| *place);
         row
     }
 }
