@@ -68,12 +68,18 @@ pub(crate) fn advice_page(advice: &Advice) -> String {
 fn summary(page: &mut String, advice: &Advice) {
     let _ = writeln!(page, "<p>{} rows, {} looked at.</p>", advice.rows, advice.rows_looked_at);
     if let Some(expectation) = &advice.expectation {
+        let expected = match expectation.interval {
+            Some((low, high)) => format!(
+                "<strong>Expected accuracy {:.1} %</strong> ({:.1} to {:.1} % in four of five cases), in",
+                100.0 * expectation.accuracy,
+                100.0 * low,
+                100.0 * high
+            ),
+            None => "<strong>Expected end</strong> in".to_string(),
+        };
         let _ = writeln!(
             page,
-            "<p><strong>Expected accuracy {:.1} %</strong> ({:.1} to {:.1} % in four of five cases), in about {:.0} s. {}.</p>\n<p>From {}.</p>",
-            100.0 * expectation.accuracy,
-            100.0 * expectation.interval.0,
-            100.0 * expectation.interval.1,
+            "<p>{expected} about {:.0} s. {}.</p>\n<p>From {}.</p>",
             expectation.seconds,
             escaped(&expectation.sentence),
             escaped(&expectation.from)
@@ -116,6 +122,9 @@ fn models(page: &mut String, advice: &Advice) {
         );
     }
     page.push_str("</tbody></table></div>\n");
+    if let Some(sentence) = advice.transferability.not_told_apart() {
+        let _ = writeln!(page, "<p>{}.</p>", escaped(&sentence));
+    }
     let Some(best) = advice.transferability.candidates.first() else { return };
     let _ = writeln!(
         page,

@@ -52,15 +52,18 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
         }
     }
     if let Some(expectation) = &advice.expectation {
-        let _ = writeln!(
-            text,
-            "expected: accuracy {:.1} % (four times in five {:.1} to {:.1} %) in about {:.0} s without comparisons\n{}",
-            100.0 * expectation.accuracy,
-            100.0 * expectation.interval.0,
-            100.0 * expectation.interval.1,
-            expectation.seconds,
-            expectation.sentence
-        );
+        let expected = match expectation.interval {
+            Some((low, high)) => format!(
+                "accuracy {:.1} % (four times in five {:.1} to {:.1} %) in",
+                100.0 * expectation.accuracy,
+                100.0 * low,
+                100.0 * high
+            ),
+            None => "an end in".to_string(),
+        };
+        let seconds = expectation.seconds;
+        let _ =
+            writeln!(text, "expected: {expected} about {seconds:.0} s without comparisons\n{}", expectation.sentence);
     }
     for failure in &advice.failures {
         let _ = writeln!(text, "left out: {}: {}", failure.model, failure.error);
@@ -119,6 +122,9 @@ fn candidates(advice: &Advice) -> String {
     ] {
         let value = format!("{:.1} %", 100.0 * value);
         let _ = writeln!(text, "{name:<34}{value:>8}");
+    }
+    if let Some(sentence) = advice.transferability.not_told_apart() {
+        let _ = writeln!(text, "{sentence}");
     }
     text
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use topwork::advise::race::MOST_EFFORT;
 use topwork::error::Error;
 use topwork::fields::{FIELDS, Field, Table};
 use topwork::plan_error::PlanError;
@@ -183,8 +184,8 @@ fn effort() -> Arg {
 
 fn times(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(times) if (0.01..=1000.0).contains(&times) => Ok(times),
-        _ => Err("expected a number from 0.01 to 1000".to_string()),
+        Ok(times) if (0.01..=MOST_EFFORT).contains(&times) => Ok(times),
+        _ => Err(format!("expected a number from 0.01 to {MOST_EFFORT}")),
     }
 }
 

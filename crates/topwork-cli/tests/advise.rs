@@ -154,7 +154,7 @@ fn rows_that_tell_little_are_looked_at_all_the_same() {
         advice
     };
     let two = check("two rows", "text,label\nthere is,a\npeople,b\n");
-    assert_eq!(two["expectation"]["interval"], serde_json::json!([0.0, 1.0]));
+    assert!(two["expectation"]["interval"].is_null());
     assert!(two["expectation"]["sentence"].as_str().unwrap().contains("not known"), "{}", two["expectation"]);
     let words = ["there", "people", "which", "time", "said", "more"];
     let text = |row: usize| format!("{} {} {}", words[row % 6], words[row / 6], words[row % 5]);
@@ -212,6 +212,8 @@ fn models_that_a_probe_cannot_tell_apart_are_named() {
         serde_json::from_str(&folder.ok(&["advise", "train.csv", "--models", &models, "--json", "--scores-only"]))
             .unwrap();
     assert_eq!(advice["transferability"]["not_told_apart"].as_array().unwrap().len(), 1);
+    let screen = folder.ok(&["advise", "train.csv", "--models", &models, "--scores-only"]);
+    assert!(screen.contains("does not tell"), "{screen}");
 }
 
 #[test]
@@ -231,8 +233,8 @@ fn a_thousand_classes_are_scored() {
     let rows: String = (0..1250).map(|row| format!("{},class {}\n", text(row), row % 1000)).collect();
     folder.write("train.csv", format!("text,label\n{rows}"));
     let advice = advise(&folder, &["--max-steps", "4"]);
-    assert_eq!(advice["rows_looked_at"], 1250);
-    assert!(is_finite(&advice["transferability"]["candidates"][0]["scores"]["logme"]));
+    let scores = &advice["transferability"]["candidates"][0]["scores"];
+    assert!(scores.as_object().unwrap().values().all(is_finite), "{scores}");
     assert!(is_finite(&advice["expectation"]["accuracy"]));
 }
 

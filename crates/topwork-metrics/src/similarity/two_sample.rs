@@ -36,7 +36,8 @@ pub fn two_sample(a: Matrix<'_>, b: Matrix<'_>, resamples: usize, seed: u64) -> 
     };
     let both = stacked(drawn(a).as_ref(), drawn(b).as_ref());
     let classes: Vec<u32> = (0..2 * count).map(|row| u32::from(row >= count)).collect();
-    let predicted = cross_validate(both.as_ref(), &classes)?.predictions();
+    let keys: Vec<u64> = (0..2 * count).map(|row| row_hash(both.as_ref(), row)).collect();
+    let predicted = cross_validate(both.as_ref(), &classes, &keys)?.predictions();
     let right: Vec<f64> = predicted.iter().zip(&classes).map(|(p, c)| f64::from(p == c)).collect();
     let mean = |rows: &[usize]| rows.iter().map(|&row| right[row]).sum::<f64>() / rows.len() as f64;
     let accuracy = right.iter().sum::<f64>() / right.len() as f64;

@@ -29,6 +29,11 @@ fn wide() -> (Mat<f64>, Vec<u32>) {
     (features, classes)
 }
 
+/// A key for each row.
+fn numbers(rows: usize) -> Vec<u64> {
+    (0..rows as u64).collect()
+}
+
 fn softmax_rows(features: &Mat<f64>) -> Mat<f64> {
     let total = |row: usize| (0..features.ncols()).map(|c| features[(row, c)].exp()).sum::<f64>();
     Mat::from_fn(features.nrows(), features.ncols(), |row, column| features[(row, column)].exp() / total(row))
@@ -46,14 +51,14 @@ fn values_are_those_that_others_computed() {
             ("shrinkage", super::h_score::shrinkage(f), 1e-9),
             ("transrate", transrate(f, &classes), 1e-9),
             ("gbc", gbc(f, &classes), 1e-7),
-            ("parc", parc(f, &classes), 1e-6),
+            ("parc", parc(f, &classes, &numbers(f.nrows())), 1e-6),
             ("leep", leep(softmax_rows(&features).as_ref(), &classes), 1e-9),
             ("pactran_cross_entropy", Some(optimum.optimum), 1e-8),
             ("pactran", Some(optimum.bound), 1e-6),
-            ("knn_1", knn_accuracy(f, &classes, 1), 1e-9),
-            ("knn_3", knn_accuracy(f, &classes, 3), 1e-9),
-            ("knn_5", knn_accuracy(f, &classes, 5), 1e-9),
-            ("knn_13", knn_accuracy(f, &classes, 13), 1e-9),
+            ("knn_1", knn_accuracy(f, &classes, &numbers(f.nrows()), 1), 1e-9),
+            ("knn_3", knn_accuracy(f, &classes, &numbers(f.nrows()), 3), 1e-9),
+            ("knn_5", knn_accuracy(f, &classes, &numbers(f.nrows()), 5), 1e-9),
+            ("knn_13", knn_accuracy(f, &classes, &numbers(f.nrows()), 13), 1e-9),
         ];
         for (score, value, tolerance) in computed {
             let (value, expected) = (value.unwrap(), fixture[name][score].as_f64().unwrap());
@@ -112,18 +117,37 @@ fn separable(rows: usize) -> (Mat<f64>, Vec<u32>) {
     (features, classes)
 }
 
+/// Of 600 rows PARC looks at 500.
 #[test]
 fn the_order_of_rows_changes_nothing() {
-    let (features, classes) = separable(90);
-    let order = Draws::new(1).permutation(90);
+    let (features, classes) = separable(600);
+    let order = Draws::new(1).permutation(600);
+    // The same for copies, and in no order of the rows.
+    let keys: Vec<u64> = (0..600).map(|row| crate::matrix::mix(row / 2)).collect();
+    let moved_keys: Vec<u64> = order.iter().map(|&row| keys[row]).collect();
     let (moved, labels) =
         (select_rows(features.as_ref(), &order), order.iter().map(|&row| classes[row]).collect::<Vec<_>>());
     for score in SCORES {
-        let (a, b) =
-            ((score.compute)(features.as_ref(), &classes).unwrap(), (score.compute)(moved.as_ref(), &labels).unwrap());
+        let a = (score.compute)(features.as_ref(), &classes, &keys).unwrap();
+        let b = (score.compute)(moved.as_ref(), &labels, &moved_keys).unwrap();
         assert!((a - b).abs() < 1e-5 * a.abs().max(1.0), "{}: {a} and {b}", score.name);
-        let again = (score.compute)(features.as_ref(), &classes).unwrap();
+        let again = (score.compute)(features.as_ref(), &classes, &keys).unwrap();
         assert!(a.to_bits() == again.to_bits(), "{}: not the same twice", score.name);
+    }
+}
+
+#[test]
+fn every_feature_of_a_row_is_asked_in_the_same_fold() {
+    let (features, classes) = separable(200);
+    let others = Mat::from_fn(200, 3, |row, column| (row as f64 * 0.7 + column as f64).sin());
+    let keys: Vec<u64> = (0..200).map(crate::matrix::mix).collect();
+    let of_rows = |features: &Mat<f64>| folds(features.as_ref(), &classes, &keys, FOLDS);
+    assert_eq!(of_rows(&features), of_rows(&others));
+    for class in 0..3 {
+        let of_class = |fold: usize| {
+            of_rows(&features).iter().zip(&classes).filter(|(own, label)| **own == fold && **label == class).count()
+        };
+        assert!((0..FOLDS).all(|fold| (12..=15).contains(&of_class(fold))), "class {class}");
     }
 }
 
@@ -131,10 +155,10 @@ fn the_order_of_rows_changes_nothing() {
 fn shuffled_classes_score_less() {
     let (features, classes) = separable(120);
     for score in SCORES {
-        let own = (score.compute)(features.as_ref(), &classes).unwrap();
+        let own = (score.compute)(features.as_ref(), &classes, &numbers(120)).unwrap();
         for seed in 0..5 {
             let shuffled: Vec<u32> = Draws::new(seed).permutation(120).into_iter().map(|row| classes[row]).collect();
-            let other = (score.compute)(features.as_ref(), &shuffled).unwrap();
+            let other = (score.compute)(features.as_ref(), &shuffled, &numbers(120)).unwrap();
             assert!(own > other, "{}: {own} with the true classes, {other} with others", score.name);
         }
     }
@@ -153,7 +177,7 @@ fn whatever_the_rows_a_score_is_a_number_or_none() {
     let huge = Mat::from_fn(40, 30, |row, column| 1e30 * features[(row, column)]);
     for score in SCORES {
         let finite = |features: &Mat<f64>, classes: &[u32], what: &str| {
-            let value = (score.compute)(features.as_ref(), classes).unwrap();
+            let value = (score.compute)(features.as_ref(), classes, &numbers(classes.len())).unwrap();
             assert!(value.is_finite(), "{}: {value} for {what}", score.name);
         };
         finite(&constant, &classes, "constant features");
@@ -163,7 +187,9 @@ fn whatever_the_rows_a_score_is_a_number_or_none() {
         finite(&features, &lonely, "a class with one row");
         finite(&two, &[0, 1], "two rows");
         finite(&huge, &classes, "huge features");
-        let none = |features: &Mat<f64>, classes: &[u32]| assert_eq!((score.compute)(features.as_ref(), classes), None);
+        let none = |features: &Mat<f64>, classes: &[u32]| {
+            assert_eq!((score.compute)(features.as_ref(), classes, &numbers(classes.len())), None);
+        };
         none(&features, &[1; 40]);
         none(&features, &classes[..39]);
         none(&Mat::from_fn(40, 30, |row, _| if row == 3 { f64::NAN } else { 1.0 }), &classes);
@@ -178,10 +204,16 @@ fn equal_rows_are_never_told_their_own_answer() {
     let noise = Mat::from_fn(40, 60, |_, _| draws.below(1000) as f64);
     let features = Mat::from_fn(80, 60, |row, column| noise[(row / 2, column)]);
     let classes: Vec<u32> = (0..80).map(|row| u32::from(row / 2 % 3 == 0)).collect();
-    let accuracy = cross_validate(features.as_ref(), &classes).unwrap().accuracy(&classes);
+    let keys: Vec<u64> = (0..80).map(|row| row / 2).collect();
+    let accuracy = cross_validate(features.as_ref(), &classes, &keys).unwrap().accuracy(&classes);
     assert!(accuracy < 0.8, "{accuracy}");
-    let of_rows = folds(features.as_ref(), &classes, FOLDS);
-    assert!(of_rows.chunks(2).all(|pair| pair[0] == pair[1]));
+    let nearest = knn_accuracy(features.as_ref(), &classes, &keys, 1).unwrap();
+    assert!(nearest < 0.8, "{nearest}");
+    // Rows that are equal for the model alone, which a text's key does not tell.
+    for keys in [keys, numbers(80)] {
+        let of_rows = folds(features.as_ref(), &classes, &keys, FOLDS);
+        assert!(of_rows.chunks(2).all(|pair| pair[0] == pair[1]));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A linear classifier on the features, asked about rows that it was not fitted to: the judge of the other scores.
 
+use std::collections::HashMap;
+
 use faer::Mat;
 
 use crate::logistic::{Effort, Logistic};
@@ -42,14 +44,14 @@ impl CrossValidation {
 }
 
 /// Softmax regression on standardised features in [`FOLDS`] folds, at the penalty that does best on the rows left out.
-/// None with fewer than two classes.
-pub fn cross_validate(features: Matrix<'_>, classes: &[u32]) -> Option<CrossValidation> {
-    if !is_sample(features, classes) {
+/// `keys` part the rows, as in [`folds`]. None with fewer than two classes.
+pub fn cross_validate(features: Matrix<'_>, classes: &[u32], keys: &[u64]) -> Option<CrossValidation> {
+    if !is_sample(features, classes) || keys.len() != classes.len() {
         return None;
     }
     let count = classes.iter().max().map_or(0, |&most| most as usize + 1);
     let rows = features.nrows();
-    let fold_of = folds(features, classes, FOLDS);
+    let fold_of = folds(features, classes, keys, FOLDS);
     let mut knew_class = vec![false; rows];
     let mut by_penalty = vec![Mat::<f64>::zeros(rows, count); PENALTIES.len()];
     for fold in 0..FOLDS {
@@ -94,21 +96,19 @@ pub fn cross_validate(features: Matrix<'_>, classes: &[u32]) -> Option<CrossVali
     Some(CrossValidation { probabilities, penalty, loss, knew_class })
 }
 
-/// The fold of each row: each class is spread over all folds, equal rows share a fold (or one would tell the answer of the
-/// other), and the order of rows has no say.
-pub fn folds(features: Matrix<'_>, classes: &[u32], count: usize) -> Vec<usize> {
+/// The fold of each row: each class is spread over all folds in the order of the rows' keys, so that other features of the same rows
+/// have the same folds and the order of rows has no say. Equal rows share a fold, or one would tell the answer of the other.
+pub fn folds(features: Matrix<'_>, classes: &[u32], keys: &[u64], count: usize) -> Vec<usize> {
     let mut fold_of = vec![0; classes.len()];
-    let mut known: std::collections::HashMap<u64, usize> = std::collections::HashMap::new();
+    let mut known: HashMap<u64, usize> = HashMap::new();
     let mut next = 0;
-    for members in rows_by_class(classes) {
-        let mut keyed: Vec<(u64, usize)> = members.iter().map(|&row| (row_hash(features, row), row)).collect();
-        keyed.sort_unstable();
-        for group in keyed.chunk_by(|a, b| a.0 == b.0) {
-            let fold = *known.entry(group[0].0).or_insert_with(|| {
+    for mut members in rows_by_class(classes) {
+        members.sort_by_cached_key(|&row| (keys[row], row_hash(features, row)));
+        for row in members {
+            fold_of[row] = *known.entry(row_hash(features, row)).or_insert_with(|| {
                 next += 1;
                 (next - 1) % count
             });
-            group.iter().for_each(|&(_, row)| fold_of[row] = fold);
         }
     }
     fold_of

@@ -29,6 +29,10 @@ pub use transrate::transrate;
 use crate::matrix::Matrix;
 
 /// A score of features `[rows, columns]` and the class of each row; higher is better.
+///
+/// Each row has a key besides, a number that stays with it whatever the features, such as a hash of its text: where rows are drawn or
+/// parted, the keys decide, so that the features of every layer and model are asked about the same rows. Rows with the same key are
+/// taken for copies.
 #[derive(Clone, Copy, Debug)]
 pub struct Score {
     /// The name in results.
@@ -36,7 +40,7 @@ pub struct Score {
     /// Where it was proposed.
     pub source: &'static str,
     /// Computes it; none with fewer than two classes, or with features that are not finite.
-    pub compute: fn(Matrix<'_>, &[u32]) -> Option<f64>,
+    pub compute: fn(Matrix<'_>, &[u32], &[u64]) -> Option<f64>,
 }
 
 /// Every score, in the order in which they are shown.
@@ -44,23 +48,35 @@ pub const SCORES: &[Score] = &[
     Score {
         name: "linear_probe",
         source: "accuracy of softmax regression on rows that it was not fitted to, in five folds",
-        compute: |features, classes| Some(cross_validate(features, classes)?.accuracy(classes)),
+        compute: |features, classes, keys| Some(cross_validate(features, classes, keys)?.accuracy(classes)),
     },
-    Score { name: "h_score", source: "Bao et al., ICIP 2019; shrunk: Ibrahim et al., ECML 2022", compute: h_score },
-    Score { name: "logme", source: "You et al., ICML 2021", compute: logme },
-    Score { name: "transrate", source: "Huang et al., ICML 2022", compute: transrate },
-    Score { name: "nleep", source: "Li et al., CVPR 2021", compute: nleep },
-    Score { name: "gbc", source: "Pándy et al., CVPR 2022", compute: gbc_of_components },
+    Score {
+        name: "h_score",
+        source: "Bao et al., ICIP 2019; shrunk: Ibrahim et al., ECML 2022",
+        compute: |features, classes, _| h_score(features, classes),
+    },
+    Score { name: "logme", source: "You et al., ICML 2021", compute: |features, classes, _| logme(features, classes) },
+    Score {
+        name: "transrate",
+        source: "Huang et al., ICML 2022",
+        compute: |features, classes, _| transrate(features, classes),
+    },
+    Score { name: "nleep", source: "Li et al., CVPR 2021", compute: |features, classes, _| nleep(features, classes) },
+    Score {
+        name: "gbc",
+        source: "Pándy et al., CVPR 2022",
+        compute: |features, classes, _| gbc_of_components(features, classes),
+    },
     Score {
         name: "pactran",
         source: "Ding et al., ECCV 2022; its bound with the sign changed",
-        compute: |features, classes| Some(-pactran(features, classes)?.bound),
+        compute: |features, classes, _| Some(-pactran(features, classes)?.bound),
     },
     Score { name: "parc", source: "Bolya et al., NeurIPS 2021", compute: parc },
     Score {
         name: "knn",
         source: "accuracy of the three nearest other rows",
-        compute: |features, classes| knn_accuracy(features, classes, 3),
+        compute: |features, classes, keys| knn_accuracy(features, classes, keys, 3),
     },
 ];
 

@@ -9,14 +9,14 @@ use crate::matrix::{Matrix, is_sample, outer_gram, row_hash, select_rows};
 const ROWS: usize = 500;
 
 /// 100 × Spearman's correlation between the distances (1 − correlation) of standardised features and those of classes,
-/// over all pairs of at most 500 rows, which are drawn by their values.
-pub fn parc(features: Matrix<'_>, classes: &[u32]) -> Option<f64> {
-    if !is_sample(features, classes) {
+/// over all pairs of at most 500 rows: those with the least `keys`, which are the same whatever features they have.
+pub fn parc(features: Matrix<'_>, classes: &[u32], keys: &[u64]) -> Option<f64> {
+    if !is_sample(features, classes) || keys.len() != classes.len() {
         return None;
     }
     let mut drawn: Vec<usize> = (0..features.nrows()).collect();
     if drawn.len() > ROWS {
-        drawn.sort_by_key(|&row| (row_hash(features, row), classes[row]));
+        drawn.sort_by_cached_key(|&row| (keys[row], classes[row], row_hash(features, row)));
         drawn.truncate(ROWS);
     }
     let rows = unit_rows(super::standardise(select_rows(features, &drawn).as_ref()));

@@ -24,8 +24,8 @@ const FEWEST_ASKED: usize = 16;
 pub struct Expectation {
     /// The accuracy on rows like the training rows.
     pub accuracy: f64,
-    /// Where it probably lies.
-    pub interval: (f64, f64),
+    /// Where it probably lies; none where too few rows were held out to tell.
+    pub interval: Option<(f64, f64)>,
     /// What it is taken from.
     pub from: String,
     /// How the error of a probe falls with the rows, when it does.
@@ -69,8 +69,8 @@ pub(crate) struct Measured<'a> {
     /// The accuracy of the most frequent class.
     pub(crate) majority: f64,
     pub(crate) model: &'a str,
-    /// Other models that a probe cannot tell from it.
-    pub(crate) as_good: &'a [String],
+    /// Which other models a probe cannot tell from it, as a sentence.
+    pub(crate) as_good: Option<&'a str>,
     pub(crate) seconds: f64,
 }
 
@@ -97,9 +97,10 @@ fn falls(curve: &[CurvePoint]) -> bool {
 pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
     let points: Vec<(f64, f64)> = measured.curve.iter().map(|point| (point.rows, point.error)).collect();
     let law = PowerLaw::fit(&points);
-    // More rows than were learnt from: the error falls as the probe's does, which is not taken for more than it is.
+    // With more rows than were learnt from the error falls as the probe's does, which is not taken for more than it is; with fewer it
+    // rises.
     let fall = |learnt: f64| {
-        law.map_or(1.0, |law| law.error(measured.rows as f64) / law.error(learnt.max(1.0))).clamp(0.5, 1.0)
+        law.map_or(1.0, |law| law.error(measured.rows as f64) / law.error(learnt.max(1.0))).clamp(0.5, 2.0)
     };
     // One more right and one more wrong, so that no sample is sure of itself.
     let chance = |accuracy: f64, rows: f64| {
@@ -138,10 +139,7 @@ pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
         Asked::Race { right, .. } => right.len(),
         Asked::Probe { rows, .. } => rows,
     };
-    let interval = match asked < FEWEST_ASKED {
-        true => (0.0, 1.0),
-        false => ((1.0 - interval.1).max(0.0), (1.0 - interval.0).min(1.0)),
-    };
+    let interval = (asked >= FEWEST_ASKED).then(|| ((1.0 - interval.1).max(0.0), (1.0 - interval.0).min(1.0)));
     // Words gain from more rows as well: as the probe does, for want of better.
     let words = 1.0 - (1.0 - measured.bag_of_words) * fall(0.8 * measured.looked_at as f64);
     let rows_for_a_point = law.filter(|_| error > 0.02 && falls(measured.curve)).and_then(|law| {
@@ -150,9 +148,9 @@ pub(crate) fn expect(measured: &Measured<'_>) -> Expectation {
         let more = measured.rows as f64 * (factor - 1.0);
         (more.is_finite() && more < 1e7).then(|| more.ceil() as usize)
     });
-    let sentence = match asked < FEWEST_ASKED {
-        true => format!("what to expect is not known: {asked} rows held out tell too little"),
-        false => sentence(measured, words, accuracy, interval, rows_for_a_point),
+    let sentence = match interval {
+        Some(interval) => sentence(measured, words, accuracy, interval, rows_for_a_point),
+        None => format!("what to expect is not known: {asked} rows held out tell too little"),
     };
     Expectation {
         accuracy,
@@ -187,8 +185,8 @@ fn sentence(
             100.0 * words
         )
     };
-    if !measured.as_good.is_empty() {
-        verdict += &format!("; a probe does not tell {model} from {}", measured.as_good.join(", "));
+    if let Some(as_good) = measured.as_good {
+        verdict += &format!("; {as_good}");
     }
     match rows_for_a_point {
         Some(rows) => format!("{verdict}; roughly {rows} more labelled rows would bring the next point"),
@@ -206,7 +204,7 @@ mod tests {
             rows: 400,
             curve,
             looked_at: 400,
-            as_good: &[],
+            as_good: None,
             bag_of_words: words,
             majority: 0.3,
             model: "m",
@@ -220,7 +218,8 @@ mod tests {
         let law = PowerLaw { a: 1.0, b: 0.3 };
         let curve = [150.0, 300.0].map(|rows| CurvePoint { rows, error: law.error(rows), asked: 20 * rows as usize });
         let found = expect(&measured(&right, &curve, 0.5));
-        assert!(found.accuracy > 0.8 && found.interval.0 < 0.8 && found.interval.1 > found.accuracy);
+        let (low, high) = found.interval.unwrap();
+        assert!(found.accuracy > 0.8 && low < 0.8 && high > found.accuracy);
         let rows = found.rows_for_a_point.unwrap();
         let error = |rows: f64| (1.0 - found.accuracy) * (rows / 400.0f64).powf(-0.3);
         assert!((error(400.0 + rows as f64) - (1.0 - found.accuracy - 0.01)).abs() < 1e-3);
@@ -233,12 +232,12 @@ mod tests {
     #[test]
     fn few_rows_tell_nothing_and_models_that_are_as_good_are_named() {
         let found = expect(&measured(&[true; 8], &[], 0.5));
-        assert_eq!(found.interval, (0.0, 1.0));
+        assert_eq!(found.interval, None);
         assert!(found.sentence.contains("not known"), "{}", found.sentence);
         let right: Vec<bool> = (0..200).map(|row| row % 5 != 0).collect();
-        let as_good = ["n".to_string()];
-        let found = expect(&Measured { as_good: &as_good, ..measured(&right, &[], 0.5) });
-        assert!(found.sentence.contains("does not tell m from n"), "{}", found.sentence);
+        let as_good = Some("m is as good as n");
+        let found = expect(&Measured { as_good, ..measured(&right, &[], 0.5) });
+        assert!(found.sentence.contains("; m is as good as n;"), "{}", found.sentence);
     }
 
     #[test]
@@ -247,12 +246,22 @@ mod tests {
         let race = expect(&measured(&right, &[], 0.5));
         let asked = Asked::Probe { accuracy: 0.75, rows: 400 };
         let probe = expect(&Measured { asked, ..measured(&right, &[], 0.5) });
-        let width = |found: &Expectation| found.interval.1 - found.interval.0;
+        let width = |found: &Expectation| found.interval.map(|(low, high)| high - low).unwrap();
         assert!(width(&probe) > width(&race));
-        assert!(probe.accuracy > 0.75 && probe.interval.0 < 0.75, "{:?}", probe.interval);
+        assert!(probe.accuracy > 0.75 && probe.interval.unwrap().0 < 0.75, "{:?}", probe.interval);
         let asked = Asked::Probe { accuracy: 1.0, rows: 40 };
         let perfect = expect(&Measured { asked, ..measured(&right, &[], 0.5) });
         assert!(width(&perfect) > 0.01, "{:?}", perfect.interval);
+    }
+
+    #[test]
+    fn fewer_rows_than_were_looked_at_score_less() {
+        let right: Vec<bool> = (0..200).map(|row| row % 5 != 0).collect();
+        let law = PowerLaw { a: 1.0, b: 0.3 };
+        let curve = [150.0, 300.0].map(|rows| CurvePoint { rows, error: law.error(rows), asked: 4000 });
+        let expected = |rows: usize| expect(&Measured { rows, ..measured(&right, &curve, 0.5) }).accuracy;
+        assert!(expected(150) < expected(300) && expected(300) < expected(600));
+        assert!((expected(300) - 0.8).abs() < 1e-9);
     }
 
     #[test]

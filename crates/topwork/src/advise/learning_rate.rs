@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 
 use super::depth::{DepthProposal, FEW_ROWS};
+use super::keys;
 use super::length::LengthProposal;
-use super::race::{Entrant, PARTS, Race, STEP_OPERATIONS, Track, race};
+use super::race::{Entrant, MOST_EFFORT, PARTS, Race, STEP_OPERATIONS, Track, race};
 use crate::defaults::SMALL_MODEL;
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
@@ -80,10 +81,14 @@ pub(crate) fn choose(
     settings.valley = range_test.valley.map(round);
     observer.event(&RunEvent::phase("race"));
     let entrants = settings.entrants();
-    let parts = parts(chosen.features, &chosen.rows.labels);
     let Chosen { inputs, rows, features, effort, rows_to_learn, .. } = *chosen;
-    let track = Track { rows_to_learn, inputs, rows, features, parts: &parts, effort };
     let first = entrants[0].clone();
+    let unchecked = |why: String| format!("not checked: {why}");
+    let Some(parts) = parts(features, rows) else {
+        let why = unchecked(format!("a race needs {PARTS} different rows"));
+        return Ok(LearningRate { range_test, tested_freeze_layers, race: None, setting: first, why });
+    };
+    let track = Track { rows_to_learn, inputs, rows, features, parts: &parts, effort };
     let needed = track.effort_needed(&entrants).ceil();
     let ran = race(&track, entrants, observer, interrupt)?;
     let (race, setting, why) = match ran {
@@ -92,29 +97,21 @@ pub(crate) fn choose(
             (Some(race), setting, why)
         }
         None if !track.stands_for_all() => {
-            (None, first, "not checked: the rows looked at are too few for a race that stands for all".to_string())
+            (None, first, unchecked("the rows looked at are too few for a race that stands for all".to_string()))
         }
-        None => (None, first, format!("not checked: a race long enough to tell takes --effort {needed}")),
+        None if needed > MOST_EFFORT => {
+            (None, first, unchecked("no race that can be afforded is long enough to tell".to_string()))
+        }
+        None => (None, first, unchecked(format!("a race long enough to tell takes --effort {needed}"))),
     };
     Ok(LearningRate { range_test, tested_freeze_layers, race, setting, why })
 }
 
-/// The part of each row; every class is spread over all. Rows with the same features share one, unless all of them would.
-fn parts(features: &LayerFeatures, labels: &[u32]) -> Vec<usize> {
-    let parts = folds(features.layer_mean().as_ref(), labels, PARTS);
-    let is_whole = |part: usize| {
-        let held_out = parts.iter().filter(|own| **own == part).count();
-        held_out == 0 || held_out == parts.len()
-    };
-    if !(0..PARTS).any(is_whole) {
-        return parts;
-    }
-    // One after the other within each class.
-    let mut order: Vec<usize> = (0..labels.len()).collect();
-    order.sort_by_key(|&row| labels[row]);
-    let mut parts = vec![0; labels.len()];
-    order.into_iter().enumerate().for_each(|(place, row)| parts[row] = place % PARTS);
-    parts
+/// The part of each row; every class is spread over all, and rows with the same features share one. None where that leaves a part
+/// without rows.
+fn parts(features: &LayerFeatures, rows: &Split) -> Option<Vec<usize>> {
+    let parts = folds(features.layer_mean().as_ref(), &rows.labels, &keys(&rows.examples), PARTS);
+    (0..PARTS).all(|part| parts.contains(&part)).then_some(parts)
 }
 
 /// A range test of the plan's setting with so many frozen layers, on these rows, whose `pooled` features `[rows, hidden]` are known.

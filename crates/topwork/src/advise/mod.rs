@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use topwork_data::{DataError, LabelSet};
+use sha2::{Digest, Sha256};
+use topwork_data::{DataError, Example, LabelSet};
 use topwork_metrics::transferability::{CrossValidation, FOLDS, cross_validate, folds};
 use topwork_metrics::{Matrix, select_rows};
 use topwork_models::{HubSettings, SEEDLING};
@@ -101,10 +102,19 @@ pub struct Advice {
 pub struct Transferability {
     /// Best first.
     pub candidates: Vec<Candidate>,
-    /// Candidates of which a probe cannot tell whether they are worse than the first one.
+    /// Candidates of which a probe at its best layer cannot tell whether they are worse than the first one.
     pub not_told_apart: Vec<String>,
     /// What needs no pretrained model.
     pub baselines: Baselines,
+}
+
+impl Transferability {
+    /// Which models a probe cannot tell from the first, as a sentence without its end; none where it can tell all.
+    pub fn not_told_apart(&self) -> Option<String> {
+        let first = self.candidates.first()?;
+        let others = self.not_told_apart.join(", ");
+        (!others.is_empty()).then(|| format!("a probe at its best layer does not tell {} from {others}", first.model))
+    }
 }
 
 /// A model that could not be looked at.
@@ -253,9 +263,9 @@ fn train(
         expect(&Measured {
             asked,
             rows: rows_to_learn,
-            curve: &probe_curve(features.layer_mean().as_ref(), &rows.labels, &best.scored),
+            curve: &probe_curve(features.layer_mean().as_ref(), rows, &best.scored),
             looked_at: rows.labels.len(),
-            as_good: &advice.transferability.not_told_apart,
+            as_good: advice.transferability.not_told_apart().as_deref(),
             bag_of_words: advice.transferability.baselines.bag_of_words,
             majority: advice.transferability.baselines.majority,
             model: &advice.model,
@@ -329,22 +339,35 @@ fn is_of_the_rows(error: &Error) -> bool {
     }
 }
 
-/// The candidates after the first whose probe is right in about as many rows as the first one's: McNemar's test (1947) on the rows of
-/// which only one is right.
+/// A number for each row that its words decide, whatever the model: by it rows are drawn and parted.
+fn keys(examples: &[Example]) -> Vec<u64> {
+    let key = |example: &Example| {
+        let mut words = Sha256::new();
+        for text in [Some(&example.text), example.text_pair.as_ref()].into_iter().flatten() {
+            for word in text.split_whitespace() {
+                words.update(word.to_lowercase());
+                words.update(b" ");
+            }
+            words.update(b"\n");
+        }
+        u64::from_le_bytes(words.finalize().first_chunk().copied().unwrap_or_default())
+    };
+    examples.iter().map(key).collect()
+}
+
+/// The candidates after the first whose probe is right in about as many rows as the first one's, each at its best layer: McNemar's
+/// test (1947) on the rows of which only one is right.
 fn not_told_apart(looked: &[Looked], labels: &[u32]) -> Vec<String> {
     /// Standard deviations of what chance alone does in one of twenty cases.
     const TOLD: f64 = 1.96;
-    let Some((Some(best), others)) = looked.split_first().map(|(best, others)| (best.scored.probe.as_ref(), others))
-    else {
-        return Vec::new();
-    };
-    let best = best.predictions();
+    let best = looked.split_first().map(|(best, others)| (best.scored.best_predictions.as_ref(), others));
+    let Some((Some(best), others)) = best else { return Vec::new() };
     let is_as_good = |other: &&Looked| {
-        let Some(own) = other.scored.probe.as_ref().map(CrossValidation::predictions) else { return false };
+        let Some(own) = &other.scored.best_predictions else { return false };
         let right = |said: &[u32], row: usize| said[row] == labels[row];
         let only =
             |a: &[u32], b: &[u32]| (0..labels.len()).filter(|&row| right(a, row) && !right(b, row)).count() as f64;
-        let (better, worse) = (only(&best, &own), only(&own, &best));
+        let (better, worse) = (only(best, own), only(own, best));
         better - worse < TOLD * (better + worse).sqrt().max(1.0)
     };
     others.iter().filter(is_as_good).map(|other| other.scored.candidate.model.clone()).collect()
@@ -370,7 +393,7 @@ fn look(
     let speed = rows.texts.total_tokens() as f64 / began.elapsed().as_secs_f64();
     observer.event(&RunEvent::phase("score"));
     let parameters = inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
-    let scored = score(model, parameters, &features, &rows.labels);
+    let scored = score(model, parameters, &features, &rows.labels, &keys(&rows.examples));
     Ok(Looked { inputs, numbers, features, scored, speed })
 }
 
@@ -393,7 +416,8 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
     let (labels, count) = (&rows.labels, best.inputs.labels.len());
     let counts = LabelSet::counts(&best.inputs.labels, labels);
     let majority = counts.iter().max().copied().unwrap_or(0) as f64 / labels.len().max(1) as f64;
-    let fold_of = folds(best.features.layer_mean().as_ref(), labels, FOLDS);
+    let keys = keys(&rows.examples);
+    let fold_of = folds(best.features.layer_mean().as_ref(), labels, &keys, FOLDS);
     let (mut right, mut asked) = (0, 0);
     for fold in 0..FOLDS {
         let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|&row| fold_of[row] == fold);
@@ -412,7 +436,7 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
     regimen.plan.init.value = Init::Random;
     let random = Subject::load(&best.inputs, &regimen, best.inputs.plan.seed.value)?;
     let features = LayerFeatures::of(&random.model, &random.parameters, &rows.texts);
-    let probe = cross_validate(features.layer_mean().as_ref(), labels);
+    let probe = cross_validate(features.layer_mean().as_ref(), labels, &keys);
     Ok(Baselines { majority, bag_of_words, random_weights: probe.map_or(majority, |probe| probe.accuracy(labels)) })
 }
 
@@ -429,13 +453,14 @@ pub(crate) fn interrupted() -> Error {
 }
 
 /// The errors of a probe fitted to a half and to all of the rows but a fold.
-fn probe_curve(features: Matrix<'_>, labels: &[u32], scored: &Scored) -> Vec<CurvePoint> {
+fn probe_curve(features: Matrix<'_>, rows: &Split, scored: &Scored) -> Vec<CurvePoint> {
+    let (labels, keys) = (&rows.labels, keys(&rows.examples));
     let share = (FOLDS - 1) as f64 / FOLDS as f64;
-    let parts = folds(features, labels, 2);
+    let parts = folds(features, labels, &keys, 2);
     let half: Vec<usize> = (0..labels.len()).filter(|&row| parts[row] == 0).collect();
-    let of_half: Vec<u32> = half.iter().map(|&row| labels[row]).collect();
+    let (of_half, keys): (Vec<u32>, Vec<u64>) = half.iter().map(|&row| (labels[row], keys[row])).unzip();
     let error = |probe: &CrossValidation, labels: &[u32]| 1.0 - probe.accuracy(labels);
-    let first = cross_validate(select_rows(features, &half).as_ref(), &of_half);
+    let first = cross_validate(select_rows(features, &half).as_ref(), &of_half, &keys);
     let points = [
         first.map(|probe| CurvePoint {
             rows: share * half.len() as f64,
@@ -501,7 +526,8 @@ pub fn look_at_every_row(
         let subject = Subject::load(&inputs, &Regimen::planned(&inputs), inputs.plan.seed.value)?;
         let features = LayerFeatures::of(&subject.model, &subject.parameters, &inputs.train.texts);
         observer.event(&RunEvent::phase("score"));
-        if let Some(probe) = cross_validate(features.layer_mean().as_ref(), &inputs.train.labels) {
+        let Split { labels, examples, .. } = &inputs.train;
+        if let Some(probe) = cross_validate(features.layer_mean().as_ref(), labels, &keys(examples)) {
             audit.look_at_labels(&inputs, &numbers, &probe);
         }
         Ok(())

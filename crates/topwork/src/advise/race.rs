@@ -30,6 +30,8 @@ use crate::training::{
 
 /// Parts of the rows that are held out in turn.
 pub(crate) const PARTS: usize = 4;
+/// What a race may cost at most, as a multiple of the usual.
+pub const MOST_EFFORT: f64 = 1000.0;
 /// Seeds of a setting in a round; each holds out another part. What the first round chose is judged by parts that it has not seen.
 const SEEDS: usize = 2;
 /// Floating-point operations of a race, all rounds: three quarters of a minute on two cores.
@@ -318,10 +320,11 @@ impl Track<'_> {
         let regimen = Regimen::of(self.inputs, plan)?;
         let classes = self.inputs.labels.len();
         let plan = &regimen.plan;
-        let seed = plan.seed.value.wrapping_add(heat.seed as u64);
-        let Subject { mut parameters, model, report } = Subject::load(self.inputs, &regimen, seed)?;
+        // What is new in the model is drawn as `tune` will draw it, and as it was when the features were made; the order of rows and
+        // dropout differ from heat to heat.
+        let Subject { mut parameters, model, report } = Subject::load(self.inputs, &regimen, plan.seed.value)?;
         let mut options = classification_options(plan, &train.labels);
-        options.seed = seed;
+        options.seed = plan.seed.value.wrapping_add(heat.seed as u64);
         if starts_from_probe(plan, &report) {
             let width = self.features.hidden_size;
             let pooled: Vec<f32> =

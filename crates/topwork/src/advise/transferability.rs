@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use topwork_metrics::Mat;
-use topwork_metrics::transferability::{CrossValidation, SCORES, cross_validate};
+use topwork_metrics::transferability::{CrossValidation, SCORES, Score, cross_validate};
 
 use crate::features::LayerFeatures;
 
@@ -82,12 +82,26 @@ pub(crate) struct Scored {
     pub(crate) candidate: Candidate,
     /// What the probe on the mean of all layers said of each row.
     pub(crate) probe: Option<CrossValidation>,
+    /// The class that the probe at its best layer gave to each row.
+    pub(crate) best_predictions: Option<Vec<u32>>,
     /// The probe's accuracy on each layer, from the embeddings up; then on what the classifier sees.
     pub(crate) probes: Vec<f64>,
 }
 
-/// Scores a candidate. Layers are scored side by side.
-pub(crate) fn score(model: &str, parameters: usize, features: &LayerFeatures, classes: &[u32]) -> Scored {
+/// What the probe on one of a candidate's feature sets said.
+struct Probed {
+    accuracy: f64,
+    /// The class of each row.
+    predictions: Vec<u32>,
+    /// With all probabilities, which are large where there are many classes: of the mean alone.
+    whole: Option<CrossValidation>,
+}
+
+/// The name of the score that is computed with what it says of each row.
+const PROBE: &str = "linear_probe";
+
+/// Scores a candidate on rows of these classes and keys. Layers are scored side by side.
+pub(crate) fn score(model: &str, parameters: usize, features: &LayerFeatures, classes: &[u32], keys: &[u64]) -> Scored {
     let mean = features.layer_mean();
     let layers = features.layers.len();
     let names = (0..layers).map(|index| match index {
@@ -95,33 +109,57 @@ pub(crate) fn score(model: &str, parameters: usize, features: &LayerFeatures, cl
         index => format!("layer {}", index - 1),
     });
     let names: Vec<String> = names.chain(["pooled".to_string()]).collect();
-    let jobs: Vec<(usize, usize)> =
-        (0..=layers + 1).flat_map(|set| (0..SCORES.len()).map(move |score| (set, score))).collect();
     let matrices: Vec<Mat<f64>> =
-        (0..layers).map(|index| features.layer(index)).chain([features.pooled(), mean.clone()]).collect();
-    let all = || -> Vec<Option<f64>> {
-        jobs.par_iter().map(|&(set, score)| (SCORES[score].compute)(matrices[set].as_ref(), classes)).collect()
+        (0..layers).map(|index| features.layer(index)).chain([features.pooled(), mean]).collect();
+    let of_mean = layers + 1;
+    let jobs: Vec<(usize, &Score)> =
+        (0..=of_mean).flat_map(|set| SCORES.iter().map(move |score| (set, score))).collect();
+    let probe_all = || -> Vec<Option<Probed>> {
+        let one = |(set, matrix): (usize, &Mat<f64>)| {
+            let probe = cross_validate(matrix.as_ref(), classes, keys)?;
+            let (accuracy, predictions) = (probe.accuracy(classes), probe.predictions());
+            Some(Probed { accuracy, predictions, whole: (set == of_mean).then_some(probe) })
+        };
+        matrices.par_iter().enumerate().map(one).collect()
     };
-    let (probe, values) = rayon::join(|| cross_validate(mean.as_ref(), classes), all);
+    let score_all = || -> Vec<Option<f64>> {
+        let one = |&(set, score): &(usize, &Score)| match score.name {
+            PROBE => None,
+            _ => (score.compute)(matrices[set].as_ref(), classes, keys),
+        };
+        jobs.par_iter().map(one).collect()
+    };
+    let (mut probed, values) = rayon::join(probe_all, score_all);
     let of_set = |set: usize| -> Map<String, Value> {
-        let own = &values[set * SCORES.len()..(set + 1) * SCORES.len()];
-        SCORES.iter().zip(own).map(|(score, value)| (score.name.to_string(), json!(value))).collect()
+        let own = SCORES.iter().zip(&values[set * SCORES.len()..(set + 1) * SCORES.len()]);
+        own.map(|(score, value)| match score.name {
+            PROBE => (PROBE.to_string(), json!(probed[set].as_ref().map(|probe| probe.accuracy))),
+            name => (name.to_string(), json!(value)),
+        })
+        .collect()
     };
-    let probe_place = SCORES.iter().position(|score| score.name == "linear_probe").unwrap_or(0);
-    let probes = (0..=layers).map(|set| values[set * SCORES.len() + probe_place].unwrap_or(0.0)).collect();
-    let mut scores = of_set(layers + 1);
+    let mut scores = of_set(of_mean);
     scores.insert("parameters".into(), json!(parameters));
-    let by_layer = names.into_iter().enumerate().map(|(set, layer)| LayerScores { layer, scores: of_set(set) });
+    let by_layer: Vec<LayerScores> =
+        names.into_iter().enumerate().map(|(set, layer)| LayerScores { layer, scores: of_set(set) }).collect();
+    let probes = probed[..=layers].iter().map(|probe| probe.as_ref().map_or(0.0, |probe| probe.accuracy)).collect();
+    // The first among equals.
+    let best = (0..probed.len()).rev().max_by(|&a, &b| {
+        let accuracy = |set: usize| probed[set].as_ref().map_or(f64::NEG_INFINITY, |probe| probe.accuracy);
+        accuracy(a).total_cmp(&accuracy(b))
+    });
+    let best_predictions = best.and_then(|set| Some(probed[set].as_ref()?.predictions.clone()));
+    let probe = probed.pop().flatten().and_then(|probe| probe.whole);
     let candidate = Candidate {
         model: model.to_string(),
         num_hidden_layers: layers - 1,
         hidden_size: features.hidden_size,
         parameters,
         scores,
-        by_layer: by_layer.collect(),
+        by_layer,
         mean_rank: 1.0,
     };
-    Scored { candidate, probe, probes }
+    Scored { candidate, probe, best_predictions, probes }
 }
 
 /// Gives each candidate its mean place; equal scores share theirs. What is undefined comes last.
@@ -141,5 +179,57 @@ pub(crate) fn rank(candidates: &mut [&mut Candidate]) {
         .collect();
     for (number, candidate) in candidates.iter_mut().enumerate() {
         candidate.mean_rank = places.iter().map(|places| places[number]).sum::<f64>() / places.len() as f64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A candidate with these values of each score that counts: of the mean of all layers, and of its layers.
+    fn candidate(model: &str, mean: [Option<f64>; 3], layers: &[[Option<f64>; 3]]) -> Candidate {
+        let scores = |values: &[Option<f64>; 3]| -> Map<String, Value> {
+            RANKED_BY.iter().zip(values).map(|((score, _), value)| (score.to_string(), json!(value))).collect()
+        };
+        let by_layer = layers.iter().map(|values| LayerScores { layer: "layer".to_string(), scores: scores(values) });
+        Candidate {
+            model: model.to_string(),
+            num_hidden_layers: layers.len(),
+            hidden_size: 1,
+            parameters: 1,
+            scores: scores(&mean),
+            by_layer: by_layer.collect(),
+            mean_rank: 0.0,
+        }
+    }
+
+    fn ranks(mut candidates: Vec<Candidate>) -> Vec<f64> {
+        rank(&mut candidates.iter_mut().collect::<Vec<_>>());
+        candidates.iter().map(|candidate| candidate.mean_rank).collect()
+    }
+
+    #[test]
+    fn the_best_layer_is_the_best_of_all_and_of_their_mean() {
+        let of = |mean, layers: &[[Option<f64>; 3]]| candidate("m", [mean; 3], layers).score("parc", Of::Best);
+        assert_eq!(of(Some(0.5), &[[Some(0.4); 3], [Some(0.7); 3], [None; 3]]), Some(0.7));
+        assert_eq!(of(Some(0.8), &[[Some(0.4); 3]]), Some(0.8));
+        assert_eq!(of(None, &[[Some(0.4); 3]]), Some(0.4));
+        assert_eq!(of(None, &[[None; 3]]), None);
+        assert_eq!(candidate("m", [Some(0.5); 3], &[[Some(0.7); 3]]).score("parc", Of::Mean), Some(0.5));
+    }
+
+    #[test]
+    fn probe_and_parc_count_at_their_best_layer_and_the_nearest_rows_on_the_mean() {
+        // The second is better at a layer, the first on the mean.
+        let (first, second) = ([Some(0.6); 3], [Some(0.5); 3]);
+        let candidates =
+            || vec![candidate("first", first, &[[Some(0.1); 3]]), candidate("second", second, &[[Some(0.9); 3]])];
+        assert_eq!(ranks(candidates()), [(2.0 + 2.0 + 1.0) / 3.0, (1.0 + 1.0 + 2.0) / 3.0]);
+    }
+
+    #[test]
+    fn equal_scores_share_their_place_and_what_is_undefined_comes_last() {
+        let own = |value| candidate("m", [value; 3], &[]);
+        assert_eq!(ranks(vec![own(Some(0.5)), own(None), own(Some(0.5)), own(Some(0.7))]), [2.5, 4.0, 2.5, 1.0]);
     }
 }
