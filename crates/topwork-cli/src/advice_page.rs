@@ -75,7 +75,7 @@ fn summary(page: &mut String, advice: &Advice) {
                 100.0 * low,
                 100.0 * high
             ),
-            None => "<strong>Expected end</strong> in".to_string(),
+            None => "Done in".to_string(),
         };
         let _ = writeln!(
             page,

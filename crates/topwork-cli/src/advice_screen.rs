@@ -59,7 +59,7 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
                 100.0 * low,
                 100.0 * high
             ),
-            None => "an end in".to_string(),
+            None => "done in".to_string(),
         };
         let seconds = expectation.seconds;
         let _ =
