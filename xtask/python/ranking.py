@@ -1,16 +1,17 @@
 """Whether the scores of `topwork advise` order encoders as fine-tuning does.
 
 For every labelled set, the encoders of the pool (`pool.py`) are fine-tuned on the same rows with `topwork tune` at one learning
-rate for all (the defaults jump between small models and others, which would rank models by their rates), for as long as
-`advise` proposes for models that are not small (tune's own length leaves encoders behind that would arrive: a model with random
-weights came out before half of MiniLM), and scored on up to 1,000 rows whose text it has not learnt; `topwork advise` scores the same encoders on the same rows
+rate for all (the defaults jump between small models and others, which would rank models by their rates) and thirty times that for
+the classifier, for as long as `advise` proposes for models that are not small, and scored on up to 1,000 rows whose text it has not
+learnt: with tune's own length and one rate for classifier and encoder, some that would arrive are left behind, and a model with
+random weights comes out before half of MiniLM. `topwork advise` scores the same encoders on the same rows
 without training any, and for the carried model and what goes on from it the loss of hidden words. The table gives, for each score, the weighted rank correlation (Kendall's τ, hyperbolic weights, as
 `scipy.stats.weightedtau`) with the accuracy, mean of `--seeds` draws. One line a measurement in a JSONL file; a finished
 one is not repeated.
 
 Use: python ranking.py --topwork target/release/topwork --data ../shared/data --work target/pool --minilm models/all-MiniLM-L6-v2
          --results benches/runs/ranking.jsonl [--sets sst2,…] [--seeds 1] [--jobs 2] [--part tuned|scores|losses]
-     python ranking.py --table --results benches/runs/ranking.jsonl
+     python ranking.py --table --results benches/runs/ranking.jsonl [--head-scale 1]
 """
 import collections
 import json
@@ -27,6 +28,9 @@ SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailmen
 TRAIN_ROWS = collections.defaultdict(lambda: 480, banking77=1200, clinc150=1200)
 TEST_ROWS = 1000
 LEARNING_RATE = 3e-4
+# What the classifier's rate is multiplied with. At 1 an encoder whose pooled token hardly varies (MiniLM's lower layers: its pooler
+# was made for the last) ends below its own frozen probe, and the truth would be of that; the others come out the same.
+HEAD_SCALE = 30
 # As `advise/length.rs` has it for models that are not small, whose cap of 120 epochs these numbers of rows do not reach.
 ROWS_SEEN = 8000
 # As `RANKED_BY` of topwork/src/advise/transferability.rs.
@@ -39,11 +43,14 @@ def main():
     parser.add_argument("--work", default="target/pool")
     parser.add_argument("--minilm")
     parser.add_argument("--part", default="tuned,scores,losses")
+    parser.add_argument("--head-scale", type=float, default=HEAD_SCALE)
     parser.set_defaults(seeds=1)
     options = parser.parse_args()
     if not options.table:
         measure(options)
     results = labelled.read_results(options.results)
+    # Lines of before have 1.
+    results = [r for r in results if "accuracy" not in r or r.get("head_scale", 1) == options.head_scale]
     table(results)
     continued(results)
 
@@ -75,7 +82,8 @@ def measure(options):
     import pool
     models = pool.models(options.work, options.minilm, options.data, options.topwork)
     sources, results = labelled.sources(), labelled.read_results(options.results)
-    done = {(r["set"], r["seed"], r["model"]) for r in results if "accuracy" in r and r.get("epochs") == epochs_of(r["set"])}
+    done = {(r["set"], r["seed"], r["model"]) for r in results if "accuracy" in r and r.get("epochs") == epochs_of(r["set"])
+            and r.get("head_scale", 1) == options.head_scale}
     scored = {(r["set"], r["seed"]) for r in results if "by_layer" in r}
     lost = {(r["set"], r["seed"], r["model"]) for r in results if "masked_lm_loss" in r}
 
@@ -86,9 +94,9 @@ def measure(options):
             asked = draw(options, name, seed, work)
             result = labelled.tune(options.topwork, work / "train.csv", work / "test.csv", models[model], seed, work / "out",
                                    "--threads", "1", "--validation-fraction", "0", "--learning-rate", LEARNING_RATE,
-                                   "--num-train-epochs", epochs_of(name))
+                                   "--head-learning-rate-scale", options.head_scale, "--num-train-epochs", epochs_of(name))
         labelled.append_result(options.results, dict(set=name, seed=seed, model=model, accuracy=result["test"]["accuracy"],
-                                                     macro_f1=result["test"]["macro_f1"], epochs=epochs_of(name), test_rows=asked,
+                                                     macro_f1=result["test"]["macro_f1"], epochs=epochs_of(name), head_scale=options.head_scale, test_rows=asked,
                                                      seconds=result["seconds"]["total"], sources=sources))
 
     def score(item):
@@ -148,25 +156,31 @@ def weighted_tau(x, y):
 
 
 def table(results):
-    accuracy = collections.defaultdict(dict)
+    accuracy, asked = collections.defaultdict(dict), {}
     for r in results:
         if "accuracy" in r and r.get("epochs") == epochs_of(r["set"]):
             accuracy[r["set"], r["seed"]][r["model"]] = r["accuracy"]
+            asked[r["set"], r["seed"]] = r["test_rows"]
     taus, by_draw = [collections.defaultdict(lambda: collections.defaultdict(list)) for _ in range(2)]
+    ranked = {}
     for r in results:
         if "by_layer" not in r:
             continue
         own = accuracy[r["set"], r["seed"]]
         models = [model for model in r["scores"] if model in own]
+        if not models:
+            continue
         if len(models) < len(r["scores"]):
             print(f"{r['set']}, seed {r['seed']}: left out, {len(models)} of {len(r['scores'])} encoders are fine-tuned for so long\n")
             continue
         for model in models:
             own_scores, layers = r["scores"][model], r["by_layer"][model].values()
             for score, of in RANKED_BY:
+                # What is undefined comes last.
+                defined = lambda value: float("-inf") if value is None else value
+                own_scores[score] = defined(own_scores[score])
                 if of == "best":
-                    own_scores[f"{score}, best layer"] = max(value for value in (own_scores[score], *(layer[score] for layer in layers))
-                                                             if value is not None)
+                    own_scores[f"{score}, best layer"] = max(own_scores[score], *(defined(layer[score]) for layer in layers))
         # The score on the layers' mean throughout is what the default was before.
         ranked_by = {"default ranking": [score if of == "mean" else f"{score}, best layer" for score, of in RANKED_BY],
                      "the same on the layers' mean": [score for score, _ in RANKED_BY]}
@@ -174,6 +188,7 @@ def table(results):
             places = [labelled.places([r["scores"][model][score] for model in models]) for score in scores]
             for model, own_places in zip(models, zip(*places)):
                 r["scores"][model][ranking] = sum(own_places)
+        ranked[r["set"], r["seed"]] = {score: [r["scores"][model][score] for model in own] for score in (*ranked_by, "parameters")}
         for score in next(iter(r["scores"].values())):
             values = [r["scores"][model].get(score) for model in models]
             if len(models) > 2 and None not in values:
@@ -189,15 +204,46 @@ def table(results):
     means = lambda by_set: [statistics.mean(by_set[name]) if by_set[name] else float("nan") for name in sets]
     for score, by_set in sorted(taus.items(), key=lambda item: -statistics.mean(means(item[1]))):
         print(f"| {score} | " + " | ".join(f"{value:.2f}" for value in [statistics.mean(means(by_set)), *means(by_set)]) + " |")
+    # The first draw of a set says it for all.
+    spread = {name: beyond_chance(accuracy[name, seed].values(), asked[name, seed])
+              for name, seed in sorted((name, seed) for name, seed in accuracy if name in sets) if seed == 0}
+    print("| not chance | | " + " | ".join(f"{spread[name]:.2f}" if name in spread else "" for name in sets) + " |")
 
+    print("\nNot chance: the part of the variance of the encoders' accuracies that is more than drawing the scored rows makes by itself.")
+    told = [name for name in sets if spread.get(name, 0) > 0.5]
+    for ranking in ("default ranking", "the same on the layers' mean", "parameters"):
+        own = taus[ranking]
+        print(f"{ranking}: {statistics.mean(means(own)):.2f} over all {len(sets)} sets, {statistics.mean(statistics.mean(own[name]) for name in told):.2f} "
+              f"over the {len(told)} where more than half is not chance")
     print()
     for seed, by_ranking in sorted(by_draw.items()):
         print(f"Draw {seed}: " + ", ".join(f"{ranking} {statistics.mean(own):.2f} ({len(own)} sets)" for ranking, own in by_ranking.items()))
     again = {name: weighted_tau(list(first.values()), [second[model] for model in first]) for name in sets
              if (first := accuracy[name, 0]) and first.keys() == (second := accuracy[name, 1]).keys()}
     if again:
-        print(f"The accuracies of draw 1 against those of draw 0, which is what a score that knows everything but the draw could reach: "
+        print(f"The accuracies of draw 1 against those of draw 0: "
               + ", ".join(f"{name} {tau:.2f}" for name, tau in again.items()) + f", mean {statistics.mean(again.values()):.2f}")
+        # What a draw does to the trainings is halved in the mean of two.
+        against_mean = collections.defaultdict(dict)
+        for name in again:
+            models = list(accuracy[name, 0])
+            mean = [(accuracy[name, 0][model] + accuracy[name, 1][model]) / 2 for model in models]
+            for score in ranked[name, 0] if (name, 0) in ranked and (name, 1) in ranked else ():
+                of_draws = []
+                for seed in (0, 1):
+                    values = dict(zip(accuracy[name, seed], ranked[name, seed][score]))
+                    of_draws.append(weighted_tau([values[model] for model in models], mean))
+                against_mean[score][name] = statistics.mean(of_draws)
+        for score, by_set in against_mean.items():
+            print(f"Each draw's {score} against the mean accuracy of both draws: mean {statistics.mean(by_set.values()):.2f} of {len(by_set)} sets ("
+                  + ", ".join(f"{name} {tau:.2f}" for name, tau in by_set.items()) + ")")
+
+
+def beyond_chance(accuracies, rows):
+    """The part of the variance of accuracies that is not the binomial one of so many rows; 0 where there is no more."""
+    accuracies = list(accuracies)
+    chance = statistics.mean(value * (1 - value) / rows for value in accuracies)
+    return max(0.0, 1 - chance / statistics.variance(accuracies)) if statistics.variance(accuracies) else 0.0
 
 
 def continued(results):
