@@ -4,10 +4,10 @@ For every labelled set, the encoders of the pool (`pool.py`) are fine-tuned on t
 rate for all (the defaults jump between small models and others, which would rank models by their rates) and thirty times that for
 the classifier, for as long as `advise` proposes for models that are not small, and scored on up to 1,000 rows whose text it has not
 learnt: with tune's own length and one rate for classifier and encoder, some that would arrive are left behind, and a model with
-random weights comes out before half of MiniLM. `topwork advise` scores the same encoders on the same rows
-without training any, and for the carried model and what goes on from it the loss of hidden words. The table gives, for each score, the weighted rank correlation (Kendall's τ, hyperbolic weights, as
-`scipy.stats.weightedtau`) with the accuracy, mean of `--seeds` draws. One line a measurement in a JSONL file; a finished
-one is not repeated.
+random weights comes out before half of MiniLM. `topwork advise` scores the same encoders on the same rows without training any, and
+for the carried model and what goes on from it the loss of hidden words. The table gives, for each score, the weighted rank
+correlation (Kendall's τ, hyperbolic weights, as `scipy.stats.weightedtau`) with the accuracy, mean of `--seeds` draws. One line a
+measurement in a JSONL file; a finished one is not repeated.
 
 Use: python ranking.py --topwork target/release/topwork --data ../shared/data --work target/pool --minilm models/all-MiniLM-L6-v2
          --results benches/runs/ranking.jsonl [--sets sst2,…] [--seeds 1] [--jobs 2] [--part tuned|scores|losses]
@@ -96,7 +96,8 @@ def measure(options):
                                    "--threads", "1", "--validation-fraction", "0", "--learning-rate", LEARNING_RATE,
                                    "--head-learning-rate-scale", options.head_scale, "--num-train-epochs", epochs_of(name))
         labelled.append_result(options.results, dict(set=name, seed=seed, model=model, accuracy=result["test"]["accuracy"],
-                                                     macro_f1=result["test"]["macro_f1"], epochs=epochs_of(name), head_scale=options.head_scale, test_rows=asked,
+                                                     macro_f1=result["test"]["macro_f1"], epochs=epochs_of(name),
+                                                     head_scale=options.head_scale, test_rows=asked,
                                                      seconds=result["seconds"]["total"], sources=sources))
 
     def score(item):
@@ -204,16 +205,15 @@ def table(results):
     means = lambda by_set: [statistics.mean(by_set[name]) if by_set[name] else float("nan") for name in sets]
     for score, by_set in sorted(taus.items(), key=lambda item: -statistics.mean(means(item[1]))):
         print(f"| {score} | " + " | ".join(f"{value:.2f}" for value in [statistics.mean(means(by_set)), *means(by_set)]) + " |")
-    # The first draw of a set says it for all.
-    spread = {name: beyond_chance(accuracy[name, seed].values(), asked[name, seed])
-              for name, seed in sorted((name, seed) for name, seed in accuracy if name in sets) if seed == 0}
+    # Of the first draw.
+    spread = {name: beyond_chance(accuracy[name, 0].values(), asked[name, 0]) for name in sets if len(accuracy[name, 0]) > 1}
     print("| not chance | | " + " | ".join(f"{spread[name]:.2f}" if name in spread else "" for name in sets) + " |")
 
     print("\nNot chance: the part of the variance of the encoders' accuracies that is more than drawing the scored rows makes by itself.")
     told = [name for name in sets if spread.get(name, 0) > 0.5]
-    for ranking in ("default ranking", "the same on the layers' mean", "parameters"):
+    for ranking in ("default ranking", "the same on the layers' mean", "parameters") if told else ():
         own = taus[ranking]
-        print(f"{ranking}: {statistics.mean(means(own)):.2f} over all {len(sets)} sets, {statistics.mean(statistics.mean(own[name]) for name in told):.2f} "
+        print(f"{ranking}: {statistics.mean(means(own)):.3f} over all {len(sets)} sets, {statistics.mean(statistics.mean(own[name]) for name in told):.3f} "
               f"over the {len(told)} where more than half is not chance")
     print()
     for seed, by_ranking in sorted(by_draw.items()):
@@ -221,7 +221,7 @@ def table(results):
     again = {name: weighted_tau(list(first.values()), [second[model] for model in first]) for name in sets
              if (first := accuracy[name, 0]) and first.keys() == (second := accuracy[name, 1]).keys()}
     if again:
-        print(f"The accuracies of draw 1 against those of draw 0: "
+        print("The accuracies of draw 1 against those of draw 0: "
               + ", ".join(f"{name} {tau:.2f}" for name, tau in again.items()) + f", mean {statistics.mean(again.values()):.2f}")
         # What a draw does to the trainings is halved in the mean of two.
         against_mean = collections.defaultdict(dict)

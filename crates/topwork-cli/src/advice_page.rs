@@ -122,8 +122,8 @@ fn models(page: &mut String, advice: &Advice) {
         );
     }
     page.push_str("</tbody></table></div>\n");
-    if let Some(sentence) = advice.transferability.not_told_apart() {
-        let _ = writeln!(page, "<p>{}.</p>", escaped(&sentence));
+    if let Some(models) = advice.transferability.not_told_apart() {
+        let _ = writeln!(page, "<p>* {}.</p>", escaped(&models));
     }
     let Some(best) = advice.transferability.candidates.first() else { return };
     let _ = writeln!(

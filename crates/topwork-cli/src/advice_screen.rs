@@ -123,8 +123,8 @@ fn candidates(advice: &Advice) -> String {
         let value = format!("{:.1} %", 100.0 * value);
         let _ = writeln!(text, "{name:<34}{value:>8}");
     }
-    if let Some(sentence) = advice.transferability.not_told_apart() {
-        let _ = writeln!(text, "{sentence}");
+    if let Some(models) = advice.transferability.not_told_apart() {
+        let _ = writeln!(text, "* {models}");
     }
     text
 }

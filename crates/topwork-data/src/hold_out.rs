@@ -130,8 +130,8 @@ fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
     rows.into_iter().map(group).collect()
 }
 
-/// The text in lower case, with one space between words.
-pub(crate) fn normalised(text: &str) -> String {
+/// The text in lower case, with one space between words: what texts have in common that count as the same.
+pub fn normalised(text: &str) -> String {
     text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

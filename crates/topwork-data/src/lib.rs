@@ -32,7 +32,7 @@ pub use corpus::{
 pub use dataset::{Dataset, Example, Labels};
 pub use error::DataError;
 pub use format::Format;
-pub use hold_out::{HoldOut, distinct_texts, folds, hold_out};
+pub use hold_out::{HoldOut, distinct_texts, folds, hold_out, normalised};
 pub use labels::{LabelSet, label_variants, without_case};
 pub use order::epoch_order;
 pub use random::Stream;

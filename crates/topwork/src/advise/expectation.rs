@@ -69,8 +69,6 @@ pub(crate) struct Measured<'a> {
     /// The accuracy of the most frequent class.
     pub(crate) majority: f64,
     pub(crate) model: &'a str,
-    /// Which other models a probe cannot tell from it, as a sentence.
-    pub(crate) as_good: Option<&'a str>,
     pub(crate) seconds: f64,
 }
 
@@ -171,7 +169,7 @@ fn sentence(
     rows_for_a_point: Option<usize>,
 ) -> String {
     let model = measured.model;
-    let mut verdict = if interval.1 <= measured.majority.max(1e-9) || accuracy <= measured.majority {
+    let verdict = if interval.1 <= measured.majority.max(1e-9) || accuracy <= measured.majority {
         format!("nothing here beats the most frequent class yet ({:.1} %)", 100.0 * measured.majority)
     } else if interval.0 > words {
         format!("transfer from {model}: words alone would get {:.1} %", 100.0 * words)
@@ -185,9 +183,6 @@ fn sentence(
             100.0 * words
         )
     };
-    if let Some(as_good) = measured.as_good {
-        verdict += &format!("; {as_good}");
-    }
     match rows_for_a_point {
         Some(rows) => format!("{verdict}; roughly {rows} more labelled rows would bring the next point"),
         None => format!("{verdict}; how much more rows would bring is not known"),
@@ -204,7 +199,6 @@ mod tests {
             rows: 400,
             curve,
             looked_at: 400,
-            as_good: None,
             bag_of_words: words,
             majority: 0.3,
             model: "m",
@@ -230,14 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn few_rows_tell_nothing_and_models_that_are_as_good_are_named() {
+    fn few_rows_tell_nothing() {
         let found = expect(&measured(&[true; 8], &[], 0.5));
         assert_eq!(found.interval, None);
         assert!(found.sentence.contains("not known"), "{}", found.sentence);
-        let right: Vec<bool> = (0..200).map(|row| row % 5 != 0).collect();
-        let as_good = Some("m is as good as n");
-        let found = expect(&Measured { as_good, ..measured(&right, &[], 0.5) });
-        assert!(found.sentence.contains("; m is as good as n;"), "{}", found.sentence);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 
 use super::depth::{DepthProposal, FEW_ROWS};
-use super::keys;
 use super::length::LengthProposal;
 use super::race::{Entrant, MOST_EFFORT, PARTS, Race, STEP_OPERATIONS, Track, race};
 use crate::defaults::SMALL_MODEL;
@@ -52,6 +51,8 @@ pub(crate) struct Chosen<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) inputs: &'a Inputs,
     pub(crate) rows: &'a Split,
+    /// The keys of the rows.
+    pub(crate) keys: &'a [u64],
     pub(crate) features: &'a LayerFeatures,
     pub(crate) depth: &'a DepthProposal,
     pub(crate) length: &'a LengthProposal,
@@ -84,7 +85,7 @@ pub(crate) fn choose(
     let Chosen { inputs, rows, features, effort, rows_to_learn, .. } = *chosen;
     let first = entrants[0].clone();
     let unchecked = |why: String| format!("not checked: {why}");
-    let Some(parts) = parts(features, rows) else {
+    let Some(parts) = parts(features, &rows.labels, chosen.keys) else {
         let why = unchecked(format!("a race needs {PARTS} different rows"));
         return Ok(LearningRate { range_test, tested_freeze_layers, race: None, setting: first, why });
     };
@@ -109,8 +110,8 @@ pub(crate) fn choose(
 
 /// The part of each row; every class is spread over all, and rows with the same features share one. None where that leaves a part
 /// without rows.
-fn parts(features: &LayerFeatures, rows: &Split) -> Option<Vec<usize>> {
-    let parts = folds(features.layer_mean().as_ref(), &rows.labels, &keys(&rows.examples), PARTS);
+fn parts(features: &LayerFeatures, labels: &[u32], keys: &[u64]) -> Option<Vec<usize>> {
+    let parts = folds(features.layer_mean().as_ref(), labels, keys, PARTS);
     (0..PARTS).all(|part| parts.contains(&part)).then_some(parts)
 }
 

@@ -19,9 +19,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use topwork_data::{DataError, Example, LabelSet};
+use topwork_data::{DataError, Example, LabelSet, normalised};
+use topwork_metrics::select_rows;
 use topwork_metrics::transferability::{CrossValidation, FOLDS, cross_validate, folds};
-use topwork_metrics::{Matrix, select_rows};
 use topwork_models::{HubSettings, SEEDLING};
 
 use crate::audit::{Audit, audit_files};
@@ -109,11 +109,12 @@ pub struct Transferability {
 }
 
 impl Transferability {
-    /// Which models a probe cannot tell from the first, as a sentence without its end; none where it can tell all.
+    /// Which models a probe cannot tell from the first, in words; none where it can tell all.
     pub fn not_told_apart(&self) -> Option<String> {
         let first = self.candidates.first()?;
         let others = self.not_told_apart.join(", ");
-        (!others.is_empty()).then(|| format!("a probe at its best layer does not tell {} from {others}", first.model))
+        (!others.is_empty())
+            .then(|| format!("not told apart by a probe at its best layer: {} and {others}", first.model))
     }
 }
 
@@ -133,6 +134,8 @@ struct Looked {
     inputs: Inputs,
     /// The numbers of the training rows that were looked at.
     numbers: Vec<usize>,
+    /// Their keys, which part them.
+    keys: Vec<u64>,
     features: LayerFeatures,
     scored: Scored,
     /// Tokens a second of a forward pass.
@@ -230,7 +233,7 @@ fn train(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<(), Error> {
-    let Looked { inputs, features, .. } = best;
+    let Looked { inputs, features, keys, .. } = best;
     let planned = as_planned(recipe, best)?;
     let probes = &best.scored.probes[..features.layers.len()];
     let depth = match inputs.plan.init.value {
@@ -244,7 +247,7 @@ fn train(
     let epoch = rows_to_learn.div_ceil(planned.rows_per_step()).max(1);
     let length = length::propose(&planned, recipe.num_train_epochs.is_some());
     let effort = options.effort;
-    let chosen = Chosen { recipe, inputs, rows, features, depth: &depth, length: &length, rows_to_learn, effort };
+    let chosen = Chosen { recipe, inputs, rows, keys, features, depth: &depth, length: &length, rows_to_learn, effort };
     let learning_rate = choose(&chosen, observer, interrupt)?;
     if interrupt.load(Ordering::Relaxed) {
         return Err(interrupted());
@@ -263,9 +266,8 @@ fn train(
         expect(&Measured {
             asked,
             rows: rows_to_learn,
-            curve: &probe_curve(features.layer_mean().as_ref(), rows, &best.scored),
+            curve: &probe_curve(best, &rows.labels),
             looked_at: rows.labels.len(),
-            as_good: advice.transferability.not_told_apart().as_deref(),
             bag_of_words: advice.transferability.baselines.bag_of_words,
             majority: advice.transferability.baselines.majority,
             model: &advice.model,
@@ -339,18 +341,14 @@ fn is_of_the_rows(error: &Error) -> bool {
     }
 }
 
-/// A number for each row that its words decide, whatever the model: by it rows are drawn and parted.
+/// A number for each row that its texts decide, whatever the model: by it rows are drawn and parted.
 fn keys(examples: &[Example]) -> Vec<u64> {
+    /// What no normalised text holds.
+    const END: &str = " \n";
     let key = |example: &Example| {
-        let mut words = Sha256::new();
-        for text in [Some(&example.text), example.text_pair.as_ref()].into_iter().flatten() {
-            for word in text.split_whitespace() {
-                words.update(word.to_lowercase());
-                words.update(b" ");
-            }
-            words.update(b"\n");
-        }
-        u64::from_le_bytes(words.finalize().first_chunk().copied().unwrap_or_default())
+        let texts = [Some(example.text.as_str()), example.text_pair.as_deref()];
+        let ended: String = texts.into_iter().flatten().map(|text| normalised(text) + END).collect();
+        u64::from_le_bytes(Sha256::digest(ended).first_chunk().copied().unwrap_or_default())
     };
     examples.iter().map(key).collect()
 }
@@ -393,8 +391,9 @@ fn look(
     let speed = rows.texts.total_tokens() as f64 / began.elapsed().as_secs_f64();
     observer.event(&RunEvent::phase("score"));
     let parameters = inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
-    let scored = score(model, parameters, &features, &rows.labels, &keys(&rows.examples));
-    Ok(Looked { inputs, numbers, features, scored, speed })
+    let keys = keys(&rows.examples);
+    let scored = score(model, parameters, &features, &rows.labels, &keys);
+    Ok(Looked { inputs, numbers, keys, features, scored, speed })
 }
 
 /// The recipe with this model, and no row held out.
@@ -416,8 +415,7 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
     let (labels, count) = (&rows.labels, best.inputs.labels.len());
     let counts = LabelSet::counts(&best.inputs.labels, labels);
     let majority = counts.iter().max().copied().unwrap_or(0) as f64 / labels.len().max(1) as f64;
-    let keys = keys(&rows.examples);
-    let fold_of = folds(best.features.layer_mean().as_ref(), labels, &keys, FOLDS);
+    let fold_of = folds(best.features.layer_mean().as_ref(), labels, &best.keys, FOLDS);
     let (mut right, mut asked) = (0, 0);
     for fold in 0..FOLDS {
         let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|&row| fold_of[row] == fold);
@@ -436,7 +434,7 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
     regimen.plan.init.value = Init::Random;
     let random = Subject::load(&best.inputs, &regimen, best.inputs.plan.seed.value)?;
     let features = LayerFeatures::of(&random.model, &random.parameters, &rows.texts);
-    let probe = cross_validate(features.layer_mean().as_ref(), labels, &keys);
+    let probe = cross_validate(features.layer_mean().as_ref(), labels, &best.keys);
     Ok(Baselines { majority, bag_of_words, random_weights: probe.map_or(majority, |probe| probe.accuracy(labels)) })
 }
 
@@ -453,21 +451,21 @@ pub(crate) fn interrupted() -> Error {
 }
 
 /// The errors of a probe fitted to a half and to all of the rows but a fold.
-fn probe_curve(features: Matrix<'_>, rows: &Split, scored: &Scored) -> Vec<CurvePoint> {
-    let (labels, keys) = (&rows.labels, keys(&rows.examples));
+fn probe_curve(best: &Looked, labels: &[u32]) -> Vec<CurvePoint> {
     let share = (FOLDS - 1) as f64 / FOLDS as f64;
-    let parts = folds(features, labels, &keys, 2);
+    let mean = best.features.layer_mean();
+    let parts = folds(mean.as_ref(), labels, &best.keys, 2);
     let half: Vec<usize> = (0..labels.len()).filter(|&row| parts[row] == 0).collect();
-    let (of_half, keys): (Vec<u32>, Vec<u64>) = half.iter().map(|&row| (labels[row], keys[row])).unzip();
+    let (of_half, keys): (Vec<u32>, Vec<u64>) = half.iter().map(|&row| (labels[row], best.keys[row])).unzip();
     let error = |probe: &CrossValidation, labels: &[u32]| 1.0 - probe.accuracy(labels);
-    let first = cross_validate(select_rows(features, &half).as_ref(), &of_half, &keys);
+    let first = cross_validate(select_rows(mean.as_ref(), &half).as_ref(), &of_half, &keys);
     let points = [
         first.map(|probe| CurvePoint {
             rows: share * half.len() as f64,
             error: error(&probe, &of_half),
             asked: half.len(),
         }),
-        scored.probe.as_ref().map(|probe| CurvePoint {
+        best.scored.probe.as_ref().map(|probe| CurvePoint {
             rows: share * labels.len() as f64,
             error: error(probe, labels),
             asked: labels.len(),
