@@ -201,12 +201,7 @@ fn names_of_models_are_cleaned() {
 fn models_that_a_probe_cannot_tell_apart_are_named() {
     let folder = Folder::new();
     let model = model();
-    let copy = folder.path("copy");
-    std::fs::create_dir(&copy).unwrap();
-    for file in std::fs::read_dir(&model).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
-    }
+    let copy = folder.copy_of_model("copy");
     let models = format!("{},{}", model.display(), copy.display());
     let advice: Value =
         serde_json::from_str(&folder.ok(&["advise", "train.csv", "--models", &models, "--json", "--scores-only"]))
@@ -270,6 +265,26 @@ fn source_texts_are_compared_with() {
     assert!(!advice["similarity"]["least_covered"].as_array().unwrap().is_empty());
     let output = folder.fails(&["advise", "train.csv", "--source-text", "none.txt"], &["none.txt"]);
     assert!(!output.is_empty());
+}
+
+#[test]
+fn without_a_source_general_english_is_compared_with() {
+    let folder = Folder::new();
+    let panel = &advise(&folder, &["--scores-only"])["similarity"];
+    assert!(panel["source"].as_str().unwrap().starts_with("general English"), "{panel}");
+    let measures = panel["measures"].as_array().unwrap();
+    let names: Vec<&str> = measures.iter().map(|measure| measure["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["vocabulary_overlap", "proxy_a_distance", "mmd2", "frechet", "coverage"]);
+    let within = |key: &str| measures.iter().all(|measure| is_finite(&measure[key]));
+    assert!(within("value") && within("floor") && within("ceiling"), "{panel}");
+    // A model whose own profile cannot be read says so.
+    let damaged = folder.copy_of_model("damaged");
+    folder.write("damaged/pretraining_profile.json", "{");
+    let arguments = ["advise", "train.csv", "--model", damaged.to_str().unwrap(), "--scores-only", "--json"];
+    let advice: Value = serde_json::from_str(&folder.ok(&arguments)).unwrap();
+    let panel = &advice["similarity"];
+    assert!(panel["source"].as_str().unwrap().starts_with("general English"), "{panel}");
+    assert!(panel["missing"].to_string().contains("pretraining_profile.json"), "{panel}");
 }
 
 #[test]

@@ -19,14 +19,6 @@ fn tune_fails(folder: &Folder, more: &[&str], parts: &[&str]) -> String {
     hint
 }
 
-/// A copy of the tiny model in the folder, as `model`.
-fn copy_of_model(folder: &Folder) {
-    std::fs::create_dir(folder.path("model")).unwrap();
-    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
-        std::fs::copy(model().join(name), folder.path("model").join(name)).unwrap();
-    }
-}
-
 fn edit_config(folder: &Folder, key: &str, value: serde_json::Value) {
     let mut config = folder.json("model/config.json");
     config[key] = value;
@@ -64,7 +56,7 @@ fn a_test_label_never_seen_in_training_is_found_before_anything_is_trained() {
 #[test]
 fn models_that_cannot_be_used() {
     let folder = Folder::new();
-    copy_of_model(&folder);
+    folder.copy_of_model("model");
     let fails = |parts: &[&str]| tune_fails(&folder, &["--model", "model"], parts);
     let weights = folder.bytes("model/model.safetensors");
 
@@ -186,7 +178,7 @@ fn without_validation_rows_a_run_that_diverges_keeps_the_epoch_of_the_lowest_tra
 #[test]
 fn a_model_that_is_no_classifier_does_not_predict() {
     let folder = Folder::new();
-    copy_of_model(&folder);
+    folder.copy_of_model("model");
     let mut config = folder.json("model/config.json");
     config.as_object_mut().unwrap().remove("id2label");
     folder.write("model/config.json", config.to_string());
@@ -197,7 +189,7 @@ fn a_model_that_is_no_classifier_does_not_predict() {
 #[test]
 fn a_pair_of_texts_needs_a_model_with_two_token_types() {
     let folder = Folder::new();
-    copy_of_model(&folder);
+    folder.copy_of_model("model");
     let mut tokenizer = folder.json("model/tokenizer.json");
     let processor = tokenizer["post_processor"].to_string().replace("\"type_id\":1", "\"type_id\":5");
     tokenizer["post_processor"] = serde_json::from_str(&processor).unwrap();
@@ -209,7 +201,7 @@ fn a_pair_of_texts_needs_a_model_with_two_token_types() {
 #[test]
 fn a_head_for_something_else_does_not_predict_classes() {
     let folder = Folder::new();
-    copy_of_model(&folder);
+    folder.copy_of_model("model");
     for (key, value, part) in [
         ("problem_type", "multi_label_classification".into(), "problem_type"),
         ("id2label", serde_json::json!({"0": "score"}), "at least 2 classes"),

@@ -15,8 +15,8 @@ use crate::pretrain::PROFILE;
 use crate::value::Init;
 use crate::verdict::forgetting::LEAST_TEXTS;
 
-/// General English, where a model does not say what it was pre-trained on.
-const GENERAL_ENGLISH: &str = include_str!("../../../assets/probe/general_english.txt");
+/// Passages of general English, one a line, where a model does not say what it was pre-trained on.
+pub(crate) const GENERAL_ENGLISH: &str = include_str!("../../../assets/probe/general_english.txt");
 /// Texts of a model's own profile, at least: fewer tell less than general English does.
 const LEAST_OWN: usize = 32;
 /// Texts that are kept, at most.

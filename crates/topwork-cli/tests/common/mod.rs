@@ -35,6 +35,16 @@ impl Folder {
         std::fs::write(path, content).unwrap();
     }
 
+    /// A copy of the tiny model in the folder, by this name.
+    pub(crate) fn copy_of_model(&self, name: &str) -> PathBuf {
+        let copy = self.path(name);
+        std::fs::create_dir(&copy).unwrap();
+        for file in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+            std::fs::copy(model().join(file), copy.join(file)).unwrap();
+        }
+        copy
+    }
+
     /// The binary in this folder, away from the user's caches and settings.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_topwork"));

@@ -1,5 +1,6 @@
-//! How far the labelled texts lie from what the model was pre-trained on, as files or the model's profile show it: a small panel, each value between a floor (two
-//! halves of the source) and a ceiling (the labelled texts enciphered, which is a language that the model does not know).
+//! How far the labelled texts lie from what the model was pre-trained on, as files or the model's profile show it, or from general
+//! English: a small panel, each value between a floor (two halves of the source) and a ceiling (the labelled texts enciphered, which
+//! is a language that the model does not know).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ use crate::error::Error;
 use crate::features::LayerFeatures;
 use crate::inputs::{Inputs, Split};
 use crate::masked_words::{HiddenWords, MaskedWords};
+use crate::pretrain::PROFILE as FILE;
+use crate::retained::GENERAL_ENGLISH;
 use crate::training::{Regimen, Subject};
 use crate::value::Init;
 use crate::words::{is_unspaced, words};
@@ -41,9 +44,11 @@ const MASKINGS: u64 = 4;
 const LISTED: usize = 20;
 /// Names the draws.
 const SEED: u64 = 0;
+/// Carried passages in a row that are taken as one document, so that texts longer than a passage can be cut from it.
+const PASSAGES: usize = 8;
 /// What is compared with where no source is named.
 const PROFILE: &str = "the model's own pretraining_profile.json";
-const CARRIED: &str = "the carried profile of general English";
+const CARRIED: &str = "general English (the carried passages and profile)";
 
 /// The panel.
 #[derive(Clone, Debug, Serialize)]
@@ -136,7 +141,8 @@ struct HeldOut {
     loss: f64,
 }
 
-/// Compares the labelled `rows` with the texts of `source` files or, without any, with the model's own profile.
+/// Compares the labelled `rows` with the texts of `source` files or, without any, with the model's own profile or, where it has none,
+/// with general English.
 ///
 /// `known` are the features of the rows.
 pub(crate) fn compare(
@@ -146,7 +152,10 @@ pub(crate) fn compare(
     source: &[PathBuf],
     source_labels: Option<&Path>,
 ) -> Result<Similarity, Error> {
-    let profile = Profile::of(inputs);
+    let (profile, unread) = match Profile::of(inputs) {
+        Ok(profile) => (profile, None),
+        Err(message) => (None, Some(format!("the model's own texts: {message}"))),
+    };
     let numbers = distinct(rows);
     let target = rows.select(&numbers);
     let enciphered: Vec<Example> = target.examples.iter().map(|example| enciphered(example, SEED)).collect();
@@ -155,7 +164,7 @@ pub(crate) fn compare(
         texts: target.examples.len(),
         measures: Vec::new(),
         least_covered: Vec::new(),
-        missing: Vec::new(),
+        missing: unread.into_iter().collect(),
     };
     if numbers.len() < 2 {
         panel.source = match source {
@@ -167,16 +176,15 @@ pub(crate) fn compare(
         return Ok(panel);
     }
     let (name, source_counts, halves) = if source.is_empty() {
-        let (name, profile) = match &profile {
-            Some(profile) => (PROFILE, profile),
-            None => (CARRIED, &Profile::carried()?),
+        let (name, profile, texts) = match &profile {
+            Some(profile) => (PROFILE, profile, profile.sample.clone()),
+            None => (CARRIED, &Profile::carried()?, general_english()),
         };
-        let texts = profile.sample.iter().map(|text| Ok(text.clone()));
-        let (halves, _) = halve(texts, &target)?;
+        let (halves, _) = halve(texts.into_iter().map(Ok), &target.examples)?;
         (name.to_string(), profile.unigrams.iter().cloned().collect(), halves)
     } else {
         let corpus = Corpus::read(source, &CorpusOptions { seed: SEED, ..CorpusOptions::default() }, &mut |_| {})?;
-        let (found, counts) = halve(corpus.documents(CorpusPart::Train), &target)?;
+        let (found, counts) = halve(corpus.documents(CorpusPart::Train), &target.examples)?;
         let Some(found) = found else {
             let message = format!("{}: expected at least {FEWEST_TEXTS} texts to compare with", source[0].display());
             return Err(Error::run(message, "a longer --source-text"));
@@ -241,13 +249,23 @@ struct Halves {
 }
 
 impl Profile {
-    /// The profile in the model's directory.
-    fn of(inputs: &Inputs) -> Option<Self> {
-        let text = std::fs::read_to_string(inputs.source.join("pretraining_profile.json")).ok()?;
-        serde_json::from_str(&text).ok()
+    /// The profile in the model's directory, unless it is that of the carried model. What is wrong with it, where it cannot be used.
+    fn of(inputs: &Inputs) -> Result<Option<Self>, String> {
+        let path = inputs.source.join(FILE);
+        let content = match std::fs::read(&path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("{}: cannot be read: {error}", path.display())),
+        };
+        if content == SEEDLING_PROFILE {
+            return Ok(None);
+        }
+        serde_json::from_slice(&content)
+            .map(Some)
+            .map_err(|error| format!("{}: expected the profile of a pre-training, found {error}", path.display()))
     }
 
-    /// That of the carried model: general English.
+    /// That of the carried model: general English, of which it holds no texts.
     fn carried() -> Result<Self, Error> {
         serde_json::from_slice(SEEDLING_PROFILE)
             .map_err(|error| Error::run(format!("the carried profile cannot be read: {error}"), "report this"))
@@ -272,6 +290,12 @@ fn distinct(rows: &Split) -> Vec<usize> {
     numbers
 }
 
+/// The carried passages as documents.
+fn general_english() -> Vec<String> {
+    let passages: Vec<&str> = GENERAL_ENGLISH.lines().collect();
+    passages.chunks(PASSAGES).map(|passages| passages.join(" ")).collect()
+}
+
 fn example(text: String) -> Example {
     Example { text, text_pair: None, label: None, line: 0 }
 }
@@ -286,19 +310,29 @@ fn units(text: &str) -> (Vec<&str>, &'static str) {
     (text.split_whitespace().collect(), " ")
 }
 
+/// A text drawn from the source.
+struct Drawn {
+    document: usize,
+    /// Its place among the texts of all documents.
+    place: u64,
+    text: String,
+}
+
 /// Draws texts of the source's documents that are as long as the labelled ones, and counts its words. None where there are too few
-/// texts.
+/// texts. A document's texts are of one half: otherwise the halves would be nearer to each other than two texts of the same kind are.
+/// Only the document on which the middle falls is in both, and a source of one document is cut there.
 fn halve(
     documents: impl Iterator<Item = Result<String, DataError>>,
-    target: &Split,
+    target: &[Example],
 ) -> Result<(Option<Halves>, HashMap<String, u64>), Error> {
-    let lengths: Vec<usize> = target.examples.iter().map(|example| units(&joined(example)).0.len().max(1)).collect();
-    let known: std::collections::HashSet<String> = target.examples.iter().map(joined).collect();
+    let lengths: Vec<usize> = target.iter().map(|example| units(&joined(example)).0.len().max(1)).collect();
+    let known: std::collections::HashSet<String> = target.iter().map(joined).collect();
     let mut counts = HashMap::new();
     let mut stream = Stream::named("source texts", SEED);
-    let wanted = 2 * target.examples.len();
+    let wanted = 2 * target.len();
     // Each text of the source is drawn with the same chance (Vitter, "Random Sampling with a Reservoir", 1985).
-    let (mut drawn, mut met): (Vec<String>, u64) = (Vec::with_capacity(wanted), 0);
+    let (mut drawn, mut met): (Vec<Drawn>, u64) = (Vec::with_capacity(wanted), 0);
+    let mut number = 0;
     for document in documents {
         let document = document?;
         count_words(&document, &mut counts);
@@ -312,6 +346,7 @@ fn halve(
             if text.trim().is_empty() || known.contains(&text) {
                 continue;
             }
+            let text = Drawn { document: number, place: met, text };
             met += 1;
             if drawn.len() < wanted {
                 drawn.push(text);
@@ -322,13 +357,16 @@ fn halve(
                 }
             }
         }
+        number += 1;
     }
     if drawn.len() < FEWEST_TEXTS {
         return Ok((None, counts));
     }
-    Stream::named("halves", SEED).shuffle(&mut drawn);
+    let mut order: Vec<usize> = (0..number).collect();
+    Stream::named("halves", SEED).shuffle(&mut order);
+    drawn.sort_by_key(|text| (order[text.document], text.place));
     let second = drawn.split_off(drawn.len() / 2);
-    let examples = |texts: Vec<String>| texts.into_iter().map(example).collect();
+    let examples = |texts: Vec<Drawn>| texts.into_iter().map(|drawn| example(drawn.text)).collect();
     Ok((Some(Halves { first: examples(drawn), second: examples(second) }), counts))
 }
 
@@ -506,6 +544,32 @@ mod tests {
         assert_eq!(text.matches([' ', ',', '!']).count(), other.matches([' ', ',', '!']).count());
         let shared = text.split(' ').filter(|word| word.len() > 2 && other.split(' ').any(|own| own == *word));
         assert_eq!(shared.count(), 0);
+    }
+
+    #[test]
+    fn a_document_lies_in_one_half() {
+        let target = (0..12).map(|row| example(format!("three words {row}"))).collect::<Vec<_>>();
+        let document = |name: usize| Ok(vec![format!("d{name}"); 30].join(" "));
+        let (halves, counts) = halve((0..7).map(document), &target).unwrap();
+        let halves = halves.unwrap();
+        assert_eq!((halves.first.len(), halves.second.len()), (12, 12));
+        assert!(halves.first.iter().chain(&halves.second).all(|text| text.text.split(' ').count() == 3));
+        let names = |half: &[Example]| -> std::collections::BTreeSet<String> {
+            half.iter().map(|text| text.text.split(' ').next().unwrap().to_string()).collect()
+        };
+        // At most the one that lies across the middle.
+        assert!(names(&halves.first).intersection(&names(&halves.second)).count() <= 1);
+        assert_eq!(counts.values().sum::<u64>(), 7 * 30);
+        assert!(halve((0..1).map(|_| Ok("three words only".to_string())), &target).unwrap().0.is_none());
+    }
+
+    #[test]
+    fn general_english_is_long_enough_for_long_texts() {
+        let long = (0..20).map(|row| example(format!("{row} {}", "word ".repeat(200)))).collect::<Vec<_>>();
+        let (halves, _) = halve(general_english().into_iter().map(Ok), &long).unwrap();
+        let halves = halves.unwrap();
+        let lengths = |half: &[Example]| half.iter().filter(|text| text.text.split(' ').count() > 150).count();
+        assert!(lengths(&halves.first) >= 8 && lengths(&halves.second) >= 8);
     }
 
     #[test]
