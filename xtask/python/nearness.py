@@ -24,6 +24,9 @@ CASES = (
     ("free_english/literature_100_english_novels.txt", "unlabelled/literature_shakespeare.txt", "free_english/tech_python_peps.txt"),
 )
 CHINESE = "chnsenticorp_zh/train.csv"
+BROWN = "unlabelled/general_brown.txt"
+SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailment", "clinc150", "banking77", "citation_intent",
+        "ag_news_7600", "mrpc", "rte", "chnsenticorp_zh")
 LESS_IS_FARTHER = ("vocabulary_overlap", "coverage")
 STEPS = ("same corpus", "same genre", "other genre", "other language")
 
@@ -46,7 +49,21 @@ def main():
     parser.add_argument("--topwork", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--model", default="seedling")
+    parser.add_argument("--part", default="order,carried")
     options = parser.parse_args()
+    if "order" in options.part:
+        order(options)
+    if "carried" in options.part:
+        carried(options)
+
+
+def nearness(options, rows, *source):
+    """The measures of a file of rows, by name."""
+    advice = json.loads(labelled.run([options.topwork, "advise", rows, "--model", options.model, "--scores-only", "--json", *source]))
+    return {measure["name"]: measure["value"] for measure in advice["similarity"]["measures"]}
+
+
+def order(options):
     in_order = {}
     print("| source | measure | " + " | ".join(STEPS) + " | in order |")
     print("|---|---|---|---|---|---|---|")
@@ -61,16 +78,34 @@ def main():
             for step, texts in zip(STEPS, targets):
                 draw = random.Random(0)
                 labelled.write_rows(work / "rows.csv", [dict(text=text, label=draw.choice("ab")) for text in texts], ["text", "label"])
-                advice = json.loads(labelled.run([options.topwork, "advise", work / "rows.csv", "--model", options.model, "--scores-only",
-                                                  "--source-text", work / "source.txt", "--json"]))
-                for measure in advice["similarity"]["measures"]:
-                    values.setdefault(measure["name"], []).append(measure["value"])
+                for name, value in nearness(options, work / "rows.csv", "--source-text", work / "source.txt").items():
+                    values.setdefault(name, []).append(value)
         for name, row in values.items():
             signed = [-value if name in LESS_IS_FARTHER else value for value in row]
             right = all(a < b for a, b in zip(signed, signed[1:]))
             in_order.setdefault(name, []).append(right)
             print(f"| {pathlib.Path(source).stem} | {name} | " + " | ".join(f"{value:.3f}" for value in row) + f" | {'yes' if right else 'no'} |")
     print("\n" + "; ".join(f"{name}: {sum(right)} of {len(right)}" for name, right in in_order.items()))
+
+
+def carried(options):
+    by_source = {"carried": {}, "Brown": {}}
+    for name in SETS:
+        with tempfile.TemporaryDirectory() as work:
+            path = pathlib.Path(work) / "rows.csv"
+            rows, columns = labelled.read_rows(f"{options.data}/{name}/train.csv")
+            labelled.write_rows(path, random.Random(0).sample(rows, ROWS), columns)
+            for source, arguments in (("carried", ()), ("Brown", ("--source-text", f"{options.data}/{BROWN}"))):
+                by_source[source][name] = nearness(options, path, *arguments)
+    measures = [name for name in next(iter(by_source["carried"].values())) if name != "masked_lm_loss"]
+    print("\n| set | " + " | ".join(f"{measure.replace('_', ' ')}, {source}" for measure in measures for source in by_source) + " |")
+    print("|---" * (1 + 2 * len(measures)) + "|")
+    for name in SETS:
+        print(f"| {name} | " + " | ".join(f"{by_source[source][name][measure]:.3f}" for measure in measures for source in by_source) + " |")
+    agree = {measure: labelled.rank_correlation(*([values[name][measure] for name in SETS] for values in by_source.values()))
+             for measure in measures}
+    print("\nRank correlation (Spearman) of the carried passages with Brown: "
+          + ", ".join(f"{measure.replace('_', ' ')} {value:.2f}" for measure, value in agree.items()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ measurement in a JSONL file; a finished one is not repeated.
 
 Use: python ranking.py --topwork target/release/topwork --data ../shared/data --work target/pool --minilm models/all-MiniLM-L6-v2
          --results benches/runs/ranking.jsonl [--sets sst2,…] [--seeds 1] [--jobs 2] [--part tuned|scores|losses]
-     python ranking.py --table --results benches/runs/ranking.jsonl [--head-scale 1]
+     python ranking.py --table --results benches/runs/ranking.jsonl [--head-scale 1] [--few]
 """
 import collections
 import json
@@ -24,15 +24,18 @@ import labelled
 
 SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailment", "clinc150", "banking77", "citation_intent",
         "ag_news_7600", "mrpc", "rte", "chnsenticorp_zh")
-# Sets of many classes need a few rows of each.
-TRAIN_ROWS = collections.defaultdict(lambda: 480, banking77=1200, clinc150=1200)
+FEW_ROWS = collections.defaultdict(lambda: 480, banking77=1200, clinc150=1200)
+# Sets of many classes need a few rows of each; of mrpc and rte, 480 rows teach no encoder anything, so there is no order to find
+# (`--few` has it all the same).
+TRAIN_ROWS = FEW_ROWS | dict(mrpc=3000, rte=1600)
 TEST_ROWS = 1000
 LEARNING_RATE = 3e-4
 # What the classifier's rate is multiplied with. At 1 an encoder whose pooled token hardly varies (MiniLM's lower layers: its pooler
 # was made for the last) ends below its own frozen probe, and the truth would be of that; the others come out the same.
 HEAD_SCALE = 30
-# As `advise/length.rs` has it for models that are not small, whose cap of 120 epochs these numbers of rows do not reach.
-ROWS_SEEN = 8000
+# As `advise/length.rs` has it for models that are not small, whose cap of 120 epochs these numbers of rows do not reach; `tune` has
+# at least three.
+ROWS_SEEN, LEAST_EPOCHS = 8000, 3
 # As `RANKED_BY` of topwork/src/advise/transferability.rs.
 RANKED_BY = (("linear_probe", "best"), ("parc", "best"), ("knn", "mean"))
 
@@ -44,15 +47,22 @@ def main():
     parser.add_argument("--minilm")
     parser.add_argument("--part", default="tuned,scores,losses")
     parser.add_argument("--head-scale", type=float, default=HEAD_SCALE)
+    parser.add_argument("--few", action="store_true", help="480 rows of mrpc and rte too")
     parser.set_defaults(seeds=1)
     options = parser.parse_args()
+    if options.few:
+        TRAIN_ROWS.update(FEW_ROWS, mrpc=FEW_ROWS["mrpc"], rte=FEW_ROWS["rte"])
     if not options.table:
         measure(options)
     results = labelled.read_results(options.results)
-    # Lines of before have 1.
-    results = [r for r in results if "accuracy" not in r or r.get("head_scale", 1) == options.head_scale]
+    results = [r for r in of_these_rows(results) if "accuracy" not in r or r.get("head_scale", 1) == options.head_scale]
     table(results)
     continued(results)
+
+
+def of_these_rows(results):
+    """The results of as many rows as are drawn now. Lines of before do not say how many."""
+    return [r for r in results if r.get("train_rows", FEW_ROWS[r["set"]]) == TRAIN_ROWS[r["set"]]]
 
 
 def draw(options, name, seed, folder):
@@ -75,13 +85,13 @@ def draw(options, name, seed, folder):
 
 
 def epochs_of(name):
-    return ROWS_SEEN // TRAIN_ROWS[name]
+    return max(ROWS_SEEN // TRAIN_ROWS[name], LEAST_EPOCHS)
 
 
 def measure(options):
     import pool
     models = pool.models(options.work, options.minilm, options.data, options.topwork)
-    sources, results = labelled.sources(), labelled.read_results(options.results)
+    sources, results = labelled.sources(), of_these_rows(labelled.read_results(options.results))
     done = {(r["set"], r["seed"], r["model"]) for r in results if "accuracy" in r and r.get("epochs") == epochs_of(r["set"])
             and r.get("head_scale", 1) == options.head_scale}
     scored = {(r["set"], r["seed"]) for r in results if "by_layer" in r}
@@ -97,6 +107,7 @@ def measure(options):
                                    "--head-learning-rate-scale", options.head_scale, "--num-train-epochs", epochs_of(name))
         labelled.append_result(options.results, dict(set=name, seed=seed, model=model, accuracy=result["test"]["accuracy"],
                                                      macro_f1=result["test"]["macro_f1"], epochs=epochs_of(name),
+                                                     train_rows=TRAIN_ROWS[name],
                                                      head_scale=options.head_scale, test_rows=asked,
                                                      seconds=result["seconds"]["total"], sources=sources))
 
@@ -112,7 +123,7 @@ def measure(options):
         scores = {model: short(candidate["scores"]) for model, candidate in candidates.items()}
         by_layer = {model: {layer["layer"]: short(layer["scores"]) for layer in candidate["by_layer"]}
                     for model, candidate in candidates.items()}
-        labelled.append_result(options.results, dict(set=name, seed=seed, scores=scores, by_layer=by_layer, sources=sources))
+        labelled.append_result(options.results, dict(set=name, seed=seed, train_rows=TRAIN_ROWS[name], scores=scores, by_layer=by_layer, sources=sources))
 
     def lose(item):
         name, seed, model = item
@@ -121,7 +132,7 @@ def measure(options):
             draw(options, name, seed, work)
             measures = {measure["name"]: measure for measure in advise(options, work, [models[model]])["similarity"]["measures"]}
         loss = measures["masked_lm_loss"]
-        labelled.append_result(options.results, dict(set=name, seed=seed, model=model, masked_lm_loss=loss["value"],
+        labelled.append_result(options.results, dict(set=name, seed=seed, model=model, train_rows=TRAIN_ROWS[name], masked_lm_loss=loss["value"],
                                                      interval=loss["interval"], sources=sources))
 
     order = [(name, seed) for seed in range(options.seeds) for name in options.sets.split(",")]
