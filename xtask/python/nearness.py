@@ -5,7 +5,10 @@ A corpus is parted into two; one half is the source. The rows compared with it a
 the same genre, of one of another, and Chinese reviews; labels mean nothing here and are drawn. Passages are lines of at least
 eight words, cut after forty. Prints every measure for every case, and whether it is in order.
 
-Use: python nearness.py --topwork target/release/topwork --data ../shared/data [--model seedling]
+Then, as `--part carried`: whether the carried passages of general English, which `advise` compares with where nothing else is known,
+place the labelled sets as a corpus of general English does that is a hundred times as large (Brown).
+
+Use: python nearness.py --topwork target/release/topwork --data ../shared/data [--model seedling] [--part order,carried]
 """
 import argparse
 import json
@@ -14,6 +17,7 @@ import random
 import tempfile
 
 import labelled
+from ranking import SETS
 
 ROWS = 400
 # Source, same genre, another genre.
@@ -25,8 +29,6 @@ CASES = (
 )
 CHINESE = "chnsenticorp_zh/train.csv"
 BROWN = "unlabelled/general_brown.txt"
-SETS = ("trec6", "atis_intent", "cola", "sst2", "tweet_emotion", "sick_entailment", "clinc150", "banking77", "citation_intent",
-        "ag_news_7600", "mrpc", "rte", "chnsenticorp_zh")
 LESS_IS_FARTHER = ("vocabulary_overlap", "coverage")
 STEPS = ("same corpus", "same genre", "other genre", "other language")
 
@@ -58,9 +60,9 @@ def main():
 
 
 def nearness(options, rows, *source):
-    """The measures of a file of rows, by name."""
+    """What the panel says of a file of rows, by the measure's name."""
     advice = json.loads(labelled.run([options.topwork, "advise", rows, "--model", options.model, "--scores-only", "--json", *source]))
-    return {measure["name"]: measure["value"] for measure in advice["similarity"]["measures"]}
+    return {measure["name"]: measure for measure in advice["similarity"]["measures"]}
 
 
 def order(options):
@@ -78,8 +80,8 @@ def order(options):
             for step, texts in zip(STEPS, targets):
                 draw = random.Random(0)
                 labelled.write_rows(work / "rows.csv", [dict(text=text, label=draw.choice("ab")) for text in texts], ["text", "label"])
-                for name, value in nearness(options, work / "rows.csv", "--source-text", work / "source.txt").items():
-                    values.setdefault(name, []).append(value)
+                for name, measure in nearness(options, work / "rows.csv", "--source-text", work / "source.txt").items():
+                    values.setdefault(name, []).append(measure["value"])
         for name, row in values.items():
             signed = [-value if name in LESS_IS_FARTHER else value for value in row]
             right = all(a < b for a, b in zip(signed, signed[1:]))
@@ -97,15 +99,20 @@ def carried(options):
             labelled.write_rows(path, random.Random(0).sample(rows, ROWS), columns)
             for source, arguments in (("carried", ()), ("Brown", ("--source-text", f"{options.data}/{BROWN}"))):
                 by_source[source][name] = nearness(options, path, *arguments)
+    # The loss of hidden words is of the rows alone.
     measures = [name for name in next(iter(by_source["carried"].values())) if name != "masked_lm_loss"]
-    print("\n| set | " + " | ".join(f"{measure.replace('_', ' ')}, {source}" for measure in measures for source in by_source) + " |")
+    place = lambda source, name, measure: by_source[source][name][measure]["place"]
+    print("\nPlace between floor (0) and ceiling (1):\n")
+    print("| set | " + " | ".join(f"{measure.replace('_', ' ')}, {source}" for measure in measures for source in by_source) + " |")
     print("|---" * (1 + 2 * len(measures)) + "|")
     for name in SETS:
-        print(f"| {name} | " + " | ".join(f"{by_source[source][name][measure]:.3f}" for measure in measures for source in by_source) + " |")
-    agree = {measure: labelled.rank_correlation(*([values[name][measure] for name in SETS] for values in by_source.values()))
-             for measure in measures}
-    print("\nRank correlation (Spearman) of the carried passages with Brown: "
-          + ", ".join(f"{measure.replace('_', ' ')} {value:.2f}" for measure, value in agree.items()))
+        cells = [place(source, name, measure) for measure in measures for source in by_source]
+        print(f"| {name} | " + " | ".join("" if cell is None else f"{cell:.2f}" for cell in cells) + " |")
+    for measure in measures:
+        pairs = [(place("carried", name, measure), place("Brown", name, measure)) for name in SETS]
+        pairs = [pair for pair in pairs if None not in pair]
+        print(f"{measure.replace('_', ' ')}: rank correlation (Spearman) {labelled.rank_correlation(*zip(*pairs)):.2f} over {len(pairs)} sets, "
+              f"the carried passages put them {sum(a - b for a, b in pairs) / len(pairs):+.2f} farther")
 
 
 if __name__ == "__main__":

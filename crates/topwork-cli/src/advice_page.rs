@@ -9,7 +9,7 @@ use topwork::advise::depth::Depth;
 use topwork::advise::transferability::Of;
 use topwork::lr_find::RangeTest;
 
-use crate::advice_screen::length_of;
+use crate::advice_screen::{length_of, texts_of};
 use crate::page::{escaped, excerpt};
 
 /// Rows of a table of texts.
@@ -150,8 +150,9 @@ fn similarity(page: &mut String, advice: &Advice) {
     let panel = &advice.similarity;
     let _ = writeln!(
         page,
-        "<h2>How near</h2>\n<p>Compared with {}: floor, two halves of it; ceiling, these texts enciphered.</p>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"nearness\"><table><thead><tr><th>measure</th><th>value</th><th>interval</th><th>floor</th><th>ceiling</th><th>near … far</th><th class=\"text\">note</th></tr></thead><tbody>",
-        escaped(&panel.source)
+        "<h2>How near</h2>\n<p>Compared with {}{}. Floor: two halves of it; ceiling: these texts enciphered.</p>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"nearness\"><table><thead><tr><th>measure</th><th>value</th><th>interval</th><th>floor</th><th>ceiling</th><th>near … far</th><th class=\"text\">note</th></tr></thead><tbody>",
+        escaped(&panel.source),
+        texts_of(panel)
     );
     let number = |value: Option<f64>| value.map_or("–".to_string(), |value| format!("{value:.3}"));
     for measure in &panel.measures {

@@ -17,6 +17,8 @@ use crate::commands::advise::beside;
 const SHOWN: usize = 5;
 /// Letters of a text that fit in a line.
 const LETTERS: usize = 72;
+/// Texts of each half of a source below which the panel is rough.
+const FEW_TEXTS: usize = 50;
 /// Rows and columns of a curve.
 const PLOT: (usize, usize) = (10, 60);
 
@@ -131,7 +133,7 @@ fn candidates(advice: &Advice) -> String {
 
 /// Where the texts lie between those that the model knows and those of a language that it does not.
 fn similarity(panel: &Similarity) -> String {
-    let mut text = format!("compared with {}\n", panel.source);
+    let mut text = format!("compared with {}{}\n", panel.source, texts_of(panel));
     let _ = writeln!(text, "{:<22}{:>9}{:>20}{:>9}{:>9}  near ····· far", "", "value", "interval", "floor", "ceiling");
     let number = |value: Option<f64>| value.map_or("–".to_string(), |value| format!("{value:.3}"));
     for measure in &panel.measures {
@@ -154,6 +156,15 @@ fn similarity(panel: &Similarity) -> String {
         let _ = writeln!(text, "not measured: {missing}");
     }
     text
+}
+
+/// How many texts the panel rests on, where they are few.
+pub(crate) fn texts_of(panel: &Similarity) -> String {
+    match panel.source_texts {
+        0 => String::new(),
+        few if few < FEW_TEXTS => format!("; only {few} texts a half, so the values are rough"),
+        many => format!("; {many} texts a half"),
+    }
 }
 
 /// How long a setting is trained.

@@ -277,14 +277,48 @@ fn without_a_source_general_english_is_compared_with() {
     assert_eq!(names, ["vocabulary_overlap", "proxy_a_distance", "mmd2", "frechet", "coverage"]);
     let within = |key: &str| measures.iter().all(|measure| is_finite(&measure[key]));
     assert!(within("value") && within("floor") && within("ceiling"), "{panel}");
-    // A model whose own profile cannot be read says so.
-    let damaged = folder.copy_of_model("damaged");
-    folder.write("damaged/pretraining_profile.json", "{");
-    let arguments = ["advise", "train.csv", "--model", damaged.to_str().unwrap(), "--scores-only", "--json"];
-    let advice: Value = serde_json::from_str(&folder.ok(&arguments)).unwrap();
-    let panel = &advice["similarity"];
-    assert!(panel["source"].as_str().unwrap().starts_with("general English"), "{panel}");
-    assert!(panel["missing"].to_string().contains("pretraining_profile.json"), "{panel}");
+    assert!(panel["source_texts"].as_u64().unwrap() >= 90, "{panel}");
+
+    let own = folder.copy_of_model("own");
+    let panel_with = |profile: &str| {
+        folder.write("own/pretraining_profile.json", profile);
+        let arguments = ["advise", "train.csv", "--model", own.to_str().unwrap(), "--scores-only", "--json"];
+        let advice: Value = serde_json::from_str(&folder.ok(&arguments)).unwrap();
+        let panel = &advice["similarity"];
+        (panel["source"].as_str().unwrap().to_string(), panel["missing"].to_string(), panel["measures"].clone())
+    };
+    let (source, missing, _) = panel_with("{");
+    assert!(
+        source.starts_with("general English") && missing.contains("pretraining_profile.json"),
+        "{source} {missing}"
+    );
+    let (source, missing, measures) = panel_with(r#"{"unigrams":[["the",7]]}"#);
+    assert!(source.starts_with("general English") && source.contains("holds 0 texts"), "{source}");
+    assert!(!missing.contains("pretraining_profile.json"), "{missing}");
+    assert!(measures[0]["note"].as_str().unwrap().starts_with("its pre-training"), "{measures}");
+    let sample: Vec<String> =
+        (0..64).map(|text| format!("the people of place {text} said that there is a number of it in time")).collect();
+    let profile = serde_json::json!({"unigrams": [["the", 7]], "sample": sample});
+    let (source, _, measures) = panel_with(&profile.to_string());
+    assert!(!source.contains("general English") && source.contains("pretraining_profile.json"), "{source}");
+    assert_eq!(measures.as_array().unwrap().len(), 5);
+    let advice: Value =
+        serde_json::from_str(&folder.ok(&["advise", "train.csv", "--model", "seedling", "--scores-only", "--json"]))
+            .unwrap();
+    let source = advice["similarity"]["source"].as_str().unwrap();
+    assert!(source.contains("on which the carried model was pre-trained"), "{source}");
+}
+
+#[test]
+fn texts_without_letters_have_no_ceiling() {
+    let folder = Folder::new();
+    let rows: String = (0..40).map(|row| format!("{} {},{}\n", row * 37 % 101, row, ["a", "b"][row % 2])).collect();
+    folder.write("train.csv", format!("text,label\n{rows}"));
+    let panel = &advise(&folder, &["--scores-only"])["similarity"];
+    assert!(panel["missing"].to_string().contains("no letters"), "{panel}");
+    for measure in panel["measures"].as_array().unwrap() {
+        assert!(measure["ceiling"].is_null() && measure["place"].is_null(), "{measure}");
+    }
 }
 
 #[test]

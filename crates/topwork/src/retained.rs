@@ -16,15 +16,20 @@ use crate::value::Init;
 use crate::verdict::forgetting::LEAST_TEXTS;
 
 /// Passages of general English, one a line, where a model does not say what it was pre-trained on.
-pub(crate) const GENERAL_ENGLISH: &str = include_str!("../../../assets/probe/general_english.txt");
+const GENERAL_ENGLISH: &str = include_str!("../../../assets/probe/general_english.txt");
 /// Texts of a model's own profile, at least: fewer tell less than general English does.
-const LEAST_OWN: usize = 32;
+pub(crate) const LEAST_OWN: usize = 32;
 /// Texts that are kept, at most.
 pub(crate) const MOST: usize = 512;
 /// Tokens of a text that are looked at.
 const LONGEST: usize = 128;
 /// Rows of an earlier task below which its accuracy says nothing: each would count for more than five points.
 pub(crate) const LEAST_ROWS: usize = 20;
+
+/// Passages of general English.
+pub(crate) fn general_english() -> Vec<String> {
+    GENERAL_ENGLISH.lines().map(str::to_string).collect()
+}
 
 /// What a run should not forget, ready for the model.
 #[derive(Clone, Debug)]
@@ -211,7 +216,6 @@ impl Retained {
                 None
             }
         };
-        let general = || GENERAL_ENGLISH.lines().map(str::to_string).collect();
         let (texts, named) = match own {
             Some(texts) if texts.len() >= LEAST_OWN => (texts, "texts of its own pre-training"),
             own => {
@@ -221,7 +225,7 @@ impl Retained {
                         "texts of its own pre-training: {PROFILE} has {few}, and {LEAST_OWN} are needed"
                     ));
                 }
-                (general(), "texts of general English")
+                (general_english(), "texts of general English")
             }
         };
         let example = |(line, text): (usize, String)| Example { line: line + 1, text, text_pair: None, label: None };

@@ -22,8 +22,8 @@ use crate::error::Error;
 use crate::features::LayerFeatures;
 use crate::inputs::{Inputs, Split};
 use crate::masked_words::{HiddenWords, MaskedWords};
-use crate::pretrain::PROFILE as FILE;
-use crate::retained::GENERAL_ENGLISH;
+use crate::pretrain::PROFILE;
+use crate::retained::{LEAST_OWN, general_english};
 use crate::training::{Regimen, Subject};
 use crate::value::Init;
 use crate::words::{is_unspaced, words};
@@ -44,19 +44,20 @@ const MASKINGS: u64 = 4;
 const LISTED: usize = 20;
 /// Names the draws.
 const SEED: u64 = 0;
-/// Carried passages in a row that are taken as one document, so that texts longer than a passage can be cut from it.
-const PASSAGES: usize = 8;
-/// What is compared with where no source is named.
-const PROFILE: &str = "the model's own pretraining_profile.json";
-const CARRIED: &str = "general English (the carried passages and profile)";
+/// Short texts in a row that are taken as one document, so that texts longer than each can be cut from it.
+const JOINED: usize = 8;
+/// Measures of which more is nearer.
+const MORE_IS_NEARER: [&str; 2] = ["vocabulary_overlap", "coverage"];
 
 /// The panel.
 #[derive(Clone, Debug, Serialize)]
 pub struct Similarity {
     /// What the labelled texts were compared with.
     pub source: String,
-    /// Texts of each side.
+    /// Labelled texts that were compared.
     pub texts: usize,
+    /// Texts of each half of the source; 0 where it has too few.
+    pub source_texts: usize,
     /// The measures.
     pub measures: Vec<Measure>,
     /// The rows farthest from the source, farthest first.
@@ -79,7 +80,7 @@ pub struct Measure {
     pub floor: Option<f64>,
     /// The value of the labelled texts enciphered.
     pub ceiling: Option<f64>,
-    /// Where the value lies between floor (0) and ceiling (1).
+    /// Where the value lies between floor (0) and ceiling (1). None where the floor is not nearer than the ceiling.
     pub place: Option<f64>,
     /// What else there is to know.
     pub note: String,
@@ -87,9 +88,10 @@ pub struct Measure {
 
 impl Measure {
     fn new(name: &'static str, value: f64, floor: Option<f64>, ceiling: Option<f64>) -> Self {
+        let sign = if MORE_IS_NEARER.contains(&name) { -1.0 } else { 1.0 };
         let place = floor.zip(ceiling).and_then(|(floor, ceiling)| {
             let place = (value - floor) / (ceiling - floor);
-            place.is_finite().then(|| place.clamp(0.0, 1.0))
+            (sign * (ceiling - floor) > 0.0 && place.is_finite()).then(|| place.clamp(0.0, 1.0))
         });
         Self { name, value, interval: None, floor, ceiling, place, note: String::new() }
     }
@@ -125,20 +127,31 @@ pub struct FarRow {
 }
 
 /// What is read of `pretraining_profile.json`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Profile {
-    unigrams: Vec<(String, u64)>,
     #[serde(default)]
-    held_out: Vec<HeldOut>,
+    unigrams: Vec<(String, u64)>,
     /// Beginnings of texts; models of before have none.
     #[serde(default)]
     sample: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct HeldOut {
-    objective: String,
-    loss: f64,
+/// What a model's directory says of its pre-training.
+enum Own {
+    Profile(Profile),
+    /// That of the carried model.
+    Carried,
+    Absent,
+}
+
+/// What the labelled texts are compared with.
+struct Source {
+    /// In words.
+    name: String,
+    halves: Option<Halves>,
+    /// How often its words occur, and whose they are.
+    counts: HashMap<String, u64>,
+    counted: &'static str,
 }
 
 /// Compares the labelled `rows` with the texts of `source` files or, without any, with the model's own profile or, where it has none,
@@ -152,59 +165,41 @@ pub(crate) fn compare(
     source: &[PathBuf],
     source_labels: Option<&Path>,
 ) -> Result<Similarity, Error> {
-    let (profile, unread) = match Profile::of(inputs) {
-        Ok(profile) => (profile, None),
-        Err(message) => (None, Some(format!("the model's own texts: {message}"))),
-    };
     let numbers = distinct(rows);
     let target = rows.select(&numbers);
-    let enciphered: Vec<Example> = target.examples.iter().map(|example| enciphered(example, SEED)).collect();
+    // The source has single texts, so both texts of a pair are one here: otherwise the form alone would tell them apart.
+    let own: Vec<Example> = target.examples.iter().map(|row| example(joined(row))).collect();
+    let enciphered: Vec<Example> = own.iter().map(|example| enciphered(example, SEED)).collect();
+    let mut missing = Vec::new();
+    let Source { name, halves, counts, counted } = match source {
+        [] => Source::known(inputs, &own, &mut missing)?,
+        files => Source::read(files, &own)?,
+    };
     let mut panel = Similarity {
-        source: String::new(),
-        texts: target.examples.len(),
+        source: name,
+        texts: own.len(),
+        source_texts: halves.as_ref().map_or(0, |halves| halves.first.len()),
         measures: Vec::new(),
         least_covered: Vec::new(),
-        missing: unread.into_iter().collect(),
+        missing,
     };
-    if numbers.len() < 2 {
-        panel.source = match source {
-            [] if profile.is_some() => PROFILE.to_string(),
-            [] => CARRIED.to_string(),
-            files => names(files),
-        };
+    if own.len() < 2 {
         panel.missing.push("anything: it takes at least two different texts".to_string());
         return Ok(panel);
     }
-    let (name, source_counts, halves) = if source.is_empty() {
-        let (name, profile, texts) = match &profile {
-            Some(profile) => (PROFILE, profile, profile.sample.clone()),
-            None => (CARRIED, &Profile::carried()?, general_english()),
-        };
-        let (halves, _) = halve(texts.into_iter().map(Ok), &target.examples)?;
-        (name.to_string(), profile.unigrams.iter().cloned().collect(), halves)
-    } else {
-        let corpus = Corpus::read(source, &CorpusOptions { seed: SEED, ..CorpusOptions::default() }, &mut |_| {})?;
-        let (found, counts) = halve(corpus.documents(CorpusPart::Train), &target.examples)?;
-        let Some(found) = found else {
-            let message = format!("{}: expected at least {FEWEST_TEXTS} texts to compare with", source[0].display());
-            return Err(Error::run(message, "a longer --source-text"));
-        };
-        (names(source), counts, Some(found))
-    };
-    panel.source = name;
-    panel.measures.push(vocabulary(&target, &enciphered, &source_counts, halves.as_ref()));
+    vocabulary(&mut panel, &own, &enciphered, (&counts, counted), halves.as_ref());
     match &halves {
         Some(halves) => {
-            let own = (!inputs.train.examples.iter().any(|example| example.text_pair.is_some()))
+            let known = (!inputs.train.examples.iter().any(|example| example.text_pair.is_some()))
                 .then(|| select_rows(known.layer_mean().as_ref(), &numbers));
-            features(&mut panel, inputs, &target, own, &enciphered, halves)?;
+            features(&mut panel, inputs, &target, (&own, known), &enciphered, halves)?;
         }
-        None => panel
-            .missing
-            .push("distances of features and coverage: they need the source's texts (--source-text FILE)".to_string()),
+        None => panel.missing.push(
+            "distances of features and coverage: they need more of the source's texts (--source-text FILE)".to_string(),
+        ),
     }
     if let Some(path) = source_labels {
-        match labelled(inputs, &target, &enciphered, path)? {
+        match labelled(inputs, (&own, &target.labels), &enciphered, path)? {
             Some(measure) => panel.measures.push(measure),
             None => panel.missing.push(format!("the distance to {}: too few rows, here or there", path.display())),
         }
@@ -220,9 +215,9 @@ pub(crate) fn compare(
             };
             let floor = match &halves {
                 Some(halves) => HiddenWords::mean(&losses(&halves.first)?),
-                None => profile.and_then(|profile| profile.held_out_loss()),
+                None => None,
             };
-            let own = losses(&target.examples)?;
+            let own = losses(&own)?;
             match HiddenWords::mean(&own) {
                 Some(mean) => {
                     let ceiling = HiddenWords::mean(&losses(&enciphered)?);
@@ -234,6 +229,18 @@ pub(crate) fn compare(
             }
         }
         None => panel.missing.push("the loss of hidden words: the model has no pretrained head for it".to_string()),
+    }
+    if enciphered == own {
+        panel.missing.push("the ceiling: the texts have no letters to encipher".to_string());
+        for measure in &mut panel.measures {
+            (measure.ceiling, measure.place) = (None, None);
+        }
+    }
+    for measure in panel.measures.iter().filter(|measure| measure.place.is_none()) {
+        if measure.floor.is_some() && measure.ceiling.is_some() {
+            let name = measure.name.replace('_', " ");
+            panel.missing.push(format!("where the {name} lies: the source itself is as far as texts in cipher"));
+        }
     }
     Ok(panel)
 }
@@ -248,20 +255,66 @@ struct Halves {
     second: Vec<Example>,
 }
 
+impl Source {
+    fn read(files: &[PathBuf], own: &[Example]) -> Result<Self, Error> {
+        let corpus = Corpus::read(files, &CorpusOptions { seed: SEED, ..CorpusOptions::default() }, &mut |_| {})?;
+        let (halves, counts) = halve(corpus.documents(CorpusPart::Train), own)?;
+        if halves.is_none() {
+            let message = format!("{}: expected at least {FEWEST_TEXTS} texts to compare with", files[0].display());
+            return Err(Error::run(message, "a longer --source-text"));
+        }
+        Ok(Self { name: names(files), halves, counts, counted: "the source" })
+    }
+
+    /// The model's own profile and, of what that lacks, general English. What is wrong with the profile goes to `missing`.
+    fn known(inputs: &Inputs, own: &[Example], missing: &mut Vec<String>) -> Result<Self, Error> {
+        let carried = Profile::carried()?;
+        let (profile, why) = match Profile::of(inputs) {
+            Ok(Own::Profile(profile)) if profile.sample.len() >= LEAST_OWN => {
+                let name = format!("the texts in the model's own {PROFILE}");
+                let halves = halve(joined_texts(&profile.sample), own)?.0;
+                return Ok(Self::of_profile(name, halves, profile, carried));
+            }
+            Ok(Own::Profile(profile)) => {
+                let found = profile.sample.len();
+                (Some(profile), format!("the model's own {PROFILE} holds {found} texts, and {LEAST_OWN} are needed"))
+            }
+            Ok(Own::Carried) => (None, "on which the carried model was pre-trained".to_string()),
+            Ok(Own::Absent) => (None, "a guess: the model does not say what it was pre-trained on".to_string()),
+            Err(message) => {
+                missing.push(format!("the distance from the model's own texts: {message}"));
+                (None, "a guess: the model's own profile cannot be read".to_string())
+            }
+        };
+        let halves = halve(joined_texts(&general_english()), own)?.0;
+        let name = format!("general English ({why})");
+        Ok(Self::of_profile(name, halves, profile.unwrap_or_default(), carried))
+    }
+
+    /// With the words of the profile, or those of general English where it holds none.
+    fn of_profile(name: String, halves: Option<Halves>, profile: Profile, carried: Profile) -> Self {
+        let (counts, counted) = match profile.unigrams.is_empty() {
+            false => (profile.unigrams, "its pre-training"),
+            true => (carried.unigrams, "general English"),
+        };
+        Self { name, halves, counts: counts.into_iter().collect(), counted }
+    }
+}
+
 impl Profile {
-    /// The profile in the model's directory, unless it is that of the carried model. What is wrong with it, where it cannot be used.
-    fn of(inputs: &Inputs) -> Result<Option<Self>, String> {
-        let path = inputs.source.join(FILE);
+    /// What the model's directory holds, or what is wrong with it.
+    fn of(inputs: &Inputs) -> Result<Own, String> {
+        let path = inputs.source.join(PROFILE);
         let content = match std::fs::read(&path) {
             Ok(content) => content,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Own::Absent),
             Err(error) => return Err(format!("{}: cannot be read: {error}", path.display())),
         };
         if content == SEEDLING_PROFILE {
-            return Ok(None);
+            return Ok(Own::Carried);
         }
         serde_json::from_slice(&content)
-            .map(Some)
+            .map(Own::Profile)
             .map_err(|error| format!("{}: expected the profile of a pre-training, found {error}", path.display()))
     }
 
@@ -269,10 +322,6 @@ impl Profile {
     fn carried() -> Result<Self, Error> {
         serde_json::from_slice(SEEDLING_PROFILE)
             .map_err(|error| Error::run(format!("the carried profile cannot be read: {error}"), "report this"))
-    }
-
-    fn held_out_loss(&self) -> Option<f64> {
-        self.held_out.iter().find(|held_out| held_out.objective == "mlm").map(|held_out| held_out.loss)
     }
 }
 
@@ -290,10 +339,9 @@ fn distinct(rows: &Split) -> Vec<usize> {
     numbers
 }
 
-/// The carried passages as documents.
-fn general_english() -> Vec<String> {
-    let passages: Vec<&str> = GENERAL_ENGLISH.lines().collect();
-    passages.chunks(PASSAGES).map(|passages| passages.join(" ")).collect()
+/// Short texts as documents.
+fn joined_texts(texts: &[String]) -> impl Iterator<Item = Result<String, DataError>> {
+    texts.chunks(JOINED).map(|texts| Ok(texts.join(" ")))
 }
 
 fn example(text: String) -> Example {
@@ -323,13 +371,13 @@ struct Drawn {
 /// Only the document on which the middle falls is in both, and a source of one document is cut there.
 fn halve(
     documents: impl Iterator<Item = Result<String, DataError>>,
-    target: &[Example],
+    own: &[Example],
 ) -> Result<(Option<Halves>, HashMap<String, u64>), Error> {
-    let lengths: Vec<usize> = target.iter().map(|example| units(&joined(example)).0.len().max(1)).collect();
-    let known: std::collections::HashSet<String> = target.iter().map(joined).collect();
+    let lengths: Vec<usize> = own.iter().map(|example| units(&example.text).0.len().max(1)).collect();
+    let known: std::collections::HashSet<&str> = own.iter().map(|example| example.text.as_str()).collect();
     let mut counts = HashMap::new();
     let mut stream = Stream::named("source texts", SEED);
-    let wanted = 2 * target.len();
+    let wanted = 2 * own.len();
     // Each text of the source is drawn with the same chance (Vitter, "Random Sampling with a Reservoir", 1985).
     let (mut drawn, mut met): (Vec<Drawn>, u64) = (Vec::with_capacity(wanted), 0);
     let mut number = 0;
@@ -342,8 +390,10 @@ fn halve(
             let length = lengths[stream.below(lengths.len() as u64) as usize];
             let end = (start + length).min(units.len());
             let text = units[start..end].join(between);
+            // What is left at the end of a document is no text as long as the labelled ones; a short document is what it is.
+            let is_rest = start > 0 && 2 * (end - start) < length;
             start = end;
-            if text.trim().is_empty() || known.contains(&text) {
+            if is_rest || text.trim().is_empty() || known.contains(text.as_str()) {
                 continue;
             }
             let text = Drawn { document: number, place: met, text };
@@ -385,31 +435,37 @@ fn count_words(text: &str, counts: &mut HashMap<String, u64>) {
 
 fn counts_of(examples: &[Example]) -> HashMap<String, u64> {
     let mut counts = HashMap::new();
-    examples.iter().for_each(|example| count_words(&joined(example), &mut counts));
+    examples.iter().for_each(|example| count_words(&example.text, &mut counts));
     counts
 }
 
-/// The words that both have. Of the source a sample as large as the labelled texts is compared where there is one.
+/// The words that both have. Where the source has texts, as many are compared on every side: more texts have more words.
 fn vocabulary(
-    target: &Split,
+    panel: &mut Similarity,
+    own: &[Example],
     enciphered: &[Example],
-    source: &HashMap<String, u64>,
+    (source, counted): (&HashMap<String, u64>, &str),
     halves: Option<&Halves>,
-) -> Measure {
-    let sample = halves.map(|halves| counts_of(&halves.first));
+) {
+    let count = halves.map_or(own.len(), |halves| own.len().min(halves.first.len()));
+    let sample = halves.map(|halves| counts_of(&halves.first[..count]));
     let against = sample.as_ref().unwrap_or(source);
     let overlap =
-        |counts: &HashMap<String, u64>| vocabulary_overlap(against, counts, WORDS).map_or(0.0, |found| found.overlap);
-    let value = overlap(&counts_of(&target.examples));
-    let floor = halves.map(|halves| overlap(&counts_of(&halves.second)));
-    let ceiling = overlap(&counts_of(enciphered));
-    let interval = interval(target.examples.len(), FEW_RESAMPLES, SEED, |rows| {
-        overlap(&counts_of(&rows.iter().map(|&row| target.examples[row].clone()).collect::<Vec<_>>()))
+        |examples: &[Example]| vocabulary_overlap(against, &counts_of(examples), WORDS).map(|found| found.overlap);
+    let Some(value) = overlap(&own[..count]) else {
+        panel.missing.push("the overlap of vocabularies: there is no word".to_string());
+        return;
+    };
+    let floor = halves.and_then(|halves| overlap(&halves.second[..count]));
+    let interval = interval(count, FEW_RESAMPLES, SEED, |rows| {
+        overlap(&rows.iter().map(|&row| own[row].clone()).collect::<Vec<_>>()).unwrap_or(f64::NAN)
     });
-    let known = vocabulary_overlap(source, &counts_of(&target.examples), WORDS).map_or(0.0, |found| found.known);
-    Measure::new("vocabulary_overlap", value, floor, Some(ceiling))
-        .within_width_of(interval)
-        .with(format!("the source knows {:.1} % of the words", 100.0 * known))
+    let mut measure =
+        Measure::new("vocabulary_overlap", value, floor, overlap(&enciphered[..count])).within_width_of(interval);
+    if let Some(found) = vocabulary_overlap(source, &counts_of(own), WORDS) {
+        measure = measure.with(format!("{counted} has {:.1} % of the words", 100.0 * found.known));
+    }
+    panel.measures.push(measure);
 }
 
 /// The distances of features, and which rows the source covers.
@@ -417,20 +473,18 @@ fn features(
     panel: &mut Similarity,
     inputs: &Inputs,
     target: &Split,
-    own: Option<Mat<f64>>,
+    (own, known): (&[Example], Option<Mat<f64>>),
     enciphered: &[Example],
     halves: &Halves,
 ) -> Result<(), Error> {
     let subject = Subject::load(inputs, &Regimen::planned(inputs), inputs.plan.seed.value)?;
-    // The source has single texts, so both texts of a pair are one here: otherwise the form alone would tell them apart.
     let encode = |examples: &[Example]| -> Result<Mat<f64>, Error> {
-        let singles: Vec<Example> = examples.iter().map(|own| example(joined(own))).collect();
-        let texts = tokenize(inputs, &singles)?;
+        let texts = tokenize(inputs, examples)?;
         Ok(LayerFeatures::of(&subject.model, &subject.parameters, &texts).layer_mean())
     };
-    let own = own.map_or_else(|| encode(&target.examples), Ok)?;
+    let known = known.map_or_else(|| encode(own), Ok)?;
     let (first, second, unknown) = (encode(&halves.first)?, encode(&halves.second)?, encode(enciphered)?);
-    let (a, b, floor, ceiling) = (first.as_ref(), own.as_ref(), second.as_ref(), unknown.as_ref());
+    let (a, b, floor, ceiling) = (first.as_ref(), known.as_ref(), second.as_ref(), unknown.as_ref());
 
     // The labelled texts, the floor and the ceiling, side by side.
     let sides = [b, floor, ceiling];
@@ -442,6 +496,8 @@ fn features(
                 .within(Some(value.interval))
                 .with(format!("told apart in {:.1} % of the cases, {:.1} σ", 100.0 * value.accuracy, value.sigmas)),
         );
+    } else {
+        panel.missing.push("the proxy A-distance: too few texts".to_string());
     }
     let kernels: Vec<_> =
         sides.par_iter().map(|other| Some(KernelSample::new(a, *other)?.compare(RESAMPLES, SEED))).collect();
@@ -452,13 +508,22 @@ fn features(
                 .within(Some(value.interval))
                 .with(format!("p = {:.3}", value.p_value)),
         );
+    } else {
+        panel.missing.push("MMD²: too few texts, or all are the same to the model".to_string());
     }
-    if let Some(value) = frechet_of_components(a, b) {
-        let bound = |other| frechet_of_components(a, other);
-        let interval = interval(b.nrows(), FEW_RESAMPLES, SEED, |rows| {
-            frechet_of_components(a, select_rows(b, rows).as_ref()).unwrap_or(f64::NAN)
+    // As many of each, since the distance and its components depend on how many there are.
+    let count = a.nrows().min(b.nrows());
+    let part = |side| -> Mat<f64> { select_rows(side, &(0..count).collect::<Vec<_>>()) };
+    let [a_part, b_part, floor_part, ceiling_part] = [a, b, floor, ceiling].map(part);
+    if let Some(value) = frechet_of_components(a_part.as_ref(), b_part.as_ref()) {
+        let bound = |other: &Mat<f64>| frechet_of_components(a_part.as_ref(), other.as_ref());
+        let interval = interval(count, FEW_RESAMPLES, SEED, |rows| {
+            frechet_of_components(a_part.as_ref(), select_rows(b_part.as_ref(), rows).as_ref()).unwrap_or(f64::NAN)
         });
-        panel.measures.push(Measure::new("frechet", value, bound(floor), bound(ceiling)).within_width_of(interval));
+        let (floor, ceiling) = (bound(&floor_part), bound(&ceiling_part));
+        panel.measures.push(Measure::new("frechet", value, floor, ceiling).within_width_of(interval));
+    } else {
+        panel.missing.push("the Fréchet distance: too few texts, or all are the same to the model".to_string());
     }
     if let Some(value) = coverage(a, b) {
         let bound = |other| coverage(a, other).map(|found| found.covered);
@@ -472,15 +537,22 @@ fn features(
         let far = |&row: &usize| FarRow {
             line: target.examples[row].line,
             distance: value.distances[row],
-            text: joined(&target.examples[row]),
+            text: own[row].text.clone(),
         };
         panel.least_covered = order.iter().take(LISTED).map(far).collect();
+    } else {
+        panel.missing.push("coverage: too few texts, or all are the same to the model".to_string());
     }
     Ok(())
 }
 
 /// The distance to another labelled file, texts and classes together.
-fn labelled(inputs: &Inputs, target: &Split, enciphered: &[Example], path: &Path) -> Result<Option<Measure>, Error> {
+fn labelled(
+    inputs: &Inputs,
+    (own, classes_of_own): (&[Example], &[u32]),
+    enciphered: &[Example],
+    path: &Path,
+) -> Result<Option<Measure>, Error> {
     let dataset = Dataset::read(path, &ColumnNames::default(), Labels::Required)?;
     let labels = LabelSet::from_training(&dataset)?;
     let classes = labels.encode(&dataset)?;
@@ -489,17 +561,16 @@ fn labelled(inputs: &Inputs, target: &Split, enciphered: &[Example], path: &Path
     rows.truncate(2 * TEXTS);
     let subject = Subject::load(inputs, &Regimen::planned(inputs), inputs.plan.seed.value)?;
     let encode = |examples: &[Example]| -> Result<Mat<f64>, Error> {
-        let singles: Vec<Example> = examples.iter().map(|own| example(joined(own))).collect();
-        Ok(LayerFeatures::of(&subject.model, &subject.parameters, &tokenize(inputs, &singles)?).layer_mean())
+        Ok(LayerFeatures::of(&subject.model, &subject.parameters, &tokenize(inputs, examples)?).layer_mean())
     };
     let side = |rows: &[usize]| -> Result<(Mat<f64>, Vec<u32>), Error> {
-        let examples: Vec<Example> = rows.iter().map(|&row| dataset.examples[row].clone()).collect();
+        let examples: Vec<Example> = rows.iter().map(|&row| example(joined(&dataset.examples[row]))).collect();
         Ok((encode(&examples)?, rows.iter().map(|&row| classes[row]).collect()))
     };
     let (first, second) = rows.split_at(rows.len() / 2);
     let (first, second) = (side(first)?, side(second)?);
-    let own = (encode(&target.examples)?, target.labels.clone());
-    let unknown = (encode(enciphered)?, target.labels.clone());
+    let own = (encode(own)?, classes_of_own.to_vec());
+    let unknown = (encode(enciphered)?, classes_of_own.to_vec());
     let distance = |(features, classes): &(Mat<f64>, Vec<u32>)| {
         let source = LabelledRows { features: first.0.as_ref(), classes: &first.1 };
         otdd_of_components(source, LabelledRows { features: features.as_ref(), classes })
@@ -549,7 +620,8 @@ mod tests {
     #[test]
     fn a_document_lies_in_one_half() {
         let target = (0..12).map(|row| example(format!("three words {row}"))).collect::<Vec<_>>();
-        let document = |name: usize| Ok(vec![format!("d{name}"); 30].join(" "));
+        // Of 31 words the last is left over.
+        let document = |name: usize| Ok(vec![format!("d{name}"); 31].join(" "));
         let (halves, counts) = halve((0..7).map(document), &target).unwrap();
         let halves = halves.unwrap();
         assert_eq!((halves.first.len(), halves.second.len()), (12, 12));
@@ -559,17 +631,17 @@ mod tests {
         };
         // At most the one that lies across the middle.
         assert!(names(&halves.first).intersection(&names(&halves.second)).count() <= 1);
-        assert_eq!(counts.values().sum::<u64>(), 7 * 30);
+        assert_eq!(counts.values().sum::<u64>(), 7 * 31);
         assert!(halve((0..1).map(|_| Ok("three words only".to_string())), &target).unwrap().0.is_none());
     }
 
     #[test]
-    fn general_english_is_long_enough_for_long_texts() {
-        let long = (0..20).map(|row| example(format!("{row} {}", "word ".repeat(200)))).collect::<Vec<_>>();
-        let (halves, _) = halve(general_english().into_iter().map(Ok), &long).unwrap();
-        let halves = halves.unwrap();
-        let lengths = |half: &[Example]| half.iter().filter(|text| text.text.split(' ').count() > 150).count();
-        assert!(lengths(&halves.first) >= 8 && lengths(&halves.second) >= 8);
+    fn texts_of_general_english_are_as_long_as_long_texts() {
+        let long = (0..20).map(|row| example(format!("{row} {}", "word ".repeat(199).trim_end()))).collect::<Vec<_>>();
+        let halves = halve(joined_texts(&general_english()), &long).unwrap().0.unwrap();
+        assert!(halves.first.len() >= 15 && halves.second.len() >= 15);
+        let length = |text: &Example| text.text.split(' ').count();
+        assert!(halves.first.iter().chain(&halves.second).all(|text| (100..=200).contains(&length(text))));
     }
 
     #[test]
@@ -586,7 +658,10 @@ mod tests {
         assert_eq!(Measure::new("m", 0.5, Some(0.0), Some(2.0)).place, Some(0.25));
         assert_eq!(Measure::new("m", -1.0, Some(0.0), Some(2.0)).place, Some(0.0));
         // Also where more is nearer, and not at all where both are the same.
-        assert_eq!(Measure::new("m", 0.5, Some(1.0), Some(0.0)).place, Some(0.5));
+        assert_eq!(Measure::new("coverage", 0.5, Some(1.0), Some(0.0)).place, Some(0.5));
+        // What the model finds stranger than a cipher is no floor.
+        assert_eq!(Measure::new("m", 0.5, Some(1.0), Some(0.0)).place, None);
+        assert_eq!(Measure::new("coverage", 0.5, Some(0.0), Some(1.0)).place, None);
         assert_eq!(Measure::new("m", 0.5, Some(1.0), Some(1.0)).place, None);
         let moved = Measure::new("m", 0.5, None, None).within_width_of(Some((0.25, 0.5)));
         assert_eq!(moved.interval, Some((0.375, 0.625)));
