@@ -171,7 +171,10 @@ fn source_text() -> Arg {
         .action(ArgAction::Append)
         .value_parser(value_parser!(PathBuf))
         .value_hint(ValueHint::FilePath)
-        .help("Text of the kind that the models were pre-trained on, to measure how far the labelled rows lie from it [default: what the model holds of it, or general English]")
+        .help(
+            "Text of the kind that the models were pre-trained on, to measure how far the labelled rows lie from it \
+             [default: what the model holds of it, or general English]",
+        )
 }
 
 fn effort() -> Arg {
