@@ -499,8 +499,14 @@ fn features(
     } else {
         panel.missing.push("the proxy A-distance: too few texts".to_string());
     }
-    let kernels: Vec<_> =
-        sides.par_iter().map(|other| Some(KernelSample::new(a, *other)?.compare(RESAMPLES, SEED))).collect();
+    // As many of each, since the kernel's width, the Fréchet distance and its components depend on how many there are.
+    let count = a.nrows().min(b.nrows());
+    let part = |side| -> Mat<f64> { select_rows(side, &(0..count).collect::<Vec<_>>()) };
+    let [a_part, b_part, floor_part, ceiling_part] = [a, b, floor, ceiling].map(part);
+    let kernels: Vec<_> = [&b_part, &floor_part, &ceiling_part]
+        .par_iter()
+        .map(|other| Some(KernelSample::new(a_part.as_ref(), other.as_ref())?.compare(RESAMPLES, SEED)))
+        .collect();
     if let Some(value) = kernels[0] {
         let bound = |side: usize| kernels[side].map(|found| found.mmd2);
         panel.measures.push(
@@ -511,10 +517,6 @@ fn features(
     } else {
         panel.missing.push("MMD²: too few texts, or all are the same to the model".to_string());
     }
-    // As many of each, since the distance and its components depend on how many there are.
-    let count = a.nrows().min(b.nrows());
-    let part = |side| -> Mat<f64> { select_rows(side, &(0..count).collect::<Vec<_>>()) };
-    let [a_part, b_part, floor_part, ceiling_part] = [a, b, floor, ceiling].map(part);
     if let Some(value) = frechet_of_components(a_part.as_ref(), b_part.as_ref()) {
         let bound = |other: &Mat<f64>| frechet_of_components(a_part.as_ref(), other.as_ref());
         let interval = interval(count, FEW_RESAMPLES, SEED, |rows| {
