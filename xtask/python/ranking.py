@@ -51,7 +51,7 @@ def main():
     parser.set_defaults(seeds=1)
     options = parser.parse_args()
     if options.few:
-        TRAIN_ROWS.update(FEW_ROWS, mrpc=FEW_ROWS["mrpc"], rte=FEW_ROWS["rte"])
+        TRAIN_ROWS.update(mrpc=FEW_ROWS["mrpc"], rte=FEW_ROWS["rte"])
     if not options.table:
         measure(options)
     results = labelled.read_results(options.results)

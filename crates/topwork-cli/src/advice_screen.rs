@@ -158,7 +158,7 @@ fn similarity(panel: &Similarity) -> String {
     text
 }
 
-/// How many texts the panel rests on, where they are few.
+/// How many of the source's texts the panel rests on, and whether they are few.
 pub(crate) fn texts_of(panel: &Similarity) -> String {
     match panel.source_texts {
         0 => String::new(),

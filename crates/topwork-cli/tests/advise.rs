@@ -153,6 +153,11 @@ fn rows_that_tell_little_are_looked_at_all_the_same() {
         assert!(!advice["similarity"]["source"].as_str().unwrap().is_empty(), "{name}");
         advice
     };
+    folder.write("source.txt", "a source of a few words ".repeat(60));
+    let blank = check("blank texts", "text,label\n\" \",a\n\" \",b\n\" \",a\n\" \",b\n");
+    assert!(blank["similarity"]["missing"][0].as_str().unwrap().contains("two different texts"), "{blank}");
+    let same = advise(&folder, &["--source-text", "source.txt", "--scores-only"]);
+    assert!(same["similarity"]["missing"][0].as_str().unwrap().contains("two different texts"), "{same}");
     let two = check("two rows", "text,label\nthere is,a\npeople,b\n");
     assert!(two["expectation"]["interval"].is_null());
     assert!(two["expectation"]["sentence"].as_str().unwrap().contains("not known"), "{}", two["expectation"]);

@@ -12,6 +12,7 @@ use crate::classifier::Classifier;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::pretrain::PROFILE;
+use crate::pretrain::profile::OwnProfile;
 use crate::value::Init;
 use crate::verdict::forgetting::LEAST_TEXTS;
 
@@ -207,8 +208,8 @@ impl Retained {
     fn of_model(source: &Path, reader: &Reader<'_>, plan: &Plan) -> Result<Self, Error> {
         let mut missing = Vec::new();
         let mut warnings = Vec::new();
-        let own = match own_sample(source) {
-            Ok(own) => own,
+        let own = match OwnProfile::read(source) {
+            Ok(own) => own.and_then(|profile| profile.sample),
             Err(message) => {
                 warnings.push(format!(
                     "{message}: what the model forgets of its own pre-training is measured on general English"
@@ -313,26 +314,6 @@ fn select(examples: &[Example], rows: &[usize]) -> Vec<Example> {
     rows.iter().map(|&row| examples[row].clone()).collect()
 }
 
-/// The sample of texts in a model's profile; none when there is no profile, or an early one without a sample. The error says
-/// what is wrong with the profile.
-fn own_sample(source: &Path) -> Result<Option<Vec<String>>, String> {
-    let path = source.join(PROFILE);
-    let damaged = |found: String| format!("{}: {found}", path.display());
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(damaged(format!("cannot be read: {error}"))),
-    };
-    let profile: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| damaged(format!("expected JSON, found {error}")))?;
-    let Some(profile) = profile.as_object() else { return Err(damaged("expected a JSON object".into())) };
-    let Some(sample) = profile.get("sample") else { return Ok(None) };
-    let texts: Option<Vec<String>> =
-        sample.as_array().and_then(|texts| texts.iter().map(|text| text.as_str().map(str::to_string)).collect());
-    let texts = texts.ok_or_else(|| damaged("sample: expected a list of texts".into()))?;
-    Ok(Some(texts.into_iter().filter(|text| !text.trim().is_empty()).collect()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,25 +391,5 @@ mod tests {
         assert_eq!(spread(&[1, 2, 3], 5), [1, 2, 3]);
         assert_eq!(spread(&(0..10).collect::<Vec<_>>(), 5), [0, 2, 4, 6, 8]);
         assert!(spread::<u32>(&[], 5).is_empty());
-    }
-
-    #[test]
-    fn a_profile_is_absent_or_whole_or_damaged() {
-        let folder = tempfile::tempdir().unwrap();
-        let sample = |text: Option<&str>| {
-            let path = folder.path().join(PROFILE);
-            match text {
-                Some(text) => std::fs::write(path, text).unwrap(),
-                None => assert!(!path.exists()),
-            }
-            own_sample(folder.path())
-        };
-        assert_eq!(sample(None), Ok(None));
-        assert_eq!(sample(Some("{}")), Ok(None));
-        assert_eq!(sample(Some(r#"{"sample": ["a", " ", "b"]}"#)), Ok(Some(vec!["a".into(), "b".into()])));
-        for damaged in ["", r#"{"sample": ["a", "b"#, "[]", r#"{"sample": "a"}"#, r#"{"sample": ["a", 1]}"#] {
-            let error = sample(Some(damaged)).unwrap_err();
-            assert!(error.contains(PROFILE), "{damaged}: {error}");
-        }
     }
 }

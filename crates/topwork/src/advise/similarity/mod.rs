@@ -2,36 +2,31 @@
 //! English: a small panel, each value between a floor (two halves of the source) and a ceiling (the labelled texts enciphered, which
 //! is a language that the model does not know).
 
+mod source;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use topwork_data::{
-    ColumnNames, Corpus, CorpusOptions, CorpusPart, DataError, Dataset, Example, LabelSet, Labels, Stream,
-    TokenizedTexts,
-};
+use serde::Serialize;
+use topwork_data::{ColumnNames, Dataset, Example, LabelSet, Labels, Stream, TokenizedTexts};
 use topwork_metrics::bootstrap::interval;
 use topwork_metrics::similarity::{
     KernelSample, LabelledRows, coverage, frechet_of_components, otdd_of_components, two_sample, vocabulary_overlap,
 };
 use topwork_metrics::{Mat, select_rows};
-use topwork_models::SEEDLING_PROFILE;
 
 use crate::error::Error;
 use crate::features::LayerFeatures;
 use crate::inputs::{Inputs, Split};
 use crate::masked_words::{HiddenWords, MaskedWords};
-use crate::pretrain::PROFILE;
-use crate::retained::{LEAST_OWN, general_english};
 use crate::training::{Regimen, Subject};
 use crate::value::Init;
-use crate::words::{is_unspaced, words};
+use crate::words::words;
+use source::{Halves, Source};
 
 /// Texts of each side.
 const TEXTS: usize = 300;
-/// Texts of the source at least.
-const FEWEST_TEXTS: usize = 4;
 /// Most frequent words that are compared.
 const WORDS: usize = 10_000;
 /// Resamples of an interval, and random divisions of a test.
@@ -44,8 +39,6 @@ const MASKINGS: u64 = 4;
 const LISTED: usize = 20;
 /// Names the draws.
 const SEED: u64 = 0;
-/// Short texts in a row that are taken as one document, so that texts longer than each can be cut from it.
-const JOINED: usize = 8;
 /// Measures of which more is nearer.
 const MORE_IS_NEARER: [&str; 2] = ["vocabulary_overlap", "coverage"];
 
@@ -126,34 +119,6 @@ pub struct FarRow {
     pub text: String,
 }
 
-/// What is read of `pretraining_profile.json`.
-#[derive(Default, Deserialize)]
-struct Profile {
-    #[serde(default)]
-    unigrams: Vec<(String, u64)>,
-    /// Beginnings of texts; models of before have none.
-    #[serde(default)]
-    sample: Vec<String>,
-}
-
-/// What a model's directory says of its pre-training.
-enum Own {
-    Profile(Profile),
-    /// That of the carried model.
-    Carried,
-    Absent,
-}
-
-/// What the labelled texts are compared with.
-struct Source {
-    /// In words.
-    name: String,
-    halves: Option<Halves>,
-    /// How often its words occur, and whose they are.
-    counts: HashMap<String, u64>,
-    counted: &'static str,
-}
-
 /// Compares the labelled `rows` with the texts of `source` files or, without any, with the model's own profile or, where it has none,
 /// with general English.
 ///
@@ -170,23 +135,24 @@ pub(crate) fn compare(
     // The source has single texts, so both texts of a pair are one here: otherwise the form alone would tell them apart.
     let own: Vec<Example> = target.examples.iter().map(|row| example(joined(row))).collect();
     let enciphered: Vec<Example> = own.iter().map(|example| enciphered(example, SEED)).collect();
-    let mut missing = Vec::new();
-    let Source { name, halves, counts, counted } = match source {
-        [] => Source::known(inputs, &own, &mut missing)?,
-        files => Source::read(files, &own)?,
-    };
     let mut panel = Similarity {
-        source: name,
+        source: "nothing".to_string(),
         texts: own.len(),
-        source_texts: halves.as_ref().map_or(0, |halves| halves.first.len()),
+        source_texts: 0,
         measures: Vec::new(),
         least_covered: Vec::new(),
-        missing,
+        missing: Vec::new(),
     };
     if own.len() < 2 {
         panel.missing.push("anything: it takes at least two different texts".to_string());
         return Ok(panel);
     }
+    let Source { name, halves, counts, counted } = match source {
+        [] => Source::known(inputs, &own, &mut panel.missing)?,
+        files => Source::read(files, &own)?,
+    };
+    panel.source = name;
+    panel.source_texts = halves.as_ref().map_or(0, |halves| halves.first.len());
     vocabulary(&mut panel, &own, &enciphered, (&counts, counted), halves.as_ref());
     match &halves {
         Some(halves) => {
@@ -213,10 +179,8 @@ pub(crate) fn compare(
             let losses = |examples: &[Example]| -> Result<Vec<HiddenWords>, Error> {
                 Ok(masked.losses(&tokenize(inputs, examples)?, inputs.plan.max_seq_length.value, MASKINGS))
             };
-            let floor = match &halves {
-                Some(halves) => HiddenWords::mean(&losses(&halves.first)?),
-                None => None,
-            };
+            let of_source = halves.as_ref().map(|halves| losses(&halves.first)).transpose()?;
+            let floor = of_source.and_then(|losses| HiddenWords::mean(&losses));
             let own = losses(&own)?;
             match HiddenWords::mean(&own) {
                 Some(mean) => {
@@ -245,86 +209,6 @@ pub(crate) fn compare(
     Ok(panel)
 }
 
-fn names(files: &[PathBuf]) -> String {
-    files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// Two disjoint samples of the source, of texts as long as the labelled ones.
-struct Halves {
-    first: Vec<Example>,
-    second: Vec<Example>,
-}
-
-impl Source {
-    fn read(files: &[PathBuf], own: &[Example]) -> Result<Self, Error> {
-        let corpus = Corpus::read(files, &CorpusOptions { seed: SEED, ..CorpusOptions::default() }, &mut |_| {})?;
-        let (halves, counts) = halve(corpus.documents(CorpusPart::Train), own)?;
-        if halves.is_none() {
-            let message = format!("{}: expected at least {FEWEST_TEXTS} texts to compare with", files[0].display());
-            return Err(Error::run(message, "a longer --source-text"));
-        }
-        Ok(Self { name: names(files), halves, counts, counted: "the source" })
-    }
-
-    /// The model's own profile and, of what that lacks, general English. What is wrong with the profile goes to `missing`.
-    fn known(inputs: &Inputs, own: &[Example], missing: &mut Vec<String>) -> Result<Self, Error> {
-        let carried = Profile::carried()?;
-        let (profile, why) = match Profile::of(inputs) {
-            Ok(Own::Profile(profile)) if profile.sample.len() >= LEAST_OWN => {
-                let name = format!("the texts in the model's own {PROFILE}");
-                let halves = halve(joined_texts(&profile.sample), own)?.0;
-                return Ok(Self::of_profile(name, halves, profile, carried));
-            }
-            Ok(Own::Profile(profile)) => {
-                let found = profile.sample.len();
-                (Some(profile), format!("the model's own {PROFILE} holds {found} texts, and {LEAST_OWN} are needed"))
-            }
-            Ok(Own::Carried) => (None, "on which the carried model was pre-trained".to_string()),
-            Ok(Own::Absent) => (None, "a guess: the model does not say what it was pre-trained on".to_string()),
-            Err(message) => {
-                missing.push(format!("the distance from the model's own texts: {message}"));
-                (None, "a guess: the model's own profile cannot be read".to_string())
-            }
-        };
-        let halves = halve(joined_texts(&general_english()), own)?.0;
-        let name = format!("general English ({why})");
-        Ok(Self::of_profile(name, halves, profile.unwrap_or_default(), carried))
-    }
-
-    /// With the words of the profile, or those of general English where it holds none.
-    fn of_profile(name: String, halves: Option<Halves>, profile: Profile, carried: Profile) -> Self {
-        let (counts, counted) = match profile.unigrams.is_empty() {
-            false => (profile.unigrams, "its pre-training"),
-            true => (carried.unigrams, "general English"),
-        };
-        Self { name, halves, counts: counts.into_iter().collect(), counted }
-    }
-}
-
-impl Profile {
-    /// What the model's directory holds, or what is wrong with it.
-    fn of(inputs: &Inputs) -> Result<Own, String> {
-        let path = inputs.source.join(PROFILE);
-        let content = match std::fs::read(&path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Own::Absent),
-            Err(error) => return Err(format!("{}: cannot be read: {error}", path.display())),
-        };
-        if content == SEEDLING_PROFILE {
-            return Ok(Own::Carried);
-        }
-        serde_json::from_slice(&content)
-            .map(Own::Profile)
-            .map_err(|error| format!("{}: expected the profile of a pre-training, found {error}", path.display()))
-    }
-
-    /// That of the carried model: general English, of which it holds no texts.
-    fn carried() -> Result<Self, Error> {
-        serde_json::from_slice(SEEDLING_PROFILE)
-            .map_err(|error| Error::run(format!("the carried profile cannot be read: {error}"), "report this"))
-    }
-}
-
 /// At most [`TEXTS`] rows with different texts, drawn.
 fn distinct(rows: &Split) -> Vec<usize> {
     let mut seen = std::collections::HashSet::new();
@@ -339,85 +223,8 @@ fn distinct(rows: &Split) -> Vec<usize> {
     numbers
 }
 
-/// Short texts as documents.
-fn joined_texts(texts: &[String]) -> impl Iterator<Item = Result<String, DataError>> {
-    texts.chunks(JOINED).map(|texts| Ok(texts.join(" ")))
-}
-
 fn example(text: String) -> Example {
     Example { text, text_pair: None, label: None, line: 0 }
-}
-
-/// What a text is counted in, and what stands between: words and a space, or letters and nothing where words are not parted by
-/// spaces.
-fn units(text: &str) -> (Vec<&str>, &'static str) {
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    if 2 * text.chars().filter(|c| is_unspaced(*c)).count() > letters {
-        return (text.char_indices().map(|(at, letter)| &text[at..at + letter.len_utf8()]).collect(), "");
-    }
-    (text.split_whitespace().collect(), " ")
-}
-
-/// A text drawn from the source.
-struct Drawn {
-    document: usize,
-    /// Its place among the texts of all documents.
-    place: u64,
-    text: String,
-}
-
-/// Draws texts of the source's documents that are as long as the labelled ones, and counts its words. None where there are too few
-/// texts. A document's texts are of one half: otherwise the halves would be nearer to each other than two texts of the same kind are.
-/// Only the document on which the middle falls is in both, and a source of one document is cut there.
-fn halve(
-    documents: impl Iterator<Item = Result<String, DataError>>,
-    own: &[Example],
-) -> Result<(Option<Halves>, HashMap<String, u64>), Error> {
-    let lengths: Vec<usize> = own.iter().map(|example| units(&example.text).0.len().max(1)).collect();
-    let known: std::collections::HashSet<&str> = own.iter().map(|example| example.text.as_str()).collect();
-    let mut counts = HashMap::new();
-    let mut stream = Stream::named("source texts", SEED);
-    let wanted = 2 * own.len();
-    // Each text of the source is drawn with the same chance (Vitter, "Random Sampling with a Reservoir", 1985).
-    let (mut drawn, mut met): (Vec<Drawn>, u64) = (Vec::with_capacity(wanted), 0);
-    let mut number = 0;
-    for document in documents {
-        let document = document?;
-        count_words(&document, &mut counts);
-        let (units, between) = units(&document);
-        let mut start = 0;
-        while start < units.len() {
-            let length = lengths[stream.below(lengths.len() as u64) as usize];
-            let end = (start + length).min(units.len());
-            let text = units[start..end].join(between);
-            // What is left at the end of a document is no text as long as the labelled ones; a short document is what it is.
-            let is_rest = start > 0 && 2 * (end - start) < length;
-            start = end;
-            if is_rest || text.trim().is_empty() || known.contains(text.as_str()) {
-                continue;
-            }
-            let text = Drawn { document: number, place: met, text };
-            met += 1;
-            if drawn.len() < wanted {
-                drawn.push(text);
-            } else {
-                let place = stream.below(met) as usize;
-                if let Some(slot) = drawn.get_mut(place) {
-                    *slot = text;
-                }
-            }
-        }
-        number += 1;
-    }
-    if drawn.len() < FEWEST_TEXTS {
-        return Ok((None, counts));
-    }
-    let mut order: Vec<usize> = (0..number).collect();
-    Stream::named("halves", SEED).shuffle(&mut order);
-    drawn.sort_by_key(|text| (order[text.document], text.place));
-    let second = drawn.split_off(drawn.len() / 2);
-    let examples = |texts: Vec<Drawn>| texts.into_iter().map(|drawn| example(drawn.text)).collect();
-    Ok((Some(Halves { first: examples(drawn), second: examples(second) }), counts))
 }
 
 fn joined(example: &Example) -> String {
@@ -617,42 +424,6 @@ mod tests {
         assert_eq!(text.matches([' ', ',', '!']).count(), other.matches([' ', ',', '!']).count());
         let shared = text.split(' ').filter(|word| word.len() > 2 && other.split(' ').any(|own| own == *word));
         assert_eq!(shared.count(), 0);
-    }
-
-    #[test]
-    fn a_document_lies_in_one_half() {
-        let target = (0..12).map(|row| example(format!("three words {row}"))).collect::<Vec<_>>();
-        // Of 31 words the last is left over.
-        let document = |name: usize| Ok(vec![format!("d{name}"); 31].join(" "));
-        let (halves, counts) = halve((0..7).map(document), &target).unwrap();
-        let halves = halves.unwrap();
-        assert_eq!((halves.first.len(), halves.second.len()), (12, 12));
-        assert!(halves.first.iter().chain(&halves.second).all(|text| text.text.split(' ').count() == 3));
-        let names = |half: &[Example]| -> std::collections::BTreeSet<String> {
-            half.iter().map(|text| text.text.split(' ').next().unwrap().to_string()).collect()
-        };
-        // At most the one that lies across the middle.
-        assert!(names(&halves.first).intersection(&names(&halves.second)).count() <= 1);
-        assert_eq!(counts.values().sum::<u64>(), 7 * 31);
-        assert!(halve((0..1).map(|_| Ok("three words only".to_string())), &target).unwrap().0.is_none());
-    }
-
-    #[test]
-    fn texts_of_general_english_are_as_long_as_long_texts() {
-        let long = (0..20).map(|row| example(format!("{row} {}", "word ".repeat(199).trim_end()))).collect::<Vec<_>>();
-        let halves = halve(joined_texts(&general_english()), &long).unwrap().0.unwrap();
-        assert!(halves.first.len() >= 15 && halves.second.len() >= 15);
-        let length = |text: &Example| text.text.split(' ').count();
-        assert!(halves.first.iter().chain(&halves.second).all(|text| (100..=200).contains(&length(text))));
-    }
-
-    #[test]
-    fn words_are_units_where_they_are_parted() {
-        assert_eq!(units("I\twas"), (vec!["I", "was"], " "));
-        assert_eq!(units("房间比较差").0.len(), 5);
-        let thai = "ผมไปตลาด แล้วกลับ";
-        let (letters, between) = units(thai);
-        assert_eq!(letters.join(between), thai);
     }
 
     #[test]
