@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use topwork::verdict::{LearningRateFinding, OverfittingFinding, Verdict};
+use topwork::judge::{LearningRateFinding, OverfittingFinding, Verdict};
 
 /// Differences of the sum, which is 2 where both scores are best, that are noise whatever the spread of the seeds says.
 const NOISE: f64 = 0.06;

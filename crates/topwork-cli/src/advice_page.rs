@@ -7,7 +7,7 @@ use serde_json::Value;
 use topwork::advise::Advice;
 use topwork::advise::depth::Depth;
 use topwork::advise::transferability::Of;
-use topwork::lr_find::RangeTest;
+use topwork::fit::range_test::RangeTest;
 
 use crate::advice_screen::{length_of, texts_of};
 use crate::page::{escaped, excerpt};

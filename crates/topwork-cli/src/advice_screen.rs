@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use topwork::advise::Advice;
+use topwork::advise::audit::Audit;
 use topwork::advise::race::Race;
 use topwork::advise::similarity::Similarity;
 use topwork::advise::transferability::Of;
-use topwork::audit::Audit;
-use topwork::lr_find::RangeTest;
+use topwork::fit::range_test::RangeTest;
 use topwork::plan::Origin;
 
 use crate::commands::advise::beside;

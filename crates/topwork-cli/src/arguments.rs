@@ -1,4 +1,4 @@
-//! The command line. The options of `tune` and `plan` come from the one list in `topwork::fields`, those of `pretrain`
+//! The command line. The options of `tune` and `plan` come from the one list in `topwork::plan::fields`, those of `pretrain`
 //! from `topwork::pretrain::options`.
 
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use topwork::advise::race::MOST_EFFORT;
 use topwork::error::Error;
-use topwork::fields::{FIELDS, Field, Table};
-use topwork::plan_error::PlanError;
+use topwork::plan::error::PlanError;
+use topwork::plan::fields::{FIELDS, Field, Table};
+use topwork::plan::recipe::{Options, Recipe};
 use topwork::pretrain::options::{PRETRAIN_FIELDS, PretrainRecipe, path_list};
-use topwork::recipe::{Options, Recipe};
 use topwork_data::ColumnNames;
 
 /// The whole command line.
@@ -441,7 +441,7 @@ fn said<R: Options>(matches: &ArgMatches, mut flags: R, command: &str, positiona
                 hint: format!("topwork {command} --resume '{}'", directory.display()),
             }));
         }
-        let recipe = R::read(&directory.join(topwork::output::PLAN))?;
+        let recipe = R::read(&directory.join(topwork::run::directory::PLAN))?;
         flags.say("output_dir", utf8(directory, "--resume")?, "--resume")?;
         return Ok(recipe.overridden_by(flags));
     }

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use topwork::inputs::Inputs;
+use topwork::events::SplitScores;
+use topwork::judge::repeats::{Mean, Repeated};
+use topwork::judge::transfer::Transfer;
 use topwork::pretrain::results::PretrainResults;
-use topwork::proofs::Proofs;
-use topwork::repeats::{Mean, Repeated};
-use topwork::results::{Results, SplitScores};
-use topwork::transfer::Transfer;
+use topwork::run::proofs::Proofs;
+use topwork::session::inputs::Inputs;
+use topwork::tune::results::Results;
 
 /// What a run measured.
 pub(crate) fn results(output_dir: &Path, results: &Results) -> String {

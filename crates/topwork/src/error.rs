@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use topwork_data::DataError;
 use topwork_models::ModelError;
 
-use crate::plan_error::PlanError;
+use crate::plan::error::PlanError;
 
 /// Why a run could not be planned, done or saved. [`Error::hint`] says what to do.
 #[derive(Debug, thiserror::Error)]

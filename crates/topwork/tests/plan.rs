@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use topwork::advise::length::propose;
-use topwork::facts::{Facts, ModelFacts, TokenLengths};
-use topwork::fields::{FIELDS, Field};
+use topwork::plan::error::PlanError;
+use topwork::plan::facts::{Facts, ModelFacts, TokenLengths};
+use topwork::plan::fields::{FIELDS, Field};
+use topwork::plan::policy::policy;
+use topwork::plan::recipe::{Options, Place, Recipe};
+use topwork::plan::resolve::resolve;
+use topwork::plan::value::HeadInit;
 use topwork::plan::{Origin, Plan};
-use topwork::plan_error::PlanError;
-use topwork::policy::policy;
-use topwork::recipe::{Options, Place, Recipe};
-use topwork::resolve::resolve;
-use topwork::value::HeadInit;
 use topwork_metrics::Metric;
 use topwork_models::{Block, ParameterKind, ParameterSpec};
 
@@ -424,7 +424,7 @@ fn every_parameter_is_answered_exactly_once() {
     assert_eq!(blocks.iter().map(|block| block.values).sum::<usize>(), 8 * specs.len());
     assert_eq!(blocks.iter().map(|block| block.tensors).sum::<usize>(), specs.len());
     specs.push(specs[3].clone());
-    let error = topwork::policy::policy(&specs, &plan).unwrap_err().to_string();
+    let error = topwork::plan::policy::policy(&specs, &plan).unwrap_err().to_string();
     assert_eq!(error, "parameter bert.encoder.layer.0.output.dense.bias: expected once, found twice");
 }
 

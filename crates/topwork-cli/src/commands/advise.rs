@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use clap::ArgMatches;
 use topwork::advise::{Advice, AdviseOptions, advise};
 use topwork::error::Error;
-use topwork::recipe::Recipe;
+use topwork::plan::recipe::Recipe;
 use topwork_models::{HubSettings, SEEDLING};
 
 use super::run::stop_on_interrupt;

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use topwork::advise::audit::{Audit, LabelIssues, audit_files};
 use topwork::advise::look_at_every_row;
-use topwork::audit::{Audit, LabelIssues, audit_files};
 use topwork::error::Error;
 use topwork_models::HubSettings;
 

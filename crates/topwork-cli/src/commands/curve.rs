@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use topwork::curve::{Curve, CurveOptions, curve};
 use topwork::error::Error;
+use topwork::judge::curve::{Curve, CurveOptions, curve};
 use topwork_models::HubSettings;
 
 use super::advise::check_new;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use serde_json::json;
 use topwork::error::Error;
-use topwork::results::SplitScores;
+use topwork::events::SplitScores;
 use topwork_data::{Dataset, Labels};
 use topwork_metrics::{argmax, confusion};
 

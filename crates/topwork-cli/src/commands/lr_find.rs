@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::ArgMatches;
 use topwork::advise::find_learning_rate;
-use topwork::lr_find::RangeOptions;
+use topwork::fit::range_test::RangeOptions;
 use topwork_models::HubSettings;
 
 use crate::Ended;

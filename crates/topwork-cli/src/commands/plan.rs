@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::ArgMatches;
 use serde_json::{Value, json};
-use topwork::inputs::Inputs;
+use topwork::session::inputs::Inputs;
 use topwork_models::HubSettings;
 
 use crate::Ended;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use serde_json::{Map, Value, json};
-use topwork::classifier::Classifier;
 use topwork::error::Error;
-use topwork::inputs::cut_warning;
+use topwork::predict::Classifier;
+use topwork::session::inputs::cut_warning;
 use topwork_data::{Dataset, Example, Labels, TokenizedTexts};
 use topwork_metrics::argmax;
 use topwork_models::{HubSettings, locate};

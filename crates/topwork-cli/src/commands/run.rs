@@ -9,8 +9,8 @@ use anyhow::Context;
 use clap::ArgMatches;
 use serde::Serialize;
 use topwork::error::Error;
-use topwork::output::OutputDirectory;
-use topwork::recipe::Said;
+use topwork::plan::recipe::Said;
+use topwork::run::directory::OutputDirectory;
 use topwork::run::{Circumstances, Outcome};
 
 use crate::Ended;

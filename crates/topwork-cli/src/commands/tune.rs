@@ -9,11 +9,11 @@ use std::time::Instant;
 use clap::ArgMatches;
 use topwork::advise::{Advice, AdviseOptions, advise};
 use topwork::error::Error;
-use topwork::inputs::Inputs;
-use topwork::recipe::Recipe;
-use topwork::results::DIVERGED;
+use topwork::plan::recipe::Recipe;
 use topwork::run::{Circumstances, Outcome};
-use topwork::run_directory::ADVICE;
+use topwork::session::inputs::Inputs;
+use topwork::tune::results::DIVERGED;
+use topwork::tune::run_directory::ADVICE;
 use topwork::tune::tune;
 use topwork_models::{HubSettings, SEEDLING};
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use topwork::hard_rows::{HARD_ROWS, HardRow, HardRows};
-use topwork::results::{Confusion, MOST_CLASSES as MOST_KEPT, Results};
-use topwork::run_directory::RunDirectory;
-use topwork::verdict::calibration::{Calibration, Miscalibration};
+use topwork::judge::calibration::{Calibration, Miscalibration};
+use topwork::judge::hard_rows::{HARD_ROWS, HardRow, HardRows};
+use topwork::tune::results::{Confusion, MOST_CLASSES as MOST_KEPT, Results};
+use topwork::tune::run_directory::RunDirectory;
 
 use super::headline::capitalised;
 use super::pictures::{Chart, Curve, Tone};

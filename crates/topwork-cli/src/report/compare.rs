@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use topwork::output::PLAN;
-use topwork::repeats::LEFT_OUT;
-use topwork::results::SplitScores;
-use topwork::run_directory::RunDirectory;
+use topwork::events::SplitScores;
+use topwork::judge::repeats::LEFT_OUT;
+use topwork::run::directory::PLAN;
+use topwork::tune::run_directory::RunDirectory;
 use topwork_metrics::paired::{MeanInterval, mcnemar, mean_interval};
 use topwork_metrics::wilson;
 

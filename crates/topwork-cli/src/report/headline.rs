@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use topwork::results::{Results, SplitScores};
-use topwork::run_directory::RunDirectory;
+use topwork::events::SplitScores;
+use topwork::tune::results::Results;
+use topwork::tune::run_directory::RunDirectory;
 
 use super::scores::{interval_in_words, main_split};
 use crate::page::{count, escaped, list, name, percent};

@@ -1,7 +1,7 @@
 //! What training did to what the model knew: how far each block moved, and what it forgot.
 
-use topwork::results::Results;
-use topwork::verdict::forgetting::BeforeAfter;
+use topwork::judge::forgetting::BeforeAfter;
+use topwork::tune::results::Results;
 
 use super::scores::bar_alone;
 use crate::page::{Column, Table, escaped, list, percent, short};

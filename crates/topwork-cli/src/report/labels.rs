@@ -1,6 +1,6 @@
 //! The score against the number of labels, as a page.
 
-use topwork::curve::{Curve as LabelCurve, CurvePoint};
+use topwork::judge::curve::{Curve as LabelCurve, CurvePoint};
 
 use super::STYLE;
 use super::pictures::{Chart, Curve, Tone};

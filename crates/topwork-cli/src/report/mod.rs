@@ -14,7 +14,7 @@ mod sample;
 mod scores;
 mod training;
 
-use topwork::run_directory::RunDirectory;
+use topwork::tune::run_directory::RunDirectory;
 
 use crate::page::{Section, escaped, page};
 
@@ -51,7 +51,7 @@ pub(crate) fn report_page(run: &RunDirectory) -> String {
 
 #[cfg(test)]
 mod tests {
-    use topwork::trace::Trace;
+    use topwork::events::trace::Trace;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use topwork::run_directory::RunDirectory;
+use topwork::tune::run_directory::RunDirectory;
 use topwork_metrics::paired::{PairedT, paired_t};
 
 use super::compare::{meaning, p_value, points, range, rows_of};
@@ -96,8 +96,8 @@ fn told(pairs: &[(f64, f64)]) -> [String; 4] {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use topwork::repeats::Repeated;
-    use topwork::results::SplitScores;
+    use topwork::events::SplitScores;
+    use topwork::judge::repeats::Repeated;
 
     use super::super::compare::{BETTER, EVEN, WORSE};
     use super::super::sample;
@@ -156,7 +156,7 @@ mod tests {
     fn what_cannot_be_compared_is_said_and_not_compared() {
         let first = run(42, &[0.5, 0.6, 0.7]);
         let mut other_rows = run(42, &[0.6, 0.7, 0.9]);
-        let of_test = |line: &&mut topwork::run_directory::PlanLine| line.key == "test_sha256";
+        let of_test = |line: &&mut topwork::tune::run_directory::PlanLine| line.key == "test_sha256";
         other_rows.plan.iter_mut().filter(of_test).for_each(|line| line.value = Some("\"11\"".into()));
         let cases = [
             (run(45, &[0.6, 0.7, 0.9]), "fewer than two seeds in common"),

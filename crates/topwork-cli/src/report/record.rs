@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::Value;
-use topwork::output::PLAN;
-use topwork::proofs::Proofs;
-use topwork::results::Seconds;
-use topwork::run_directory::{PlanLine, RunDirectory};
+use topwork::run::directory::PLAN;
+use topwork::run::proofs::Proofs;
+use topwork::tune::results::Seconds;
+use topwork::tune::run_directory::{PlanLine, RunDirectory};
 
 use super::headline::time;
 use crate::page::{Column, Table, count, escaped, excerpt, folded, list, name, percent};

@@ -1,9 +1,9 @@
 //! A run that never was, for tests.
 
 use serde_json::{Value, json};
-use topwork::block_watch::BlockMotion;
-use topwork::run_directory::{PlanLine, RunDirectory, Started};
-use topwork::trace::{BlockTrace, EvaluationTrace, StepTrace, Trace};
+use topwork::events::BlockMotion;
+use topwork::events::trace::{BlockTrace, EvaluationTrace, StepTrace, Trace};
+use topwork::tune::run_directory::{PlanLine, RunDirectory, Started};
 
 const PLAN: &str = "[model]\nmodel_name_or_path = \"models/tiny\" # flag: --model\n\n[data]\ntrain_file = \"train.csv\" # flag: TRAIN\n\
                     # retain_file is not set # default: none\n\n[training]\nlearning_rate = 1e-4 # default: few steps\n\

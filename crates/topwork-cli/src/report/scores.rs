@@ -1,9 +1,10 @@
 //! The scores of a run, with what chance makes of them, and beside what would be had without transfer.
 
-use topwork::repeats::{LEFT_OUT, Mean, Repeated};
-use topwork::results::{Results, SplitScores};
-use topwork::run_directory::RunDirectory;
-use topwork::transfer::Contender;
+use topwork::events::SplitScores;
+use topwork::judge::repeats::{LEFT_OUT, Mean, Repeated};
+use topwork::judge::transfer::Contender;
+use topwork::tune::results::Results;
+use topwork::tune::run_directory::RunDirectory;
 use topwork_metrics::wilson;
 
 use crate::page::{Column, Table, count, escaped, percent};

@@ -1,8 +1,8 @@
 //! How training went: losses, scores, the learning rate, and what each block did.
 
-use topwork::block_watch::BlockMotion;
-use topwork::run_directory::RunDirectory;
-use topwork::trace::{EvaluationTrace, Trace};
+use topwork::events::BlockMotion;
+use topwork::events::trace::{EvaluationTrace, Trace};
+use topwork::tune::run_directory::RunDirectory;
 
 use super::pictures::{Chart, Curve, Names, Tone, smoothed};
 use crate::page::{Column, Table, escaped, percent, short};

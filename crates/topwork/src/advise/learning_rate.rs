@@ -7,14 +7,16 @@ use serde::Serialize;
 use super::depth::{DepthProposal, FEW_ROWS};
 use super::length::LengthProposal;
 use super::race::{Entrant, MOST_EFFORT, PARTS, Race, STEP_OPERATIONS, Track, race};
-use crate::defaults::SMALL_MODEL;
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
-use crate::features::LayerFeatures;
-use crate::inputs::{Inputs, Split};
-use crate::lr_find::{RangeOptions, RangeTest, range_test};
-use crate::recipe::Recipe;
-use crate::training::{Lesson, Regimen, Subject, classification, fit_options, start_from_probe, starts_from_probe};
+use crate::fit::range_test::{RangeOptions, RangeTest, range_test};
+use crate::network::features::LayerFeatures;
+use crate::plan::defaults::SMALL_MODEL;
+use crate::plan::recipe::Recipe;
+use crate::session::inputs::{Inputs, Split};
+use crate::session::training::{
+    Lesson, Regimen, Subject, classification, fit_options, start_from_probe, starts_from_probe,
+};
 use topwork_metrics::transferability::folds;
 
 /// Floating-point operations of a range test: a few seconds on two cores.

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::defaults::SMALL_MODEL;
 use crate::plan::Plan;
-use crate::value::Init;
+use crate::plan::defaults::SMALL_MODEL;
+use crate::plan::value::Init;
 
 /// Rows that a training of few rows has to see, all epochs together, those held out counted as well. With MiniLM, so many were best
 /// on average on eight sets of 64 rows, and gained half a point on eight of 500, where the usual training sees 1,300 and

@@ -3,6 +3,7 @@
 //! features the other parts share; depth, length and rate follow rules that were measured (docs/experiments.md), checked by a race
 //! where one can be afforded.
 
+pub mod audit;
 pub mod depth;
 pub mod expectation;
 pub mod learning_rate;
@@ -24,21 +25,21 @@ use topwork_metrics::select_rows;
 use topwork_metrics::transferability::{CrossValidation, FOLDS, cross_validate, folds};
 use topwork_models::{HubSettings, SEEDLING};
 
-use crate::audit::{Audit, audit_files};
-use crate::batch::{Output, infer};
+use crate::advise::audit::{Audit, audit_files};
 use crate::error::Error;
 use crate::events::{NoObserver, Observer, RunEvent};
-use crate::facts::VERSION;
-use crate::features::LayerFeatures;
-use crate::inputs::{Inputs, Split};
-use crate::lr_find::{RangeOptions, RangeTest};
+use crate::fit::range_test::{RangeOptions, RangeTest};
+use crate::judge::transfer::bag_of_words;
+use crate::network::batch::{Output, infer};
+use crate::network::features::LayerFeatures;
 use crate::plan::Plan;
-use crate::recipe::{Options, Recipe};
-use crate::resolve::resolve;
+use crate::plan::facts::VERSION;
+use crate::plan::recipe::{Options, Recipe};
+use crate::plan::resolve::resolve;
+use crate::plan::value::Init;
 use crate::run::{lap, thread_pool};
-use crate::training::{Regimen, Subject};
-use crate::transfer::bag_of_words;
-use crate::value::Init;
+use crate::session::inputs::{Inputs, Split};
+use crate::session::training::{Regimen, Subject};
 use depth::DepthProposal;
 use expectation::{Asked, CurvePoint, Expectation, Measured, expect};
 use learning_rate::{Chosen, LearningRate, choose};

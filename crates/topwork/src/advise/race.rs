@@ -14,19 +14,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use super::interrupted;
-use crate::batch::{Output, Rows, infer};
 use crate::error::Error;
 use crate::events::{NoObserver, Observer, RunEvent};
-use crate::features::LayerFeatures;
 use crate::fit::{Progress, Stop, Surroundings, fit};
-use crate::inputs::{Inputs, Split};
-use crate::prefix::Prefix;
+use crate::network::batch::{Output, Rows, infer};
+use crate::network::features::LayerFeatures;
+use crate::network::prefix::Prefix;
 use crate::run::side_by_side;
-use crate::tasks::classification::Classification;
-use crate::training::{
+use crate::session::inputs::{Inputs, Split};
+use crate::session::training::{
     Regimen, Subject, VALUES_AT_ONCE, classification_options, fit_options, start_from_probe, starts_from_probe,
     total_steps,
 };
+use crate::tasks::classification::Classification;
 
 /// Parts of the rows that are held out in turn.
 pub(crate) const PARTS: usize = 4;

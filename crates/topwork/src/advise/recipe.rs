@@ -11,10 +11,10 @@ use super::learning_rate::LearningRate;
 use super::length::LengthProposal;
 use super::transferability::Of;
 use crate::error::Error;
-use crate::fields::Table;
+use crate::plan::fields::Table;
+use crate::plan::recipe::{Field, Options, Recipe};
+use crate::plan::value::RecipeValue;
 use crate::plan::{Entry, Origin, Plan};
-use crate::recipe::{Field, Options, Recipe};
-use crate::value::RecipeValue;
 
 /// What `tune` is to do.
 #[derive(Clone, Debug, Serialize)]
@@ -140,5 +140,5 @@ impl AdvisedRecipe {
 }
 
 fn toml_string(text: &str) -> String {
-    crate::value::on_one_line(text)
+    crate::plan::value::on_one_line(text)
 }

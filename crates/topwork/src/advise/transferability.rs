@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use topwork_metrics::Mat;
 use topwork_metrics::transferability::{CrossValidation, SCORES, Score, cross_validate};
 
-use crate::features::LayerFeatures;
+use crate::network::features::LayerFeatures;
 
 /// The scores whose places are averaged for the order of candidates, and which features they are of: those that agreed best with
 /// the order after fine-tuning (docs/experiments.md).

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use topwork_data::{PassageOrder, TokenStore};
 
 use crate::error::Error;
-use crate::objectives::Question;
+use crate::tasks::objectives::Question;
 use crate::tasks::pretraining::ObjectiveScores;
 
 /// More text is not counted: pairs of tokens take memory, and the counts hardly change any more.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::facts::VERSION;
-use crate::value::on_one_line;
+use crate::plan::facts::VERSION;
+use crate::plan::value::on_one_line;
 
 /// Facts about the corpus, the model to go on from, and the machine.
 #[derive(Clone, Debug, Default, PartialEq)]

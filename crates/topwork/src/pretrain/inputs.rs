@@ -1,6 +1,6 @@
 //! Everything that pre-training reads, read and checked before anything is done.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::json;
@@ -10,7 +10,7 @@ use tokenizers::Tokenizer;
 use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, TokenStore};
 use topwork_models::{
     Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, SpecialIds, TokenizerOptions, check_tokenizer,
-    continuations, load_tokenizer, train_tokenizer,
+    load_tokenizer, train_tokenizer,
 };
 
 use super::facts::{PretrainFacts, SourceFacts};
@@ -18,10 +18,10 @@ use super::options::{PretrainPlan, PretrainRecipe};
 use super::resolve::resolve;
 use crate::error::Error;
 use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
-use crate::inputs::{find_model, hash_files, hash_tokenizer, required, warn_of_namesake};
-use crate::objectives::Vocabulary;
-use crate::output::unused_directory;
-use crate::recipe::Pins;
+use crate::plan::recipe::Pins;
+use crate::run::directory::unused_directory;
+use crate::session::inputs::{find_model, hash_files, hash_tokenizer, required, warn_of_namesake};
+use crate::tasks::objectives::{Vocabulary, vocabulary};
 
 /// Rarer tokens are not worth a place in the vocabulary.
 const LEAST_FREQUENCY: u64 = 2;
@@ -172,16 +172,6 @@ impl Source {
     fn has_pooler(&self) -> bool {
         self.checkpoint.names().any(|name| name.ends_with("pooler.dense.weight"))
     }
-}
-
-/// The tokens of a model with `size` of them, as questions need them; `directory` is the model's, none for a new one.
-pub(crate) fn vocabulary(tokenizer: &Tokenizer, directory: Option<&Path>, size: usize) -> Result<Vocabulary, Error> {
-    let special = SpecialIds::find(tokenizer, directory)?;
-    let mut continues = continuations(tokenizer);
-    continues.truncate(size);
-    let added = tokenizer.get_added_tokens_decoder();
-    let others: Vec<u32> = added.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect();
-    Ok(Vocabulary::new(special, &others, continues))
 }
 
 /// The options with which a new tokenizer is trained and written.

@@ -19,30 +19,29 @@ use topwork_models::{
     initial_parameters, load_parameters, max_length, save_config, save_tokenizer, write_trained_tokenizer,
 };
 
-use crate::checkpoint;
 use crate::error::Error;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
-use crate::facts::VERSION;
+use crate::fit::problem::Problem;
 use crate::fit::{Budget, Checkpoints, FitOptions, Progress, Stop, Surroundings, fit};
-use crate::objectives::contrastive::Contrastive;
-use crate::objectives::mlm::Mlm;
-use crate::objectives::nsp::NextSentence;
-use crate::objectives::sop::SentenceOrder;
-use crate::objectives::{PairObjective, Questions};
-use crate::output::{EVENTS, OutputDirectory, PLAN, RESULTS};
-use crate::policy::{ParameterPolicy, Policy};
-use crate::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
-use crate::results::peak_rss_mb;
+use crate::plan::facts::VERSION;
+use crate::plan::policy::{ParameterPolicy, Policy};
+use crate::run::checkpoint;
+use crate::run::directory::{EVENTS, OutputDirectory, PLAN, RESULTS};
+use crate::run::peak_rss_mb;
+use crate::run::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
 use crate::run::{Circumstances, Outcome, lap, notes, thread_pool};
-use crate::tasks::Task;
+use crate::session::profile::PROFILE;
+use crate::tasks::objectives::contrastive::Contrastive;
+use crate::tasks::objectives::mlm::Mlm;
+use crate::tasks::objectives::nsp::NextSentence;
+use crate::tasks::objectives::sop::SentenceOrder;
+use crate::tasks::objectives::{PairObjective, Questions};
 use crate::tasks::pretraining::{Pretraining, PretrainingOptions};
 use inputs::{PretrainInputs, tokenizer_options};
 use options::PretrainPlan;
 use profile::{HeldOutProfile, PretrainingProfile};
 use results::{PretrainResults, PretrainSeconds};
 
-/// What the model was pre-trained on.
-pub const PROFILE: &str = "pretraining_profile.json";
 /// Steps from which the time of a run is estimated.
 const TIMED_STEPS: usize = 10;
 

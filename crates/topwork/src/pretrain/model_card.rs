@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::inputs::PretrainInputs;
 use super::results::PretrainResults;
-use crate::model_card::{Base, quoted};
+use crate::run::model_card::{Base, quoted};
 
 /// The model card.
 pub(super) fn model_card(inputs: &PretrainInputs, results: &PretrainResults) -> String {

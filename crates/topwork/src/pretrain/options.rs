@@ -1,4 +1,4 @@
-//! Every option of pre-training, listed once, as [`crate::fields`] does for fine-tuning, and the types of their values.
+//! Every option of pre-training, listed once, as [`crate::plan::fields`] does for fine-tuning, and the types of their values.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use toml_edit::{Array, InlineTable, Value};
 use topwork_models::TokenizerKind;
 
 use super::facts::PretrainFacts;
-use crate::fields::options;
-use crate::objectives::mlm::{MaskReplacement, MaskUnit};
-use crate::schedule::Schedule;
-use crate::value::{RecipeValue, on_one_line};
+use crate::plan::fields::options;
+use crate::plan::schedule::Schedule;
+use crate::plan::value::{RecipeValue, on_one_line};
+use crate::tasks::objectives::mlm::{MaskReplacement, MaskUnit};
 
 /// Every fact that a plan pins, and the option whose value it describes.
 const PINNED: &[(&str, &str)] = &[

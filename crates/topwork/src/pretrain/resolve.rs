@@ -1,16 +1,16 @@
-//! From recipe to plan, as [`crate::resolve`] for fine-tuning: the only place that decides values.
+//! From recipe to plan, as [`crate::plan::resolve`] for fine-tuning: the only place that decides values.
 
 use topwork_models::TokenizerKind;
 
 use super::facts::{PretrainFacts, SourceFacts};
 use super::options::{ObjectiveWeights, Preset, PretrainPlan, PretrainRecipe, Span};
-use crate::defaults::{because, fixed, from_config};
-use crate::objectives::mlm::Mlm;
+use crate::plan::defaults::{because, fixed, from_config};
+use crate::plan::error::PlanError;
+use crate::plan::recipe::{Options, Place, Said};
+use crate::plan::resolve::{check_pins, count, dropout, moment, said};
+use crate::plan::schedule::Schedule;
 use crate::plan::{Entry, Origin, Resolved, write_toml};
-use crate::plan_error::PlanError;
-use crate::recipe::{Options, Place, Said};
-use crate::resolve::{check_pins, count, dropout, moment, said};
-use crate::schedule::Schedule;
+use crate::tasks::objectives::mlm::Mlm;
 
 /// What a run with this recipe will do.
 ///

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::profile::HeldOutProfile;
-use crate::proofs::Proofs;
+use crate::run::proofs::Proofs;
 
 /// The content of `all_results.json`.
 #[derive(Clone, Debug, Serialize)]

@@ -8,13 +8,13 @@ use topwork_metrics::{Metric, Scores};
 use topwork_models::Block;
 use topwork_models::bert::BertClassifier;
 
-use crate::batch::{Batch, Output, Rows, infer};
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::fit::Progress;
-use crate::policy::Policy;
-use crate::prefix::Prefix;
-use crate::tasks::{Evaluation, Judgement, StepOutcome, Task};
+use crate::fit::problem::{Evaluation, Judgement, Problem, StepOutcome};
+use crate::network::batch::{Batch, Output, Rows, infer};
+use crate::network::prefix::Prefix;
+use crate::plan::policy::Policy;
 
 /// Tells the dropout's random streams from the other draws of the same seed.
 const DROPOUT_STREAM: u64 = 0x6472_6F70_6F75_7400;
@@ -104,7 +104,7 @@ impl Classification<'_> {
     }
 }
 
-impl Task for Classification<'_> {
+impl Problem for Classification<'_> {
     fn sparse_tables(&self) -> Vec<ParameterId> {
         self.model.sparse_tables().to_vec()
     }

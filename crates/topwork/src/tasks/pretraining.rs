@@ -10,11 +10,11 @@ use topwork_models::bert::{BertPretraining, PretrainingLogits, Tokens};
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::fit::Progress;
-use crate::objectives::contrastive;
-use crate::objectives::mlm::Mlm;
-use crate::objectives::{PairObjective, Question, Questions, Vocabulary};
-use crate::policy::Policy;
-use crate::tasks::{Evaluation, StepOutcome, Task};
+use crate::fit::problem::{Evaluation, Problem, StepOutcome};
+use crate::plan::policy::Policy;
+use crate::tasks::objectives::contrastive;
+use crate::tasks::objectives::mlm::Mlm;
+use crate::tasks::objectives::{PairObjective, Question, Questions, Vocabulary};
 
 /// Tells the dropout's random streams from the other draws of the same seed.
 const DROPOUT_STREAM: u64 = 0x7072_6574_7261_696E;
@@ -246,7 +246,7 @@ impl<'a> Pretraining<'a> {
     }
 }
 
-impl Task for Pretraining<'_> {
+impl Problem for Pretraining<'_> {
     fn sparse_tables(&self) -> Vec<ParameterId> {
         self.model.sparse_tables().to_vec()
     }

@@ -17,11 +17,11 @@ use topwork_metrics::similarity::{
 use topwork_metrics::{Mat, select_rows};
 
 use crate::error::Error;
-use crate::features::LayerFeatures;
-use crate::inputs::{Inputs, Split};
-use crate::masked_words::{HiddenWords, MaskedWords};
-use crate::training::{Regimen, Subject};
-use crate::value::Init;
+use crate::network::features::LayerFeatures;
+use crate::plan::value::Init;
+use crate::session::inputs::{Inputs, Split};
+use crate::session::masked_words::{HiddenWords, MaskedWords};
+use crate::session::training::{Regimen, Subject};
 use crate::words::words;
 use source::{Halves, Source};
 

@@ -8,10 +8,10 @@ use topwork_models::SEEDLING_PROFILE;
 
 use super::{SEED, count_words, example};
 use crate::error::Error;
-use crate::inputs::Inputs;
-use crate::pretrain::PROFILE;
-use crate::pretrain::profile::OwnProfile;
-use crate::retained::{LEAST_OWN, general_english};
+use crate::session::inputs::Inputs;
+use crate::session::profile::OwnProfile;
+use crate::session::profile::PROFILE;
+use crate::session::retained::{LEAST_OWN, general_english};
 use crate::words::is_unspaced;
 
 /// Texts of the source at least.

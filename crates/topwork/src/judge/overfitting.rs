@@ -1,0 +1,538 @@
+//! Whether a model learnt its training rows or what they have in common.
+
+use serde::{Deserialize, Serialize};
+use topwork_metrics::{Chance, after_order_luck, by_chance, least_chance, paired, wilson, wilson_among};
+
+use super::{Answers, Estimate, HeldOut, percent, points};
+use crate::events::trace::Trace;
+
+/// Resamples of an interval.
+const RESAMPLES: usize = 1_000;
+/// Random permutations that the held-out answers are compared with: the more the fewer rows there are, of which one permutation
+/// in some thousands may be as good by chance.
+const PERMUTATIONS: std::ops::RangeInclusive<usize> = 1_999..=19_999;
+/// So many rows in all, where that is within these bounds.
+const PERMUTED_ROWS: usize = 500_000;
+/// The chance that answers without any relation to the labels look as good, below which there is a relation. Labels in random
+/// order have some relation to the right ones by luck, so one in a hundred is not enough.
+const CONVINCING: f64 = 0.001;
+/// The same from which on there is no sign of a relation; what lies between is not enough to say either.
+const UNCONVINCING: f64 = 0.05;
+/// A gap of so much accuracy is worth a word.
+const WIDE_GAP: f64 = 0.05;
+/// Of the room above guessing, the part that a model has learnt of its training rows when it knows them.
+const KNOWN: f64 = 0.5;
+/// The same of a model that has learnt next to nothing.
+const NEXT_TO_NOTHING: f64 = 0.1;
+/// A model has memorised when of what it gained over guessing on training rows at most this part can hold for others,
+const HOLDS: f64 = 1.0 / 3.0;
+/// and has learnt when at least this part does.
+const HOLDS_AT_LEAST: f64 = 0.1;
+/// The loss on held-out rows has turned when it ends so much above its lowest, as a part of the lowest.
+const TURNED: f64 = 0.1;
+/// Fewer held-out rows than this say nothing.
+const FEWEST_ROWS: usize = 10;
+/// Names the draws.
+const SEED: u64 = 0;
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverfittingFinding {
+    /// Neither training rows nor held-out ones are answered much better than by guessing.
+    NothingLearnt,
+    /// Training rows are known, and next to nothing of it holds for others.
+    Memorised,
+    /// What was learnt holds for other rows, less well by more than chance.
+    Overfits,
+    /// Held-out rows are answered about as well as training rows.
+    Generalises,
+    /// There are no rows to compare with, or too few to tell a relation from luck.
+    Unknown,
+}
+
+impl OverfittingFinding {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NothingLearnt => "nothing_learnt",
+            Self::Memorised => "memorised",
+            Self::Overfits => "overfits",
+            Self::Generalises => "generalises",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether a run memorised, and what says so.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Overfitting {
+    /// What was found.
+    pub finding: OverfittingFinding,
+    /// In words.
+    pub sentence: String,
+    /// The held-out rows: `validation` or `test`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub split: Option<String>,
+    /// Accuracy on training rows less that on held-out rows, both without dropout.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy_gap: Option<Estimate>,
+    /// Loss on held-out rows less that on training rows, in nats, both without dropout.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loss_gap: Option<Estimate>,
+    /// How often answers without any relation to the labels would look as good on the held-out rows: a permutation test of
+    /// the mean probability of the right class, multiplied with the number of evaluations that the weights were chosen among.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub p_chance: Option<f64>,
+    /// What else the finding follows from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracies: Option<Accuracies>,
+    /// Where the loss on the held-out rows was lowest, when it rose again after.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub turned: Option<Turned>,
+}
+
+/// What a model gets right, and what guessing gets.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracies {
+    /// The part of the training rows that is right.
+    pub train: f64,
+    /// The part of the held-out rows that is right.
+    pub held_out: f64,
+    /// How many rows were learnt from.
+    pub train_rows: usize,
+    /// How many held-out rows there are.
+    pub held_out_rows: usize,
+    /// Among how many evaluations the weights were chosen by these rows.
+    pub chosen_among: usize,
+    /// What guessing the training rows' largest class gets of the training rows.
+    pub train_by_guessing: f64,
+    /// What guessing their own largest class gets of the held-out rows.
+    pub held_out_by_guessing: f64,
+}
+
+/// A loss on held-out rows that rose again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Turned {
+    /// The epoch after which it was lowest.
+    pub epoch: f64,
+    /// Its value then, in nats.
+    pub lowest: f64,
+    /// Its value after the last epoch.
+    pub last: f64,
+    /// Accuracy on the same rows when the loss was lowest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy_then: Option<f64>,
+    /// Accuracy after the last epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy_last: Option<f64>,
+}
+
+/// Judges a model by its answers to some of the `train_rows` rows that it learnt from, and to rows that it did not.
+pub fn judge(
+    classes: usize,
+    train: Answers<'_>,
+    train_rows: usize,
+    held_out: Option<HeldOut<'_>>,
+    trace: &Trace,
+) -> Overfitting {
+    let Some(HeldOut { name: split, answers, chosen_among }) = held_out.filter(|rows| !rows.answers.gold.is_empty())
+    else {
+        return unknown("there are no answers to held-out rows to compare those to training rows with".to_string());
+    };
+    let rows = answers.gold.len();
+    let permutations = (PERMUTED_ROWS / rows).clamp(*PERMUTATIONS.start(), *PERMUTATIONS.end());
+    let Some(Chance { p: chance, .. }) = by_chance(answers.logits, classes, answers.gold, permutations, SEED) else {
+        return unknown(format!("the answers to {split} rows are no numbers"));
+    };
+    let among = chosen_among.max(1) as f64;
+    let p = (chance * among).min(1.0);
+    if !can_tell(classes, answers.gold, chosen_among) {
+        let few = match answers.gold.iter().all(|class| *class == answers.gold[0]) {
+            true if rows >= FEWEST_ROWS => "of one class",
+            false if rows >= FEWEST_ROWS => "too few, or too few of all classes but one",
+            _ => "too few",
+        };
+        let chosen = match chosen_among {
+            0 | 1 => String::new(),
+            among => format!(" for weights that were chosen among {among} evaluations by them"),
+        };
+        return unknown(format!(
+            "the {rows} {split} rows are {few}{chosen}: even if all were answered rightly, it could be luck"
+        ));
+    }
+    let (on_train, on_others) = (train.right(classes), answers.right(classes));
+    let mut overfitting = Overfitting {
+        split: Some(split.to_string()),
+        accuracy_gap: difference(&on_train, &on_others),
+        loss_gap: difference(&answers.losses(classes), &train.losses(classes)),
+        p_chance: Some(p),
+        accuracies: Some(Accuracies {
+            train: mean(&on_train),
+            held_out: mean(&on_others),
+            train_rows,
+            held_out_rows: rows,
+            chosen_among: chosen_among.max(1),
+            train_by_guessing: largest_share(train.gold, classes),
+            held_out_by_guessing: largest_share(answers.gold, classes),
+        }),
+        turned: turned(trace),
+        ..unknown(String::new())
+    };
+    overfitting.judge();
+    overfitting
+}
+
+fn unknown(why: String) -> Overfitting {
+    Overfitting {
+        finding: OverfittingFinding::Unknown,
+        sentence: format!("unknown: {why}"),
+        split: None,
+        accuracy_gap: None,
+        loss_gap: None,
+        p_chance: None,
+        accuracies: None,
+        turned: None,
+    }
+}
+
+impl Accuracies {
+    /// What was gained over guessing on training rows.
+    fn gained(&self) -> f64 {
+        self.train - self.train_by_guessing
+    }
+
+    fn is_known(&self) -> bool {
+        self.gained() > KNOWN * (1.0 - self.train_by_guessing)
+    }
+
+    fn is_next_to_nothing(&self) -> bool {
+        self.gained() <= NEXT_TO_NOTHING * (1.0 - self.train_by_guessing)
+    }
+
+    /// What holds of the gain, on held-out rows: at least and at most, by how many these are.
+    fn holds(&self) -> (f64, f64) {
+        let (least, _) = wilson_among(self.held_out, self.held_out_rows, self.chosen_among);
+        let (_, most) = wilson(self.held_out, self.held_out_rows);
+        (least - self.held_out_by_guessing, most - self.held_out_by_guessing)
+    }
+
+    /// Whether a part of what was gained holds that is worth the name, even where the held-out rows had good luck.
+    fn holds_enough(&self) -> bool {
+        self.holds().0 > (HOLDS_AT_LEAST * self.gained()).max(0.0)
+    }
+
+    /// Whether little can hold of what was gained, even where the held-out rows had bad luck: that few rows show no sign of a
+    /// relation proves that there is none as little as it proves one.
+    fn holds_little(&self) -> bool {
+        self.holds().1 <= HOLDS * self.gained()
+    }
+}
+
+impl Overfitting {
+    /// Says what the measures mean; where there are none, what was said stays.
+    pub(crate) fn judge(&mut self) {
+        let (Some(accuracies), Some(p)) = (self.accuracies, self.p_chance) else { return };
+        self.finding = self.found(&accuracies, p);
+        self.sentence = self.said(&accuracies, p);
+    }
+
+    fn found(&self, accuracies: &Accuracies, p: f64) -> OverfittingFinding {
+        let is_little = accuracies.is_next_to_nothing();
+        // Where classes are uneven, guessing the largest is hard to beat; then only a relation that no luck explains will do.
+        let beyond_luck = after_order_luck(p, accuracies.held_out_rows, accuracies.train_rows) < CONVINCING;
+        let holds = beyond_luck || p < CONVINCING && accuracies.holds_enough();
+        match self.accuracy_gap {
+            Some(gap) if holds && gap.value > WIDE_GAP && gap.interval.0 > 0.0 => OverfittingFinding::Overfits,
+            _ if holds => OverfittingFinding::Generalises,
+            _ if p >= UNCONVINCING && is_little => OverfittingFinding::NothingLearnt,
+            _ if p >= UNCONVINCING && accuracies.is_known() && accuracies.holds_little() => {
+                OverfittingFinding::Memorised
+            }
+            _ => OverfittingFinding::Unknown,
+        }
+    }
+
+    fn said(&self, accuracies: &Accuracies, p: f64) -> String {
+        let split = self.split.as_deref().unwrap_or("held-out");
+        let Accuracies { train, held_out, held_out_rows: rows, held_out_by_guessing: guessing, .. } = *accuracies;
+        let few_prove = p >= CONVINCING;
+        let (p, guessing) = (p_value(p), percent(guessing));
+        let gap = self.accuracy_gap.map_or(String::new(), |gap| {
+            format!("{} points ({} to {})", points(gap.value), points(gap.interval.0), points(gap.interval.1))
+        });
+        // The luck of the training rows' labels does not shrink with held-out rows.
+        let more = if few_prove { "more held-out rows or --permuted-control" } else { "--permuted-control" };
+        let both = format!("{} right on training rows, {} on {split} rows", percent(train), percent(held_out));
+        let sentence = match self.finding {
+            OverfittingFinding::Memorised => {
+                format!("it memorised: {both}, of which guessing the largest class gets {guessing} ({rows} rows)")
+            }
+            OverfittingFinding::NothingLearnt => {
+                format!("nothing was learnt: {both}, no better than guessing ({p}, {rows} rows)")
+            }
+            OverfittingFinding::Unknown => format!(
+                "unknown: {both}, of which guessing the largest class gets {guessing}, so that it may be luck ({p}, {rows} \
+                 rows); {more} would tell"
+            ),
+            OverfittingFinding::Overfits => format!("it overfits: {both}, a gap of {gap}"),
+            OverfittingFinding::Generalises if !accuracies.is_known() => {
+                format!("little was learnt, and it holds for other rows: {both}, a gap of {gap}")
+            }
+            OverfittingFinding::Generalises => format!("it generalises: {both}, a gap of {gap}"),
+        };
+        sentence + &self.turned.map_or(String::new(), Turned::sentence)
+    }
+}
+
+/// A p-value as people write it.
+fn p_value(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "p < 0.001".to_string(),
+        p if p < 0.1 => format!("p = {p:.3}"),
+        p => format!("p = {p:.2}"),
+    }
+}
+
+impl Turned {
+    fn sentence(self) -> String {
+        let Self { epoch, lowest, last, .. } = self;
+        let meaning = match (self.accuracy_then, self.accuracy_last) {
+            (Some(then), Some(last)) if last > then => {
+                format!("it went on to answer more rows rightly ({} → {})", percent(then), percent(last))
+            }
+            (Some(_), Some(_)) => "what came after only made it surer".to_string(),
+            _ => "it became too sure".to_string(),
+        };
+        format!(
+            "; the loss on validation rows was lowest after epoch {epoch:.0} ({lowest:.3}) and ended at {last:.3}: {meaning}"
+        )
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+fn difference(first: &[f64], second: &[f64]) -> Option<Estimate> {
+    let found = paired::difference_of_means(first, second, RESAMPLES, SEED)?;
+    Some(Estimate { value: found.gap, interval: found.interval })
+}
+
+/// The share of the most frequent class.
+fn largest_share(gold: &[u32], classes: usize) -> f64 {
+    let mut counts = vec![0usize; classes];
+    for &class in gold {
+        if let Some(count) = counts.get_mut(class as usize) {
+            *count += 1;
+        }
+    }
+    counts.into_iter().max().unwrap_or(0) as f64 / gold.len().max(1) as f64
+}
+
+/// Whether any answers to rows of these classes could be told from luck, when weights are chosen among so many evaluations by
+/// them.
+pub(crate) fn can_tell(classes: usize, gold: &[u32], chosen_among: usize) -> bool {
+    let least = least_chance(gold, classes).unwrap_or(1.0) * chosen_among.max(1) as f64;
+    gold.len() >= FEWEST_ROWS && least < CONVINCING
+}
+
+/// Where the validation loss turned, when it ended clearly above its lowest.
+fn turned(trace: &Trace) -> Option<Turned> {
+    let last_step = trace.steps.last()?.step;
+    let lowest = trace.of("validation").filter(|e| e.loss.is_finite()).min_by(|a, b| a.loss.total_cmp(&b.loss))?;
+    // Of the last epoch's, not of the final scoring, which may be of weights that were put back.
+    let last = trace.of("validation").find(|evaluation| evaluation.step == last_step)?;
+    let has_turned = last.loss.is_finite() && last.loss > (1.0 + TURNED) * lowest.loss && lowest.step < last.step;
+    has_turned.then_some(Turned {
+        epoch: lowest.epoch,
+        lowest: lowest.loss,
+        last: last.loss,
+        accuracy_then: Some(lowest.accuracy),
+        accuracy_last: Some(last.accuracy),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::trace::EvaluationTrace;
+
+    /// Logits of two classes that are right for all but every `nth` row.
+    fn answers(rows: usize, wrong_every: usize) -> (Vec<f32>, Vec<u32>) {
+        let gold: Vec<u32> = (0..rows).map(|row| (row / 3 % 2) as u32).collect();
+        let logits = gold.iter().enumerate().flat_map(|(row, &class)| {
+            let said = if row % wrong_every == 0 { 1 - class } else { class };
+            [2.0 * (1 - said) as f32, 2.0 * said as f32]
+        });
+        (logits.collect(), gold)
+    }
+
+    fn judged(train: usize, held_out: usize, chosen_among: usize) -> Overfitting {
+        let (train_logits, train_gold) = answers(200, train);
+        let (logits, gold) = answers(200, held_out);
+        let train = Answers { logits: &train_logits, gold: &train_gold };
+        let held_out = HeldOut { name: "test", answers: Answers { logits: &logits, gold: &gold }, chosen_among };
+        judge(2, train, 200, Some(held_out), &Trace::default())
+    }
+
+    #[test]
+    fn known_rows_and_guessed_others_are_memory() {
+        // Every second row wrong is a coin.
+        assert_eq!(judged(1000, 2, 1).finding, OverfittingFinding::Memorised);
+        assert_eq!(judged(2, 2, 1).finding, OverfittingFinding::NothingLearnt);
+        assert_eq!(judged(1000, 4, 1).finding, OverfittingFinding::Overfits);
+        let same = judged(8, 8, 1);
+        assert_eq!(same.finding, OverfittingFinding::Generalises);
+        let gap = same.accuracy_gap.unwrap();
+        assert!(gap.value.abs() < 1e-9 && gap.interval.0 < 0.0 && gap.interval.1 > 0.0, "{gap:?}");
+    }
+
+    #[test]
+    fn a_relation_that_gets_no_more_rows_right_than_guessing_may_be_luck() {
+        let accuracies = Accuracies {
+            train: 1.0,
+            held_out: 0.3,
+            train_rows: 160,
+            held_out_rows: 300,
+            chosen_among: 1,
+            train_by_guessing: 0.3,
+            held_out_by_guessing: 0.28,
+        };
+        let found = |accuracies: Accuracies, p: f64| {
+            let mut overfitting =
+                Overfitting { accuracies: Some(accuracies), p_chance: Some(p), ..unknown(String::new()) };
+            overfitting.judge();
+            overfitting.finding
+        };
+        assert_eq!(found(accuracies, 0.1), OverfittingFinding::Memorised);
+        assert_eq!(found(accuracies, 1e-6), OverfittingFinding::Unknown);
+        assert_eq!(found(accuracies, 1e-20), OverfittingFinding::Generalises);
+        // More rows show the luck of an order more clearly, and it stays luck.
+        assert_eq!(found(Accuracies { held_out_rows: 3000, ..accuracies }, 1e-20), OverfittingFinding::Unknown);
+        assert_eq!(
+            found(Accuracies { held_out_rows: 3000, held_out: 0.31, ..accuracies }, 1e-20),
+            OverfittingFinding::Unknown
+        );
+        let right = Accuracies { held_out: 0.45, ..accuracies };
+        assert_eq!(found(right, 1e-6), OverfittingFinding::Generalises);
+        assert_eq!(found(right, 0.01), OverfittingFinding::Unknown);
+        // The best of twenty looks at these rows.
+        assert_eq!(
+            found(Accuracies { held_out: 0.42, chosen_among: 20, ..accuracies }, 1e-6),
+            OverfittingFinding::Unknown
+        );
+        let still = Accuracies { train: 0.32, held_out: 0.28, ..accuracies };
+        assert_eq!(found(still, 0.5), OverfittingFinding::NothingLearnt);
+        // Half known is not known.
+        let half = Accuracies { train: 0.5, ..accuracies };
+        assert_eq!(found(half, 0.5), OverfittingFinding::Unknown);
+    }
+
+    #[test]
+    fn few_rows_without_a_sign_accuse_nobody() {
+        // Seven of ten are right, of twenty and of two hundred: chance is not ruled out by the first.
+        let few = judged_with(20, |row| row % 10 < 3);
+        assert_eq!(few.finding, OverfittingFinding::Unknown, "{}", few.sentence);
+        assert!(few.p_chance.unwrap() > UNCONVINCING, "{}", few.sentence);
+        assert_eq!(judged_with(200, |row| row % 10 < 3).finding, OverfittingFinding::Overfits);
+        assert_eq!(judged_with(200, |row| row % 10 < 5).finding, OverfittingFinding::Memorised);
+    }
+
+    /// A model that knows its training rows, and so many held-out rows of which these are wrong.
+    fn judged_with(rows: usize, is_wrong: fn(usize) -> bool) -> Overfitting {
+        let (train_logits, train_gold) = answers(200, 1000);
+        let gold: Vec<u32> = (0..rows).map(|row| (row / 10 % 2) as u32).collect();
+        let logits: Vec<f32> = gold
+            .iter()
+            .enumerate()
+            .flat_map(|(row, &class)| {
+                let said = if is_wrong(row) { 1 - class } else { class };
+                [2.0 * (1 - said) as f32, 2.0 * said as f32]
+            })
+            .collect();
+        let train = Answers { logits: &train_logits, gold: &train_gold };
+        let held_out = HeldOut { name: "test", answers: Answers { logits: &logits, gold: &gold }, chosen_among: 1 };
+        judge(2, train, 200, Some(held_out), &Trace::default())
+    }
+
+    #[test]
+    fn weights_that_were_chosen_among_many_have_to_be_better() {
+        let one = judged(1000, 4, 1);
+        assert_eq!(one.finding, OverfittingFinding::Overfits);
+        for p in [0.01, 0.1] {
+            let among = (p / one.p_chance.unwrap()) as usize;
+            let many = judged(1000, 4, among);
+            assert!((many.p_chance.unwrap() / one.p_chance.unwrap() / among as f64 - 1.0).abs() < 1e-6);
+            // Three of four are right, which is too much of what was learnt to call it memory.
+            assert_eq!(many.finding, OverfittingFinding::Unknown);
+        }
+    }
+
+    #[test]
+    fn rows_that_cannot_prove_anything_accuse_nobody() {
+        let (logits, gold) = answers(200, 1000);
+        let train = Answers { logits: &logits, gold: &gold };
+        let right = |gold: &[u32]| -> Vec<f32> {
+            gold.iter().flat_map(|&class| [9.0 * (1 - class) as f32, 9.0 * class as f32]).collect()
+        };
+        let found = |gold: &[u32], chosen_among: usize| {
+            let logits = right(gold);
+            let answers = Answers { logits: &logits, gold };
+            judge(2, train, 200, Some(HeldOut { name: "validation", answers, chosen_among }), &Trace::default())
+        };
+        let few = found(&[0, 1].repeat(5), 1);
+        assert_eq!(few.finding, OverfittingFinding::Unknown);
+        assert!(few.sentence.contains("10 validation rows are too few"), "{}", few.sentence);
+        let alone = found(&[1; 50], 1);
+        assert!(alone.sentence.contains("50 validation rows are of one class"), "{}", alone.sentence);
+        // Seven and seven have 3,432 orders: enough for one look at them, not for four.
+        assert_eq!(
+            found(&[0, 1].repeat(7), 1).finding,
+            OverfittingFinding::Generalises,
+            "{:?}",
+            found(&[0, 1].repeat(7), 1)
+        );
+        assert_eq!(found(&[0, 1].repeat(7), 4).finding, OverfittingFinding::Unknown);
+    }
+
+    #[test]
+    fn without_rows_to_compare_with_nothing_is_said() {
+        let (logits, gold) = answers(50, 3);
+        let train = Answers { logits: &logits, gold: &gold };
+        let few = Answers { logits: &logits[..8], gold: &gold[..4] };
+        let few = Some(HeldOut { name: "validation", answers: few, chosen_among: 1 });
+        for (held_out, said) in [(None, "no answers to held-out rows"), (few, "4 validation rows are too few")] {
+            let found = judge(2, train, 200, held_out, &Trace::default());
+            assert_eq!(found.finding, OverfittingFinding::Unknown);
+            assert!(found.sentence.contains(said), "{}", found.sentence);
+        }
+    }
+
+    #[test]
+    fn a_loss_that_rose_again_is_told() {
+        let evaluation = |rise: f64| {
+            move |(step, loss): (usize, f64)| EvaluationTrace {
+                step,
+                epoch: step as f64,
+                split: "validation".into(),
+                loss,
+                accuracy: 0.5 + rise * step as f64,
+                macro_f1: 0.5,
+            }
+        };
+        let step =
+            crate::events::trace::StepTrace { step: 3, epoch: 3.0, loss: 0.1, learning_rate: 0.1, grad_norm: 1.0 };
+        let trace = |losses: [f64; 3], rise: f64| Trace {
+            steps: vec![step],
+            evaluations: (1..).zip(losses).map(evaluation(rise)).collect(),
+            blocks: Vec::new(),
+        };
+        let found = turned(&trace([0.5, 0.4, 0.6], 0.0)).unwrap();
+        assert_eq!((found.epoch, found.lowest, found.last), (2.0, 0.4, 0.6));
+        assert!(found.sentence().contains("only made it surer"));
+        let risen = turned(&trace([0.5, 0.4, 0.6], 0.1)).unwrap();
+        assert!(risen.sentence().contains("(70.0 % → 80.0 %)"), "{}", risen.sentence());
+        assert_eq!(turned(&trace([0.6, 0.5, 0.51], 0.0)), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! What is known of the data and the model before a run: the only thing, besides the recipe, that a plan depends on.
+
+use std::path::PathBuf;
+
+use crate::plan::value::on_one_line;
+
+/// The version that makes and repeats plans.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Facts about the data, the model and the machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Rows of the training file, before any is held out.
+    pub rows: usize,
+    /// Rows of the validation file, when there is one.
+    pub validation_rows: Option<usize>,
+    /// The labels of the training file, in the order of their ids.
+    pub labels: Vec<String>,
+    /// Rows of each label.
+    pub class_counts: Vec<usize>,
+    /// Tokens of the training rows before any is cut.
+    pub tokens: TokenLengths,
+    /// All of them together.
+    pub total_tokens: usize,
+    /// The model.
+    pub model: ModelFacts,
+    /// SHA-256 of the training file.
+    pub train_sha256: String,
+    /// SHA-256 of the validation file.
+    pub validation_sha256: Option<String>,
+    /// SHA-256 of the test file.
+    pub test_sha256: Option<String>,
+    /// SHA-256 of the file of what should not be forgotten.
+    pub retain_sha256: Option<String>,
+    /// A directory for the result that is not taken.
+    pub unused_output_dir: PathBuf,
+    /// Cores that may be used.
+    pub cores: usize,
+}
+
+/// How long the training rows are, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenLengths {
+    /// Half of the rows have at most so many.
+    pub p50: usize,
+    /// 95 of 100 rows have at most so many.
+    pub p95: usize,
+    /// The longest row has so many.
+    pub longest: usize,
+}
+
+impl TokenLengths {
+    /// From the length of each row; the percentile is the smallest length that enough rows do not exceed.
+    pub fn from_lengths(lengths: impl IntoIterator<Item = usize>) -> Self {
+        let mut sorted: Vec<usize> = lengths.into_iter().collect();
+        sorted.sort_unstable();
+        let percentile = |percent: usize| {
+            let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+            sorted.get(rank).copied().unwrap_or(0)
+        };
+        Self { p50: percentile(50), p95: percentile(95), longest: percentile(100) }
+    }
+}
+
+/// What is known of the model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelFacts {
+    /// The family's name.
+    pub family: String,
+    /// Layers.
+    pub num_hidden_layers: usize,
+    /// Width.
+    pub hidden_size: usize,
+    /// Width of a layer's middle.
+    pub intermediate_size: usize,
+    /// The longest sequence that the weights know, in tokens.
+    pub max_position_embeddings: usize,
+    /// The longest sequence that the tokenizer names, in tokens.
+    pub model_max_length: Option<usize>,
+    /// Dropout of embeddings and sublayers in `config.json`.
+    pub hidden_dropout_prob: f32,
+    /// Dropout of attention probabilities in `config.json`.
+    pub attention_probs_dropout_prob: f32,
+    /// Dropout before the classifier in `config.json`.
+    pub classifier_dropout: Option<f32>,
+    /// SHA-256 of the weights.
+    pub sha256: String,
+    /// SHA-256 of `config.json`.
+    pub config_sha256: String,
+    /// SHA-256 of the tokenizer's files.
+    pub tokenizer_sha256: String,
+}
+
+impl ModelFacts {
+    /// Values of the layers' weight matrices: what a token is multiplied with.
+    pub fn layer_values(&self) -> usize {
+        self.num_hidden_layers * self.hidden_size * (4 * self.hidden_size + 2 * self.intermediate_size)
+    }
+
+    /// The longest sequence, in tokens, that the model was made for.
+    pub fn longest(&self) -> usize {
+        self.model_max_length.map_or(self.max_position_embeddings, |length| length.min(self.max_position_embeddings))
+    }
+}
+
+impl Facts {
+    /// Rows that are not the training rows: of the validation file, or held out.
+    pub fn validation_rows(&self, validation_fraction: f64) -> usize {
+        self.validation_rows.unwrap_or_else(|| (self.rows as f64 * validation_fraction).round() as usize)
+    }
+
+    /// Rows of the training file that are learnt from: all of them where there is a validation file.
+    pub fn rows_to_learn(&self, validation_fraction: f64) -> usize {
+        let held_out = if self.validation_rows.is_some() { 0 } else { self.validation_rows(validation_fraction) };
+        self.rows.saturating_sub(held_out)
+    }
+
+    /// Each fact that a plan pins, as TOML text.
+    pub(crate) fn pins(&self) -> Vec<(&'static str, String)> {
+        let optional = |name, text: &Option<String>| text.as_ref().map(|text| (name, on_one_line(text)));
+        let pins = [
+            Some(("topwork_version", on_one_line(VERSION))),
+            Some(("train_sha256", on_one_line(&self.train_sha256))),
+            optional("validation_sha256", &self.validation_sha256),
+            optional("test_sha256", &self.test_sha256),
+            optional("retain_sha256", &self.retain_sha256),
+            Some(("model_sha256", on_one_line(&self.model.sha256))),
+            Some(("config_sha256", on_one_line(&self.model.config_sha256))),
+            Some(("tokenizer_sha256", on_one_line(&self.model.tokenizer_sha256))),
+        ];
+        pins.into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_lengths_that_occur() {
+        let lengths = TokenLengths::from_lengths((1..=100).rev());
+        assert_eq!(lengths, TokenLengths { p50: 50, p95: 95, longest: 100 });
+        assert_eq!(TokenLengths::from_lengths([7]), TokenLengths { p50: 7, p95: 7, longest: 7 });
+        assert_eq!(TokenLengths::from_lengths([]), TokenLengths::default());
+    }
+}

@@ -1,0 +1,7 @@
+//! What a run works on: files, model and plan, read and checked, and a training on them.
+
+pub mod inputs;
+pub(crate) mod masked_words;
+pub mod profile;
+pub mod retained;
+pub(crate) mod training;
