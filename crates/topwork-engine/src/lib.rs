@@ -18,7 +18,7 @@ mod tensor;
 
 pub use adamw::{AdamW, AdamWOptions, AdamWState, MomentsState, Rates};
 pub use buffer::{Buffer, Pool};
-pub use ops::{Activation, Attention, CrossEntropy, EmbeddingTables, LayerNorm};
+pub use ops::{Activation, Attention, BinaryCrossEntropy, CrossEntropy, EmbeddingTables, LayerNorm, SquaredError};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
 pub use random::{Dropout, mix};
 pub use sequences::Sequences;

@@ -3,11 +3,17 @@
 
 use crate::random::mix;
 use crate::{
-    Activation, Attention, CrossEntropy, Dropout, EmbeddingTables, Gradients, LayerNorm, Mode, ParameterId, Parameters,
-    Pool, Sequences, Tape, Tensor, Value,
+    Activation, Attention, BinaryCrossEntropy, CrossEntropy, Dropout, EmbeddingTables, Gradients, LayerNorm, Mode,
+    ParameterId, Parameters, Pool, Sequences, SquaredError, Tape, Tensor, Value,
 };
 
-use super::{activation, attention, cosine, cross_entropy, embedding, layer_norm, linear, rows, weighted_sum};
+use super::{
+    activation, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, rows,
+    squared_error, weighted_sum,
+};
+
+/// Which of five rows have which of three labels.
+const HAS: [f32; 15] = [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0];
 
 /// Values in (−1, 1) from a seed.
 fn values(seed: u64, len: usize) -> Vec<f32> {
@@ -224,6 +230,46 @@ fn cases() -> Vec<Case> {
                 let weights = [0.5, 2.0, 1.0, 3.0, 1.0, 1.0, 0.25];
                 vec![cross_entropy::reference::cross_entropy(&all[0], &IDS, &weights, f64::from(0.1f32)) / 3.0]
             },
+        },
+        Case {
+            name: "binary_cross_entropy",
+            inputs: vec![(5, 3)],
+            parameters: vec![],
+            run: |tape, mut inputs, _| {
+                let options = BinaryCrossEntropy {
+                    targets: &HAS,
+                    label_weights: Some(&[0.5, 2.0, 1.0]),
+                    label_smoothing: 0.1,
+                    normaliser: 4.0,
+                };
+                tape.binary_cross_entropy(inputs.remove(0), &options)
+            },
+            reference: |all| {
+                let smoothing = f64::from(0.1f32);
+                let loss =
+                    binary_cross_entropy::reference::binary_cross_entropy(&all[0], &HAS, &[0.5, 2.0, 1.0], smoothing);
+                vec![loss / 4.0]
+            },
+        },
+        Case {
+            name: "squared_error",
+            inputs: vec![(5, 3)],
+            parameters: vec![],
+            run: |tape, mut inputs, _| {
+                let options = SquaredError { targets: &HAS, huber_delta: None, normaliser: 15.0 };
+                tape.squared_error(inputs.remove(0), &options)
+            },
+            reference: |all| vec![squared_error::reference::squared_error(&all[0], &HAS, None) / 15.0],
+        },
+        Case {
+            name: "squared_error, Huber's",
+            inputs: vec![(5, 3)],
+            parameters: vec![],
+            run: |tape, mut inputs, _| {
+                let options = SquaredError { targets: &HAS, huber_delta: Some(0.5), normaliser: 15.0 };
+                tape.squared_error(inputs.remove(0), &options)
+            },
+            reference: |all| vec![squared_error::reference::squared_error(&all[0], &HAS, Some(0.5)) / 15.0],
         },
     ]
 }

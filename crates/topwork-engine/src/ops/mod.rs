@@ -3,6 +3,7 @@
 
 mod activation;
 mod attention;
+mod binary_cross_entropy;
 mod cosine;
 mod cross_entropy;
 mod dropout;
@@ -10,6 +11,7 @@ mod embedding;
 mod layer_norm;
 mod linear;
 mod rows;
+mod squared_error;
 mod weighted_sum;
 
 #[cfg(test)]
@@ -17,6 +19,8 @@ mod conformance;
 
 pub use activation::Activation;
 pub use attention::Attention;
+pub use binary_cross_entropy::BinaryCrossEntropy;
 pub use cross_entropy::CrossEntropy;
 pub use embedding::EmbeddingTables;
 pub use layer_norm::LayerNorm;
+pub use squared_error::SquaredError;
