@@ -9,6 +9,7 @@ mod dropout;
 mod embedding;
 mod layer_norm;
 mod linear;
+mod mean;
 mod rows;
 mod weighted_sum;
 
