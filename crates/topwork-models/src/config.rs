@@ -4,12 +4,15 @@
 //! understand.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use topwork_engine::Activation;
 
 use crate::error::ModelError;
-use crate::families::{FAMILIES, FamilyDescription, Head, ParameterSpec};
+use crate::families::{EncoderConfig, FAMILIES, FamilyDescription, Head, ParameterSpec};
 use crate::files::{brief, read_json_object, write_json};
+use crate::heads::{HeadKind, HeadLayout};
 use crate::load::HeadRule;
 
 use crate::families::bert::BertConfig;
@@ -21,6 +24,8 @@ pub struct ModelConfig {
     pub raw: Value,
     /// What the family understood of it.
     pub family: FamilyConfig,
+    encoder: Arc<dyn EncoderConfig>,
+    description: FamilyDescription,
 }
 
 /// The configuration by family: `model_type` decides.
@@ -29,6 +34,38 @@ pub struct ModelConfig {
 pub enum FamilyConfig {
     /// `model_type: bert`.
     Bert(BertConfig),
+    /// Another family: see [`ModelConfig::encoder`].
+    Other,
+}
+
+/// What a head for sequences was trained for: `problem_type` in `config.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProblemType {
+    /// One class for each text.
+    SingleLabelClassification,
+    /// Any number of labels for each text.
+    MultiLabelClassification,
+    /// Values.
+    Regression,
+}
+
+impl ProblemType {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::SingleLabelClassification, Self::MultiLabelClassification, Self::Regression];
+
+    /// The name in `config.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SingleLabelClassification => "single_label_classification",
+            Self::MultiLabelClassification => "multi_label_classification",
+            Self::Regression => "regression",
+        }
+    }
+
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|problem| problem.name() == name)
+    }
 }
 
 impl ModelConfig {
@@ -57,29 +94,58 @@ impl ModelConfig {
             found: found.to_string(),
             supported: FAMILIES.iter().flat_map(|f| f.model_types).copied().collect::<Vec<_>>().join(", "),
         })?;
-        let family = (family.parse)(&fields)?;
-        Ok(Self { raw, family })
+        Self::parse_as(family, path, raw.clone())
+    }
+
+    /// Understands the content of a `config.json` as a family does.
+    pub(crate) fn parse_as(description: &FamilyDescription, path: &Path, raw: Value) -> Result<Self, ModelError> {
+        let fields = Fields { path, object: &raw };
+        let encoder: Arc<dyn EncoderConfig> = (description.parse)(&fields)?.into();
+        let family = match description.name {
+            "bert" => FamilyConfig::Bert(BertConfig::parse(&fields)?),
+            _ => FamilyConfig::Other,
+        };
+        Ok(Self { raw, family, encoder, description: *description })
     }
 
     /// The family that `model_type` chose.
-    pub fn description(&self) -> &'static FamilyDescription {
-        match self.family {
-            FamilyConfig::Bert(_) => &crate::families::bert::BERT,
-        }
+    pub fn description(&self) -> &FamilyDescription {
+        &self.description
+    }
+
+    /// What the family understood.
+    pub fn encoder(&self) -> &dyn EncoderConfig {
+        &*self.encoder
+    }
+
+    /// Every parameter of the model with that head, from the input to the output.
+    ///
+    /// # Errors
+    /// When the family has no such head.
+    pub fn specs(&self, head: HeadKind) -> Result<Vec<ParameterSpec>, ModelError> {
+        let layout = self.head(head)?;
+        let mut specs = self.encoder.backbone_specs();
+        specs.extend(layout.specs(self.encoder.sizes().hidden_size));
+        Ok(specs)
+    }
+
+    /// The parts of that head.
+    ///
+    /// # Errors
+    /// When the family has no such head.
+    pub fn head(&self, head: HeadKind) -> Result<HeadLayout, ModelError> {
+        let none = || ModelError::NoSuchHead { family: self.description.name, head: head.to_string() };
+        self.encoder.head(head).ok_or_else(none)
     }
 
     /// Every parameter of the model with that head.
     pub fn parameters(&self, head: Head) -> Vec<ParameterSpec> {
-        match &self.family {
-            FamilyConfig::Bert(config) => crate::families::bert::parameters(config, head),
-        }
+        self.specs(head.into()).unwrap_or_default()
     }
 
     /// The names of the classes by id, when the configuration names them.
     pub fn labels(&self) -> Option<&[String]> {
-        match &self.family {
-            FamilyConfig::Bert(config) => config.id2label.as_deref(),
-        }
+        self.encoder.id2label()
     }
 
     /// Whether fine-tuning on `labels` may go on with the checkpoint's classifier: only when it was trained on the same
@@ -92,32 +158,83 @@ impl ModelConfig {
         }
     }
 
+    /// Whether training that head on `labels` may go on with the checkpoint's: only when it is of the same kind and was
+    /// trained for the same, on the same labels in the same order.
+    pub fn head_rule_for(&self, head: HeadKind, labels: &[String], problem: Option<ProblemType>) -> HeadRule {
+        const OTHER_KIND: &str = "the checkpoint's head is of another kind";
+        if matches!(head, HeadKind::Pretraining { .. }) {
+            return HeadRule::LoadIfShapeFits;
+        }
+        let architectures = self.raw.get("architectures").and_then(Value::as_array).filter(|list| !list.is_empty());
+        let own = self.encoder.architecture(head);
+        if architectures.is_some_and(|list| list.iter().all(|name| name.as_str() != Some(&own))) {
+            return HeadRule::New(OTHER_KIND);
+        }
+        let trained_for = |problem: ProblemType| self.encoder.problem_type().is_none_or(|own| own == problem.name());
+        if !problem.is_none_or(trained_for) {
+            return HeadRule::New("the checkpoint's head was trained for another problem");
+        }
+        // Values have no names, so a head of as many values goes on.
+        if problem == Some(ProblemType::Regression) && labels.is_empty() {
+            return match self.labels() {
+                Some(named) if Some(named.len()) == head.outputs() => HeadRule::LoadIfShapeFits,
+                _ => HeadRule::New("the checkpoint predicts another number of values"),
+            };
+        }
+        self.head_rule(labels)
+    }
+
+    /// `config.json` of this model with that head in f32: every other key stays as it was. The order of `labels` is
+    /// their ids; an output without a label is called `LABEL_` and its number, as in `transformers`. A head for
+    /// pre-training has neither labels nor a problem, and its decoder is the table of words.
+    ///
+    /// # Errors
+    /// When the family has no such head.
+    pub fn for_head(
+        &self,
+        head: HeadKind,
+        labels: &[String],
+        problem: Option<ProblemType>,
+    ) -> Result<Value, ModelError> {
+        self.head(head)?;
+        let label = |id: usize| labels.get(id).cloned().unwrap_or_else(|| format!("LABEL_{id}"));
+        let labels: Vec<String> = (0..head.outputs().unwrap_or(0)).map(label).collect();
+        let architecture = self.encoder.architecture(head);
+        Ok(self.with_head(&architecture, |object| {
+            if let HeadKind::Pretraining { .. } = head {
+                for key in ["id2label", "label2id", "problem_type"] {
+                    object.shift_remove(key);
+                }
+                if let Some(value) = object.get_mut("tie_word_embeddings") {
+                    *value = json!(true);
+                }
+                return;
+            }
+            let ids = labels.iter().enumerate();
+            let id2label: Map<String, Value> = ids.clone().map(|(id, label)| (id.to_string(), json!(label))).collect();
+            let label2id: Map<String, Value> = ids.map(|(id, label)| (label.clone(), json!(id))).collect();
+            object.insert("id2label".into(), Value::Object(id2label));
+            object.insert("label2id".into(), Value::Object(label2id));
+            match problem.filter(|_| matches!(head, HeadKind::Sequence { .. })) {
+                Some(problem) => _ = object.insert("problem_type".into(), json!(problem.name())),
+                None => _ = object.shift_remove("problem_type"),
+            }
+        }))
+    }
+
     /// `config.json` of this model as a classifier of `labels` (their order is their ids) in f32: every other key stays
     /// as it was.
     pub fn for_classification(&self, labels: &[String]) -> Value {
-        let id2label: Map<String, Value> =
-            labels.iter().enumerate().map(|(id, label)| (id.to_string(), json!(label))).collect();
-        let label2id: Map<String, Value> =
-            labels.iter().enumerate().map(|(id, label)| (label.clone(), json!(id))).collect();
-        self.with_head("BertForSequenceClassification", |object| {
-            object.insert("id2label".into(), Value::Object(id2label));
-            object.insert("label2id".into(), Value::Object(label2id));
-            object.insert("problem_type".into(), json!("single_label_classification"));
-        })
+        let head = HeadKind::Sequence { outputs: labels.len() };
+        let problem = Some(ProblemType::SingleLabelClassification);
+        self.for_head(head, labels, problem).unwrap_or_else(|_| self.raw.clone())
     }
 
     /// `config.json` of this model with the heads of pre-training, in f32, whose decoder is the table of
     /// words; the labels of a classifier are taken out.
     pub fn for_pretraining(&self, pairs: bool) -> Value {
-        let architecture = if pairs { "BertForPreTraining" } else { "BertForMaskedLM" };
-        self.with_head(architecture, |object| {
-            for key in ["id2label", "label2id", "problem_type"] {
-                object.shift_remove(key);
-            }
-            if let Some(value) = object.get_mut("tie_word_embeddings") {
-                *value = json!(true);
-            }
-        })
+        let head = HeadKind::Pretraining { pairs, pooler: true };
+        self.for_head(head, &[], None).unwrap_or_else(|_| self.raw.clone())
     }
 
     fn with_head(&self, architecture: &str, describe: impl FnOnce(&mut Map<String, Value>)) -> Value {
@@ -222,5 +339,71 @@ impl<'a> Fields<'a> {
     pub(crate) fn dropout_or(&self, key: &str, default: f32) -> Result<f32, ModelError> {
         let expected = "a number from 0 to below 1";
         self.number_or(key, default.into(), expected, |p| (0.0..1.0).contains(&p)).map(|p| p as f32)
+    }
+}
+
+/// What the families of encoders share.
+impl Fields<'_> {
+    /// Refuses variants that bear a family's name and compute something else.
+    pub(crate) fn refuse_variants(&self) -> Result<(), ModelError> {
+        let positions = self.text_or("position_embedding_type", "absolute")?;
+        if positions != "absolute" {
+            return Err(self.invalid("position_embedding_type", "\"absolute\"", format!("{positions:?}")));
+        }
+        for key in ["is_decoder", "add_cross_attention"] {
+            match self.get(key) {
+                Some(value) if value.as_bool() != Some(false) => {
+                    return Err(self.invalid(key, "false, as in an encoder", brief(value)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The activation in a layer's middle.
+    pub(crate) fn activation(&self, key: &str) -> Result<Activation, ModelError> {
+        match self.text_or(key, "gelu")? {
+            "gelu" => Ok(Activation::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
+            "relu" => Ok(Activation::Relu),
+            other => Err(self.invalid(key, "gelu, gelu_new, gelu_pytorch_tanh or relu", format!("{other:?}"))),
+        }
+    }
+
+    /// `id2label`, whose keys are the ids from 0 on, written as strings.
+    pub(crate) fn labels(&self) -> Result<Option<Vec<String>>, ModelError> {
+        const EXPECTED: &str = "an object from \"0\", \"1\", ... to names";
+        let Some(value) = self.get("id2label") else { return Ok(None) };
+        let invalid = || self.invalid("id2label", EXPECTED, brief(value));
+        let object = value.as_object().ok_or_else(invalid)?;
+        let labels: Option<Vec<String>> =
+            (0..object.len()).map(|id| Some(object.get(&id.to_string())?.as_str()?.to_string())).collect();
+        labels.map(Some).ok_or_else(invalid)
+    }
+
+    /// A string that may be absent.
+    pub(crate) fn optional_text(&self, key: &str) -> Result<Option<String>, ModelError> {
+        self.get(key).map(|_| self.required_text(key)).transpose().map(|text| text.map(str::to_string))
+    }
+
+    /// A rate of dropout that may be absent.
+    pub(crate) fn optional_dropout(&self, key: &str) -> Result<Option<f32>, ModelError> {
+        self.get(key).map(|_| self.dropout_or(key, 0.0)).transpose()
+    }
+
+    /// The heads of an attention divide the network's width.
+    pub(crate) fn check_heads(&self, heads: (&str, usize), width: (&str, usize)) -> Result<(), ModelError> {
+        if width.1.is_multiple_of(heads.1) {
+            return Ok(());
+        }
+        let expected = format!("a divisor of {} {}", width.0, width.1);
+        Err(self.invalid(heads.0, expected, heads.1.to_string()))
+    }
+
+    /// A flag; absent is false.
+    pub(crate) fn flag(&self, key: &str) -> Result<bool, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(false) };
+        value.as_bool().ok_or_else(|| self.invalid(key, "true or false", brief(value)))
     }
 }

@@ -156,6 +156,14 @@ pub enum ModelError {
         /// The parameter that both would be.
         parameter: String,
     },
+    /// A family has no such head.
+    #[error("{family}: expected a head that the family has, found {head}")]
+    NoSuchHead {
+        /// The family.
+        family: &'static str,
+        /// The head.
+        head: String,
+    },
     /// A model was built on parameters among which one is missing.
     #[error("parameter {name}: expected by the model, found nothing")]
     MissingParameter {
@@ -357,6 +365,7 @@ impl ModelError {
             Self::NotFinite { .. } => Some("choose an earlier checkpoint: this one has diverged".into()),
             Self::KeyMismatch(mismatch) => Some(mismatch.hint()),
             Self::DuplicateKey { second, path, .. } => Some(format!("remove {second} from {}", path.display())),
+            Self::NoSuchHead { .. } => Some("choose a model of family bert, which has every head".into()),
             Self::MissingParameter { .. } | Self::WrongValueCount { .. } => None,
             Self::InvalidTokenizer { path, .. } => {
                 Some(format!("restore {} from the model it belongs to", path.display()))

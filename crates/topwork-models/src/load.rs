@@ -1,11 +1,15 @@
 //! From a checkpoint to a model's parameters, strictly: nothing is left out, left over or made up unless a rule says so,
 //! and the report repeats it.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
+use topwork_engine::Parameters;
+
+use crate::config::ModelConfig;
 use crate::error::{KeyMismatch, ModelError, WrongShape};
 use crate::families::{Block, FamilyDescription, Head, KeyRule, ParameterKind, ParameterSpec};
+use crate::heads::HeadKind;
 use crate::weights::Checkpoint;
 
 /// What may happen to the head.
@@ -30,6 +34,78 @@ pub struct LoadOptions {
     pub head: Head,
     /// What may happen to it.
     pub head_rule: HeadRule,
+}
+
+/// Which weights of a checkpoint a model takes.
+#[derive(Clone, Copy, Debug)]
+pub struct WeightOptions {
+    /// The seed of new weights.
+    pub seed: u64,
+    /// The head of the model.
+    pub head: HeadKind,
+    /// What may happen to it.
+    pub head_rule: HeadRule,
+}
+
+/// The weights of a model with a head, and what was done to get them.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// What each of them is, from the input to the output.
+    pub specs: Vec<ParameterSpec>,
+    /// The values, row-major, in the order of the specs.
+    pub tensors: Vec<Vec<f32>>,
+    /// What was new, left out or renamed.
+    pub report: LoadReport,
+}
+
+impl Weights {
+    /// Those of a checkpoint. New weights are drawn from a normal distribution by a generator keyed by seed and
+    /// parameter name, so that they depend on nothing else; new biases are zero.
+    ///
+    /// # Errors
+    /// When the family has no such head; when parameters are missing, keys are left over, or shapes differ (all of them
+    /// in one error); when two keys mean one parameter; when the file cannot be read.
+    pub fn load(checkpoint: &Checkpoint, config: &ModelConfig, options: &WeightOptions) -> Result<Self, ModelError> {
+        let WeightOptions { seed, head, head_rule } = *options;
+        let specs = config.specs(head)?;
+        let (sources, report) = plan(checkpoint, config.description(), &specs, head, head_rule)?;
+        let range = config.encoder().initializer_range();
+        let tensors = read(checkpoint, &specs, &sources, seed, range)?;
+        Ok(Self { specs, tensors, report })
+    }
+
+    /// The first values of a model without a checkpoint, as [`Weights::load`] draws those of new parameters.
+    ///
+    /// # Errors
+    /// When the family has no such head.
+    pub fn initial(config: &ModelConfig, head: HeadKind, seed: u64) -> Result<Self, ModelError> {
+        let specs = config.specs(head)?;
+        let tensors = initial_parameters(&specs, seed, config.encoder().initializer_range());
+        Ok(Self { specs, tensors, report: LoadReport::default() })
+    }
+
+    /// The parameters by name, all of them trainable, in the order of the specs.
+    pub fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::new();
+        for (spec, values) in self.specs.iter().zip(&self.tensors) {
+            parameters.add(spec.name.clone(), &spec.shape, values);
+        }
+        parameters
+    }
+}
+
+/// Whether a checkpoint has every parameter of `block` that the model with that head has, and there is one. Shapes are
+/// not looked at.
+pub fn checkpoint_has(checkpoint: &Checkpoint, config: &ModelConfig, head: HeadKind, block: Block) -> bool {
+    let Ok(specs) = config.specs(head) else { return false };
+    let translate = config.description().translate;
+    let means = |key: &str| match translate(key, head) {
+        KeyRule::Parameter(name) | KeyRule::Repeats(name) => Some(name),
+        KeyRule::Ignored(_) | KeyRule::Unknown => None,
+    };
+    let found: BTreeSet<String> = checkpoint.names().filter_map(means).collect();
+    let mut own = specs.iter().filter(|spec| spec.block == block).peekable();
+    own.peek().is_some() && own.all(|spec| found.contains(&spec.name))
 }
 
 /// Parameters and what was done to get them.
@@ -64,19 +140,24 @@ pub fn load_parameters(
     specs: &[ParameterSpec],
     options: &LoadOptions,
 ) -> Result<LoadedParameters, ModelError> {
-    let (sources, report) = plan(checkpoint, family, specs, options)?;
-    for (name, reason) in &report.new {
-        tracing::info!("{name} is new: {reason}");
-    }
-    for (key, reason) in &report.ignored {
-        tracing::debug!("{key} is left out: {reason}");
-    }
-    let value = |(spec, source): (&ParameterSpec, Option<&str>)| match source {
-        Some(key) => checkpoint.read_f32(key),
-        None => Ok(initial(spec, options.seed, options.initializer_range)),
-    };
-    let tensors = specs.iter().zip(sources).map(value).collect::<Result<_, _>>()?;
+    let (sources, report) = plan(checkpoint, family, specs, options.head.into(), options.head_rule)?;
+    let tensors = read(checkpoint, specs, &sources, options.seed, options.initializer_range)?;
     Ok(LoadedParameters { tensors, report })
+}
+
+/// The values of each parameter from its key, or new ones.
+fn read(
+    checkpoint: &Checkpoint,
+    specs: &[ParameterSpec],
+    sources: &[Option<&str>],
+    seed: u64,
+    initializer_range: f64,
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    let value = |(spec, source): (&ParameterSpec, &Option<&str>)| match source {
+        Some(key) => checkpoint.read_f32(key),
+        None => Ok(initial(spec, seed, initializer_range)),
+    };
+    specs.iter().zip(sources).map(value).collect()
 }
 
 /// The key that each parameter comes from, `None` for a new one.
@@ -84,12 +165,12 @@ fn plan<'a>(
     checkpoint: &'a Checkpoint,
     family: &FamilyDescription,
     specs: &[ParameterSpec],
-    options: &LoadOptions,
+    head_kind: HeadKind,
+    head: HeadRule,
 ) -> Result<(Vec<Option<&'a str>>, LoadReport), ModelError> {
-    let head = options.head_rule;
     let mut report = LoadReport::default();
     let mut unused = Vec::new();
-    let mut found = translate_keys(checkpoint, family, options.head, &mut report, &mut unused)?;
+    let mut found = translate_keys(checkpoint, family, head_kind, &mut report, &mut unused)?;
     let replaced = replaced_head(checkpoint, specs, &found, head);
     if let Some(reason) = &replaced {
         for spec in specs.iter().filter(|spec| spec.block == Block::Head) {
@@ -124,6 +205,12 @@ fn plan<'a>(
     unused.extend(found.into_values().map(str::to_string));
     unused.sort();
     if missing.is_empty() && unused.is_empty() && wrong_shapes.is_empty() {
+        for (name, reason) in &report.new {
+            tracing::info!("{name} is new: {reason}");
+        }
+        for (key, reason) in &report.ignored {
+            tracing::debug!("{key} is left out: {reason}");
+        }
         return Ok((sources, report));
     }
     let path = checkpoint.path().to_path_buf();
@@ -134,7 +221,7 @@ fn plan<'a>(
 fn translate_keys<'a>(
     checkpoint: &'a Checkpoint,
     family: &FamilyDescription,
-    head: Head,
+    head: HeadKind,
     report: &mut LoadReport,
     unused: &mut Vec<String>,
 ) -> Result<BTreeMap<String, &'a str>, ModelError> {

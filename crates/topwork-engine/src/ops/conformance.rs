@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    activation, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, rows,
+    activation, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, mean, rows,
     squared_error, weighted_sum,
 };
 
@@ -133,13 +133,30 @@ fn cases() -> Vec<Case> {
             inputs: vec![],
             parameters: vec![vec![7, 6], vec![5, 6], vec![2, 6]],
             run: |tape, _, p| {
-                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: p[2] };
+                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: Some(p[2]) };
                 tape.embedding(tables, &IDS, &[0, 1, 2, 0, 1], &[0, 0, 1, 0, 1])
             },
             reference: |all| {
                 let tables = [(&*all[0], &IDS[..]), (&*all[1], &[0, 1, 2, 0, 1]), (&*all[2], &[0, 0, 1, 0, 1])];
                 embedding::reference::embedding(&tables, 6)
             },
+        },
+        Case {
+            name: "embedding without types",
+            inputs: vec![],
+            parameters: vec![vec![7, 6], vec![5, 6]],
+            run: |tape, _, p| {
+                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: None };
+                tape.embedding(tables, &IDS, &[0, 1, 2, 0, 1], &[])
+            },
+            reference: |all| embedding::reference::embedding(&[(&*all[0], &IDS[..]), (&*all[1], &[0, 1, 2, 0, 1])], 6),
+        },
+        Case {
+            name: "sequence_means",
+            inputs: vec![(70, 19)],
+            parameters: vec![],
+            run: |tape, inputs, _| tape.sequence_means(&inputs[0], &sequences()),
+            reference: |all| mean::reference::sequence_means(&all[0], 19, &OFFSETS),
         },
         Case {
             name: "first_token",
@@ -184,7 +201,7 @@ fn cases() -> Vec<Case> {
             inputs: vec![(5, 6)],
             parameters: vec![vec![7, 6], vec![5, 6], vec![2, 6], vec![7]],
             run: |tape, inputs, p| {
-                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: p[2] };
+                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: Some(p[2]) };
                 let embedded = tape.embedding(tables, &IDS, &[0, 1, 2, 0, 1], &[0, 0, 1, 0, 1]);
                 let sum = tape.weighted_sum(&[(embedded, 1.0), (inputs[0].clone(), 1.0)]);
                 tape.linear(&sum, p[0], Some(p[3]))
@@ -453,7 +470,7 @@ fn a_table_collects_only_the_rows_it_is_asked_for() {
         let len = shape.iter().product();
         parameters.add("p", &shape, &values(7, len))
     });
-    let tables = EmbeddingTables { word: ids[0], position: ids[1], token_type: ids[2] };
+    let tables = EmbeddingTables { word: ids[0], position: ids[1], token_type: Some(ids[2]) };
     let collect = |sparse: &[ParameterId]| {
         let mut gradients = Gradients::new(&parameters, sparse);
         for step in 0..2 {

@@ -1,4 +1,4 @@
-//! `y = word[id] + position[p] + type[t]`, the sum of three table rows for each token.
+//! `y = word[id] + position[p] + type[t]`, the sum of two or three table rows for each token.
 
 use rayon::prelude::*;
 
@@ -7,34 +7,43 @@ use crate::simd::{ROW_BLOCK, vectorized};
 use crate::tape::{Backward, Operation, Tape, Value};
 use crate::tensor::Tensor;
 
-/// The three tables, each `[rows, width]`.
+/// The tables, each `[rows, width]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EmbeddingTables {
     /// Indexed by token id.
     pub word: ParameterId,
     /// Indexed by the token's position in its sequence.
     pub position: ParameterId,
-    /// Indexed by the token's type (segment).
-    pub token_type: ParameterId,
+    /// Indexed by the token's type (segment); none in a model that does not tell types apart.
+    pub token_type: Option<ParameterId>,
 }
 
 impl Tape<'_> {
-    /// Looks up and adds the rows of the three tables: `[tokens, width]`.
+    /// Looks up and adds the rows of the tables: `[tokens, width]`. Without a table of types, `types` is not read.
     ///
     /// # Panics
-    /// When an index lies outside of its table, or the three lists differ in length.
+    /// When an index lies outside of its table, or the lists differ in length.
     pub fn embedding(&mut self, tables: EmbeddingTables, ids: &[u32], positions: &[u32], types: &[u32]) -> Value {
-        assert!(ids.len() == positions.len() && ids.len() == types.len(), "one position and one type a token");
+        assert_eq!(ids.len(), positions.len(), "one position a token");
         let width = self.parameters.get(tables.word).shape[1];
+        let mut lookups = vec![(tables.word, ids), (tables.position, positions)];
+        if let Some(table) = tables.token_type {
+            assert_eq!(ids.len(), types.len(), "one type a token");
+            lookups.push((table, types));
+        }
         let mut y = self.take(ids.len(), width);
-        let [word, position, token_type] =
-            [tables.word, tables.position, tables.token_type].map(|table| self.parameter(table));
+        let [word, position] = [tables.word, tables.position].map(|table| self.parameter(table));
+        let token_type = tables.token_type.map(|table| self.parameter(table));
         y.values_mut().par_chunks_mut(ROW_BLOCK * width).enumerate().for_each(|(index, block)| {
             vectorized(|| {
                 for (i, y) in block.chunks_exact_mut(width).enumerate() {
                     let token = index * ROW_BLOCK + i;
                     let word = row(word, ids[token], width);
                     let position = row(position, positions[token], width);
+                    let Some(token_type) = token_type else {
+                        y.iter_mut().zip(word).zip(position).for_each(|((y, &a), &c)| *y = a + c);
+                        continue;
+                    };
                     let token_type = row(token_type, types[token], width);
                     for (((y, &a), &b), &c) in y.iter_mut().zip(word).zip(token_type).zip(position) {
                         *y = a + b + c;
@@ -42,11 +51,12 @@ impl Tape<'_> {
                 }
             });
         });
-        if !self.records(&[], &[tables.word, tables.position, tables.token_type]) {
+        let tables: Vec<ParameterId> = lookups.iter().map(|(table, _)| *table).collect();
+        if !self.records(&[], &tables) {
             return self.constant(y);
         }
-        let lookups = [(tables.word, ids), (tables.position, positions), (tables.token_type, types)];
-        self.record(y, Embedded { lookups: lookups.map(|(table, indices)| (table, indices.to_vec())) })
+        let lookups = lookups.into_iter().map(|(table, indices)| (table, indices.to_vec())).collect();
+        self.record(y, Embedded { lookups })
     }
 }
 
@@ -55,7 +65,7 @@ fn row(table: &[f32], index: u32, width: usize) -> &[f32] {
 }
 
 struct Embedded {
-    lookups: [(ParameterId, Vec<u32>); 3],
+    lookups: Vec<(ParameterId, Vec<u32>)>,
 }
 
 impl Operation for Embedded {

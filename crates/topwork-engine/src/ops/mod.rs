@@ -10,6 +10,7 @@ mod dropout;
 mod embedding;
 mod layer_norm;
 mod linear;
+mod mean;
 mod rows;
 mod squared_error;
 mod weighted_sum;

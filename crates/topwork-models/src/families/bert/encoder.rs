@@ -134,7 +134,7 @@ impl BertEncoder {
             tables: EmbeddingTables {
                 word: names.id("bert.embeddings.word_embeddings.weight")?,
                 position: names.id("bert.embeddings.position_embeddings.weight")?,
-                token_type: names.id("bert.embeddings.token_type_embeddings.weight")?,
+                token_type: Some(names.id("bert.embeddings.token_type_embeddings.weight")?),
             },
             embedding_norm: names.norm("bert.embeddings.LayerNorm")?,
             layers: (0..config.num_hidden_layers).map(|i| names.layer(i)).collect::<Result<_, _>>()?,

@@ -1,10 +1,11 @@
 //! BERT (Devlin et al., 2019): `model_type: bert`, with the heads of `BertForSequenceClassification`,
-//! `BertForPreTraining` and `BertForMaskedLM` in `transformers`.
+//! `BertForTokenClassification`, `BertForPreTraining` and `BertForMaskedLM` in `transformers`.
 
 mod classifier;
 mod config;
 mod encoder;
 mod keys;
+mod network;
 mod parameters;
 mod pretraining;
 
@@ -16,11 +17,11 @@ pub use parameters::parameters;
 pub use pretraining::{BertPretraining, PretrainingLogits};
 
 use super::FamilyDescription;
-use crate::config::FamilyConfig;
 
 pub(crate) const BERT: FamilyDescription = FamilyDescription {
     name: "bert",
     model_types: &["bert"],
     translate,
-    parse: |fields| BertConfig::parse(fields).map(FamilyConfig::Bert),
+    new_config: network::new_config,
+    parse: |fields| Ok(Box::new(BertConfig::parse(fields)?)),
 };

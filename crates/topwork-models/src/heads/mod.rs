@@ -1,0 +1,169 @@
+//! Heads as data: what stands on a backbone is a list of parts, which one function runs.
+//!
+//! A family says, for each kind of head, which parts it has and what they are called in `transformers`. From the list
+//! follow the parameters, their binding and the operations.
+
+mod branch;
+
+use std::fmt;
+
+use topwork_engine::Activation;
+
+use crate::families::{Block, Head, ParameterKind, ParameterSpec};
+use crate::layers::{Linear, SpecList, norm};
+
+pub use branch::OutputLayer;
+pub(crate) use branch::{Branch, HeadDropout};
+
+/// What kind of head stands on the backbone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeadKind {
+    /// One row of outputs for each sequence: classes, labels that do not exclude each other, or values.
+    Sequence {
+        /// The outputs of a sequence.
+        outputs: usize,
+    },
+    /// One row of outputs for each token.
+    Token {
+        /// The labels that a token may have.
+        labels: usize,
+    },
+    /// The heads that pre-training needs: masked words, and what else an objective asks for.
+    Pretraining {
+        /// Whether there is a head for pairs of passages.
+        pairs: bool,
+        /// Whether the pooler belongs to the model: a head for pairs needs it, and a checkpoint's own is kept.
+        pooler: bool,
+    },
+}
+
+impl HeadKind {
+    /// Masked words alone.
+    pub const MASKED_WORDS: Self = Self::Pretraining { pairs: false, pooler: false };
+
+    /// The outputs of a sequence or a token, which have labels; none of words.
+    pub fn outputs(self) -> Option<usize> {
+        match self {
+            Self::Sequence { outputs } => Some(outputs),
+            Self::Token { labels } => Some(labels),
+            Self::Pretraining { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for HeadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sequence { .. } => "a head for sequences",
+            Self::Token { .. } => "a head for tokens",
+            Self::Pretraining { pairs: true, .. } => "a head for pairs of passages",
+            Self::Pretraining { pairs: false, pooler: true } => "a head for masked words with a pooler",
+            Self::Pretraining { .. } => "a head for masked words",
+        })
+    }
+}
+
+impl From<Head> for HeadKind {
+    fn from(head: Head) -> Self {
+        match head {
+            Head::Classification { classes } => Self::Sequence { outputs: classes },
+            Head::Pretraining { pairs, pooler } => Self::Pretraining { pairs, pooler },
+        }
+    }
+}
+
+/// How the vectors of a sequence's tokens become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Pooling {
+    /// The first token's, as in BERT; of the last layer only these are computed.
+    #[default]
+    FirstToken,
+    /// The mean of all tokens.
+    MeanTokens,
+}
+
+impl Pooling {
+    /// Every way, in the order in which they are listed to users.
+    pub const ALL: [Self; 2] = [Self::FirstToken, Self::MeanTokens];
+
+    /// The name, as it is said to users.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstToken => "first_token",
+            Self::MeanTokens => "mean",
+        }
+    }
+}
+
+/// A part of a head. Widths are the backbone's, except for the outputs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Part {
+    /// A linear map and an activation.
+    Dense {
+        /// The name of its parameters, before `.weight` and `.bias`.
+        name: &'static str,
+        /// [`Block::Final`] for what was pretrained, such as BERT's pooler.
+        block: Block,
+        /// The activation.
+        activation: Activation,
+    },
+    /// A layer norm.
+    Norm {
+        /// The name of its parameters, before `.weight` and `.bias`.
+        name: &'static str,
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// Dropout at the head's rate.
+    Dropout,
+    /// The last linear map.
+    Output {
+        /// The name of its parameters, before `.weight` and `.bias`.
+        name: &'static str,
+        /// Its rows.
+        outputs: usize,
+    },
+    /// The last linear map, whose weight is the table of words.
+    TiedOutput {
+        /// The name of its bias.
+        bias: &'static str,
+        /// The number of words.
+        outputs: usize,
+    },
+}
+
+/// A head: lists of parts, each from the backbone's output to an output layer. The parameters are in the order of the
+/// fields.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeadLayout {
+    /// From the first token of each sequence to what the head for pairs reads; for pre-training.
+    pub pooler: Vec<Part>,
+    /// From a sequence or a token to its outputs. The last part is the output layer.
+    pub main: Vec<Part>,
+    /// From the pooler's output to how the two passages of a pair belong together; for pre-training.
+    pub pairs: Vec<Part>,
+}
+
+impl HeadLayout {
+    /// A head of one list.
+    pub fn of(main: impl Into<Vec<Part>>) -> Self {
+        Self { main: main.into(), ..Self::default() }
+    }
+
+    /// Its parameters on a backbone of that width.
+    pub fn specs(&self, hidden_size: usize) -> Vec<ParameterSpec> {
+        let mut list = SpecList::default();
+        for part in self.pooler.iter().chain(&self.main).chain(&self.pairs) {
+            match *part {
+                Part::Dense { name, block, .. } => Linear::list(&mut list, name, [hidden_size; 2], block),
+                Part::Norm { name, .. } => norm::list(&mut list, name, hidden_size, Block::Head),
+                Part::Dropout => {}
+                Part::Output { name, outputs } => Linear::list(&mut list, name, [outputs, hidden_size], Block::Head),
+                Part::TiedOutput { bias, outputs } => {
+                    list.push(bias.to_string(), vec![outputs], Block::Head, ParameterKind::Bias);
+                }
+            }
+        }
+        list.into_specs()
+    }
+}
