@@ -26,7 +26,7 @@ pub(crate) fn store(directory: &Path) -> Result<()> {
     for (name, data) in names.iter().zip(&values) {
         views.push(TensorView { name, shape: shape(name)?, data });
     }
-    // Beside the target until it is known to be small enough.
+    // ExtraTrainings the target until it is known to be small enough.
     let staged = tempfile::tempdir_in("assets")?;
     write_safetensors_as(&staged.path().join("model.safetensors"), &views, Precision::F16)?;
     for name in ["config.json", "tokenizer_config.json"] {

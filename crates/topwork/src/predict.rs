@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 use topwork_data::{Example, LabelSet, TokenizedTexts};
 use topwork_engine::{ParameterId, Parameters};
-use topwork_models::bert::{BertClassifier, ClassifierDropout};
 use topwork_models::{
-    BertConfig, Checkpoint, FamilyConfig, Head, HeadRule, LoadOptions, ModelConfig, check_tokenizer, load_parameters,
-    load_tokenizer, max_length,
+    Block, Checkpoint, HeadKind, HeadRule, Model, ModelConfig, ModelOptions, ParameterSpec, WeightOptions, Weights,
+    check_tokenizer, load_tokenizer, max_length,
 };
 
 use crate::error::Error;
@@ -31,8 +30,9 @@ pub struct Classifier {
     pub temperature: f64,
     tokenizer: Tokenizer,
     parameters: Parameters,
-    model: BertClassifier,
-    config: BertConfig,
+    model: Model,
+    config: ModelConfig,
+    specs: Vec<ParameterSpec>,
 }
 
 impl Classifier {
@@ -48,26 +48,20 @@ impl Classifier {
         })?;
         let labels = LabelSet::from_names(labels.to_vec())?;
         check_problem_type(directory, &config, labels.len())?;
-        let FamilyConfig::Bert(bert) = &config.family else {
-            return Err(Error::run(format!("{}: not a text model", directory.display()), "choose a text classifier"));
-        };
+        let sizes = config.encoder().sizes();
         let tokenizer = load_tokenizer(directory)?;
-        check_tokenizer(directory, &tokenizer, bert.vocab_size)?;
-        let head = Head::Classification { classes: labels.len() };
-        let specs = config.parameters(head);
-        let head_rule = HeadRule::Required;
-        let options = LoadOptions { seed: 0, initializer_range: bert.initializer_range, head, head_rule };
-        let loaded = load_parameters(&Checkpoint::open(directory)?, config.description(), &specs, &options)?;
-        let mut parameters = Parameters::new();
-        for (spec, values) in specs.iter().zip(&loaded.tensors) {
-            parameters.add(spec.name.clone(), &spec.shape, values);
-        }
+        check_tokenizer(directory, &tokenizer, sizes.vocab_size)?;
+        let head = HeadKind::Sequence { outputs: labels.len() };
+        let options = WeightOptions { seed: 0, head, head_rule: HeadRule::Required };
+        let weights = Weights::load(&Checkpoint::open(directory)?, &config, &options)?;
+        let parameters = weights.parameters();
         Ok(Self {
             directory: directory.to_path_buf(),
             temperature: temperature(directory, &config)?,
-            max_length: max_length(directory, bert.max_position_embeddings)?,
-            model: BertClassifier::new(bert, &parameters, ClassifierDropout::NONE)?,
-            config: bert.clone(),
+            max_length: max_length(directory, sizes.max_tokens)?,
+            model: Model::bind(&config, &parameters, ModelOptions::of(head))?,
+            specs: weights.specs,
+            config,
             labels,
             tokenizer,
             parameters,
@@ -80,7 +74,7 @@ impl Classifier {
     /// When the tokenizer fails on a text, or the model has no embedding for a token.
     pub fn tokenize(&self, examples: &[Example], path: &Path) -> Result<TokenizedTexts, Error> {
         let texts = TokenizedTexts::tokenize(&self.tokenizer, examples, self.max_length, path)?;
-        check_tokens(&texts, &self.config, path)?;
+        check_tokens(&texts, &self.config.encoder().sizes(), path)?;
         Ok(texts)
     }
 
@@ -97,7 +91,8 @@ impl Classifier {
 
     /// Takes the values of every parameter but the head's that `tuned` has by the same name and with as many values.
     pub(crate) fn take_encoder(&mut self, tuned: &Parameters) {
-        for (_, own) in self.parameters.iter_mut().filter(|(_, own)| !own.name.starts_with("classifier.")) {
+        let below = self.specs.iter().map(|spec| spec.block != Block::Head);
+        for ((_, own), _) in self.parameters.iter_mut().zip(below).filter(|(_, is_below)| *is_below) {
             if let Some(id) = tuned.find(&own.name)
                 && tuned.get(id).values.len() == own.values.len()
             {
@@ -128,9 +123,9 @@ fn temperature(directory: &Path, config: &ModelConfig) -> Result<f64, Error> {
 /// Probabilities that exclude each other need two classes and a softmax; other heads share the class and mean something
 /// else.
 fn check_problem_type(directory: &Path, config: &ModelConfig, classes: usize) -> Result<(), Error> {
-    let FamilyConfig::Bert(bert) = &config.family else { return Ok(()) };
+    let problem_type = config.encoder().problem_type();
     let config = directory.join("config.json");
-    let message = match bert.problem_type.as_deref() {
+    let message = match problem_type {
         Some("single_label_classification") | None if classes >= 2 => return Ok(()),
         Some("single_label_classification") | None => {
             format!("{}: id2label: expected at least 2 classes, found {classes}", config.display())

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use topwork::events::NoObserver;
-use topwork::fit::{Budget, FitOptions, Progress, Surroundings, fit};
+use topwork::fit::{Budget, FitContext, FitOptions, Progress, fit};
 use topwork::plan::policy::{ParameterPolicy, Policy};
 use topwork::plan::recipe::Options;
 use topwork::plan::schedule::Schedule;
@@ -19,8 +19,7 @@ use topwork::tasks::objectives::sop::SentenceOrder;
 use topwork::tasks::pretraining::{ObjectiveScores, Pretraining, PretrainingOptions};
 use topwork_data::Stream;
 use topwork_engine::{AdamWOptions, Parameters};
-use topwork_models::bert::{BertPretraining, EncoderDropout};
-use topwork_models::{FamilyConfig, HubSettings, initial_parameters};
+use topwork_models::{HubSettings, Model, ModelOptions, Weights};
 
 /// Documents of one topic each, of ten, which speak of the morning, noon and evening of a day, in this order.
 fn corpus(path: &Path) {
@@ -68,12 +67,8 @@ fn learn(objective: &dyn PairObjective, shuffle_pair_labels: bool) -> [Objective
         recipe.say(key, value, key).unwrap();
     }
     let inputs = PretrainInputs::read(&recipe, &HubSettings::from_env(), &mut NoObserver).unwrap();
-    let FamilyConfig::Bert(bert) = &inputs.config.family else { panic!("a text model") };
-    let specs = inputs.config.parameters(inputs.head);
-    let mut parameters = Parameters::new();
-    for (spec, values) in specs.iter().zip(initial_parameters(&specs, 42, bert.initializer_range)) {
-        parameters.add(spec.name.clone(), &spec.shape, &values);
-    }
+    let weights = Weights::initial(&inputs.config, inputs.head, 42).unwrap();
+    let mut parameters = weights.parameters();
     let trained = |spec: &topwork_models::ParameterSpec| ParameterPolicy {
         name: spec.name.clone(),
         block: spec.block,
@@ -83,9 +78,8 @@ fn learn(objective: &dyn PairObjective, shuffle_pair_labels: bool) -> [Objective
         weight_decay: 0.0,
         why: String::new(),
     };
-    let policy = Policy { parameters: specs.iter().map(trained).collect() };
-    let dropout = EncoderDropout { hidden: 0.0, attention: 0.0 };
-    let model = BertPretraining::new(bert, &parameters, dropout).unwrap();
+    let policy = Policy { parameters: weights.specs.iter().map(trained).collect() };
+    let model = Model::bind(&inputs.config, &parameters, ModelOptions::of(inputs.head)).unwrap();
     let mlm = Mlm::default();
     let options = PretrainingOptions {
         vocabulary: &inputs.vocabulary,
@@ -117,8 +111,8 @@ fn learn(objective: &dyn PairObjective, shuffle_pair_labels: bool) -> [Objective
         early_stopping_patience: None,
     };
     let interrupt = AtomicBool::new(false);
-    let surroundings = Surroundings { observer: &mut NoObserver, interrupt: &interrupt, checkpoints: None };
-    fit(&mut task, &mut parameters, &fit_options, &mut Progress::default(), surroundings).unwrap();
+    let context = FitContext { observer: &mut NoObserver, interrupt: &interrupt, checkpoints: None };
+    fit(&mut task, &mut parameters, &fit_options, &mut Progress::default(), context).unwrap();
     [before, score(&task, &parameters)]
 }
 

@@ -13,7 +13,7 @@ use topwork::plan::resolve::resolve;
 use topwork::plan::value::HeadInit;
 use topwork::plan::{Origin, Plan};
 use topwork_metrics::Metric;
-use topwork_models::{Block, ParameterKind, ParameterSpec};
+use topwork_models::{Block, DropoutRate, DropoutRates, ParameterKind, ParameterSpec};
 
 fn facts() -> Facts {
     Facts {
@@ -30,9 +30,11 @@ fn facts() -> Facts {
             intermediate_size: 1536,
             max_position_embeddings: 512,
             model_max_length: Some(512),
-            hidden_dropout_prob: 0.1,
-            attention_probs_dropout_prob: 0.1,
-            classifier_dropout: None,
+            dropouts: {
+                let rate = |key| DropoutRate { value: 0.1, key };
+                let (hidden, attention) = (rate("hidden_dropout_prob"), rate("attention_probs_dropout_prob"));
+                DropoutRates { hidden, attention, head: hidden }
+            },
             sha256: "m0de1".into(),
             config_sha256: "c0nf".into(),
             tokenizer_sha256: "70ken".into(),

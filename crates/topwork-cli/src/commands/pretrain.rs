@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::ArgMatches;
 use topwork::pretrain::inputs::PretrainInputs;
 use topwork::pretrain::pretrain;
-use topwork::run::Circumstances;
+use topwork::run::RunContext;
 use topwork_models::HubSettings;
 
 use super::run::{carry_out, check_output, stop_on_interrupt};
@@ -23,9 +23,9 @@ pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ende
     carry_out(
         "pretrain",
         matches,
-        Circumstances { started, interrupt: &interrupt, resume: matches.contains_id("resume") },
+        RunContext { started, interrupt: &interrupt, resume: matches.contains_id("resume") },
         progress,
-        |circumstances, progress| pretrain(&inputs, circumstances, progress),
+        |context, progress| pretrain(&inputs, context, progress),
         |out, output_dir, results| write!(out, "{}", table::pretraining(output_dir, results)),
     )
 }

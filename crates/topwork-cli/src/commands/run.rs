@@ -11,7 +11,7 @@ use serde::Serialize;
 use topwork::error::Error;
 use topwork::plan::recipe::Said;
 use topwork::run::directory::OutputDirectory;
-use topwork::run::{Circumstances, Outcome};
+use topwork::run::{Outcome, RunContext};
 
 use crate::Ended;
 use crate::progress::Progress;
@@ -29,12 +29,12 @@ pub(crate) fn check_output(output: Option<&Said<PathBuf>>, matches: &ArgMatches)
 pub(crate) fn carry_out<R: Serialize>(
     command: &str,
     matches: &ArgMatches,
-    circumstances: Circumstances<'_>,
+    context: RunContext<'_>,
     mut progress: Progress,
-    run: impl FnOnce(&Circumstances<'_>, &mut Progress) -> Result<Outcome<R>, Error>,
+    run: impl FnOnce(&RunContext<'_>, &mut Progress) -> Result<Outcome<R>, Error>,
     show: impl FnOnce(&mut dyn Write, &Path, &R) -> std::io::Result<()>,
 ) -> anyhow::Result<Ended> {
-    let outcome = run(&circumstances, &mut progress);
+    let outcome = run(&context, &mut progress);
     progress.clear();
     let mut out = std::io::stdout().lock();
     match outcome? {

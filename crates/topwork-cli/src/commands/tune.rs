@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use topwork::advise::{Advice, AdviseOptions, advise};
 use topwork::error::Error;
 use topwork::plan::recipe::Recipe;
-use topwork::run::{Circumstances, Outcome};
+use topwork::run::{Outcome, RunContext};
 use topwork::session::inputs::Inputs;
 use topwork::tune::results::DIVERGED;
 use topwork::tune::run_directory::ADVICE;
@@ -49,10 +49,10 @@ pub(crate) fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ende
     let ended = carry_out(
         "tune",
         matches,
-        Circumstances { started, interrupt: &interrupt, resume: matches.contains_id("resume") },
+        RunContext { started, interrupt: &interrupt, resume: matches.contains_id("resume") },
         progress,
-        |circumstances, progress| {
-            let outcome = tune(&inputs, circumstances, progress)?;
+        |context, progress| {
+            let outcome = tune(&inputs, context, progress)?;
             // A run that goes on later has no advice of its own.
             let (Outcome::Finished { output_dir, .. } | Outcome::Interrupted { output_dir, .. }) = &outcome;
             if let Some(advice) = &advice {

@@ -1,4 +1,4 @@
-//! What a run came to, at a glance: its result, its circumstances, its warnings and its verdict.
+//! What a run came to, at a glance: its result, its context, its warnings and its verdict.
 
 use std::fmt::Write;
 use std::path::Path;

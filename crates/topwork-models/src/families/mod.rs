@@ -90,7 +90,7 @@ pub struct Sizes {
 }
 
 /// A rate of dropout and where it is said.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DropoutRate {
     /// The probability.
     pub value: f32,
@@ -99,7 +99,7 @@ pub struct DropoutRate {
 }
 
 /// The rates of dropout in `config.json`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DropoutRates {
     /// Of embeddings and sublayers.
     pub hidden: DropoutRate,

@@ -15,7 +15,7 @@ use crate::plan::defaults::SMALL_MODEL;
 use crate::plan::recipe::Recipe;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
-    Lesson, Regimen, Subject, classification, fit_options, start_from_probe, starts_from_probe,
+    LoadedModel, TrainingRows, TrainingSetup, classification, fit_options, start_from_probe, starts_from_probe,
 };
 use topwork_metrics::transferability::folds;
 
@@ -127,11 +127,13 @@ pub(crate) fn test(
 ) -> Result<RangeTest, Error> {
     let mut plan = inputs.plan.clone();
     plan.freeze_layers.value = freeze_layers;
-    let regimen = Regimen::of(inputs, plan)?;
-    let Subject { mut parameters, model, report } = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
-    let mut task = classification(Lesson::planned(inputs), &regimen, &model, inputs.plan.seed.value);
+    let setup = TrainingSetup::of(inputs, plan)?;
+    let loaded = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
+    let from_probe = starts_from_probe(&inputs.plan, &loaded);
+    let LoadedModel { mut parameters, model, .. } = loaded;
+    let mut task = classification(TrainingRows::planned(inputs), &setup, &model, inputs.plan.seed.value);
     task.train = rows.rows();
-    if starts_from_probe(&inputs.plan, &report) {
+    if from_probe {
         start_from_probe(&model, &mut parameters, pooled, &rows.labels, &task.options);
     }
     let options = options.unwrap_or_else(|| {

@@ -39,7 +39,7 @@ use crate::plan::resolve::resolve;
 use crate::plan::value::Init;
 use crate::run::{lap, thread_pool};
 use crate::session::inputs::{Inputs, Split};
-use crate::session::training::{Regimen, Subject};
+use crate::session::training::{LoadedModel, TrainingSetup};
 use depth::DepthProposal;
 use expectation::{Asked, CurvePoint, Expectation, Measured, expect};
 use learning_rate::{Chosen, LearningRate, choose};
@@ -385,7 +385,7 @@ fn look(
     let inputs = Inputs::read(&own, hub, if is_first { &mut *observer } else { &mut silent })?;
     let numbers = sample::sample(&inputs.train.labels, inputs.labels.len(), inputs.plan.seed.value);
     let rows = inputs.train.select(&numbers);
-    let subject = Subject::load(&inputs, &Regimen::planned(&inputs), inputs.plan.seed.value)?;
+    let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
     observer.event(&RunEvent::phase("encode"));
     let began = Instant::now();
     let features = LayerFeatures::of(&subject.model, &subject.parameters, &rows.texts);
@@ -431,9 +431,9 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
     }
     // Where all rows are alike none can be held out, and words tell no more than how frequent each class is.
     let bag_of_words = if asked == 0 { majority } else { right as f64 / asked as f64 };
-    let mut regimen = Regimen::planned(&best.inputs);
-    regimen.plan.init.value = Init::Random;
-    let random = Subject::load(&best.inputs, &regimen, best.inputs.plan.seed.value)?;
+    let mut setup = TrainingSetup::planned(&best.inputs);
+    setup.plan.init.value = Init::Random;
+    let random = LoadedModel::load(&best.inputs, &setup, best.inputs.plan.seed.value)?;
     let features = LayerFeatures::of(&random.model, &random.parameters, &rows.texts);
     let probe = cross_validate(features.layer_mean().as_ref(), labels, &best.keys);
     Ok(Baselines { majority, bag_of_words, random_weights: probe.map_or(majority, |probe| probe.accuracy(labels)) })
@@ -522,7 +522,7 @@ pub fn look_at_every_row(
         audit.look_at_tokens(&inputs);
         observer.event(&RunEvent::phase("encode"));
         let numbers: Vec<usize> = (0..inputs.train.labels.len()).collect();
-        let subject = Subject::load(&inputs, &Regimen::planned(&inputs), inputs.plan.seed.value)?;
+        let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
         let features = LayerFeatures::of(&subject.model, &subject.parameters, &inputs.train.texts);
         observer.event(&RunEvent::phase("score"));
         let Split { labels, examples, .. } = &inputs.train;
@@ -550,7 +550,7 @@ pub fn find_learning_rate(
     with_threads(recipe, || {
         let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer)?;
         observer.event(&RunEvent::phase("range test"));
-        let subject = Subject::load(&inputs, &Regimen::planned(&inputs), inputs.plan.seed.value)?;
+        let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
         let numbers = sample::sample(&inputs.train.labels, inputs.labels.len(), inputs.plan.seed.value);
         let rows = inputs.train.select(&numbers);
         let batch_size = inputs.plan.per_device_eval_batch_size.value;

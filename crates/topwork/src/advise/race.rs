@@ -16,15 +16,15 @@ use serde::Serialize;
 use super::interrupted;
 use crate::error::Error;
 use crate::events::{NoObserver, Observer, RunEvent};
-use crate::fit::{Progress, Stop, Surroundings, fit};
+use crate::fit::{FitContext, Progress, Stop, fit};
 use crate::network::batch::{Output, Rows, infer};
 use crate::network::features::LayerFeatures;
 use crate::network::prefix::Prefix;
 use crate::run::side_by_side;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
-    Regimen, Subject, VALUES_AT_ONCE, classification_options, fit_options, start_from_probe, starts_from_probe,
-    total_steps,
+    LoadedModel, TrainingSetup, VALUES_AT_ONCE, classification_options, fit_options, start_from_probe,
+    starts_from_probe, total_steps,
 };
 use crate::tasks::classification::Classification;
 
@@ -292,7 +292,8 @@ impl Track<'_> {
         if Prefix::bytes(self.rows.texts.total_tokens(), self.features.hidden_size) > PREFIX_BYTES {
             return Ok(prefixes);
         }
-        let subject = Subject::load(self.inputs, &Regimen::planned(self.inputs), self.inputs.plan.seed.value)?;
+        let subject =
+            LoadedModel::load(self.inputs, &TrainingSetup::planned(self.inputs), self.inputs.plan.seed.value)?;
         for depth in entrants.iter().map(|entrant| entrant.freeze_layers).filter(|depth| *depth > 0) {
             let prefix = || Prefix::of(&subject.model, &subject.parameters, &self.rows.texts, depth);
             prefixes.entry(depth).or_insert_with(prefix);
@@ -317,15 +318,17 @@ impl Track<'_> {
         plan.freeze_layers.value = entrant.freeze_layers;
         plan.learning_rate.value = entrant.learning_rate;
         plan.num_train_epochs.value = entrant.num_train_epochs.unwrap_or(plan.num_train_epochs.value);
-        let regimen = Regimen::of(self.inputs, plan)?;
+        let setup = TrainingSetup::of(self.inputs, plan)?;
         let classes = self.inputs.labels.len();
-        let plan = &regimen.plan;
+        let plan = &setup.plan;
         // What is new in the model is drawn as `tune` will draw it, and as it was when the features were made; the order of rows and
         // dropout differ from heat to heat.
-        let Subject { mut parameters, model, report } = Subject::load(self.inputs, &regimen, plan.seed.value)?;
+        let loaded = LoadedModel::load(self.inputs, &setup, plan.seed.value)?;
+        let from_probe = starts_from_probe(plan, &loaded);
+        let LoadedModel { mut parameters, model, .. } = loaded;
         let mut options = classification_options(plan, &train.labels);
         options.seed = plan.seed.value.wrapping_add(heat.seed as u64);
-        if starts_from_probe(plan, &report) {
+        if from_probe {
             let width = self.features.hidden_size;
             let pooled: Vec<f32> =
                 learnt.iter().flat_map(|&row| &self.features.pooled[row * width..(row + 1) * width]).copied().collect();
@@ -336,7 +339,7 @@ impl Track<'_> {
         let batch_size = options.eval_batch_size;
         let mut task = Classification {
             model: &model,
-            policy: &regimen.policy,
+            policy: &setup.policy,
             classes,
             train: train.rows(),
             validation: None::<Rows<'_>>,
@@ -347,8 +350,8 @@ impl Track<'_> {
         };
         let steps = ((heat.part * total_steps(plan, &task) as f64).round() as usize).max(1);
         let options = fit_options(plan, steps);
-        let surroundings = Surroundings { observer: &mut NoObserver, interrupt, checkpoints: None };
-        let stop = fit(&mut task, &mut parameters, &options, &mut Progress::default(), surroundings)?;
+        let context = FitContext { observer: &mut NoObserver, interrupt, checkpoints: None };
+        let stop = fit(&mut task, &mut parameters, &options, &mut Progress::default(), context)?;
         let diverged = matches!(stop, Some(Stop::Diverged(_)));
         let logits = match prefix {
             Some(prefix) => prefix.select(&held_out).infer(&model, &parameters, batch_size),

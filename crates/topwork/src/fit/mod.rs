@@ -144,7 +144,7 @@ pub enum Stop {
 }
 
 /// What surrounds the loop without changing its result.
-pub struct Surroundings<'a> {
+pub struct FitContext<'a> {
     /// Sees what happens.
     pub observer: &'a mut dyn Observer,
     /// Set when the run is to stop after the step that it is at.
@@ -174,9 +174,9 @@ pub fn fit(
     parameters: &mut Parameters,
     options: &FitOptions,
     progress: &mut Progress,
-    surroundings: Surroundings<'_>,
+    context: FitContext<'_>,
 ) -> Result<Option<Stop>, Error> {
-    let Surroundings { observer, interrupt, mut checkpoints } = surroundings;
+    let FitContext { observer, interrupt, mut checkpoints } = context;
     let pool = Pool::new();
     let mut gradients = Gradients::new(parameters, &problem.sparse_tables());
     progress.gradient_seen.resize(parameters.len(), false);
@@ -441,12 +441,12 @@ mod tests {
             saved.push(progress.step);
             Ok(())
         };
-        let surroundings = Surroundings {
+        let context = FitContext {
             observer: &mut observer,
             interrupt: &AtomicBool::new(false),
             checkpoints: Some(Checkpoints { every: Duration::ZERO, save: &mut save }),
         };
-        let stop = fit(&mut task, &mut parameters, &options(budget), &mut progress, surroundings).unwrap();
+        let stop = fit(&mut task, &mut parameters, &options(budget), &mut progress, context).unwrap();
         let rates = observer.events.iter().filter_map(|event| match event {
             RunEvent::Step { learning_rate, .. } => Some(*learning_rate),
             _ => None,
@@ -481,9 +481,9 @@ mod tests {
             let mut task = TwoLogits { weight, losses: Vec::new(), diverges_at: Some(diverges_at) };
             let options = FitOptions { keep_by_training_loss, ..options(Budget::Steps(9)) };
             let (mut progress, interrupt) = (Progress::default(), AtomicBool::new(false));
-            let surroundings =
-                Surroundings { observer: &mut RecordedEvents::default(), interrupt: &interrupt, checkpoints: None };
-            let stop = fit(&mut task, &mut parameters, &options, &mut progress, surroundings).unwrap();
+            let context =
+                FitContext { observer: &mut RecordedEvents::default(), interrupt: &interrupt, checkpoints: None };
+            let stop = fit(&mut task, &mut parameters, &options, &mut progress, context).unwrap();
             assert_eq!(stop, Some(Stop::Diverged(diverges_at)));
             progress.last_resort().map(|best| best.step)
         };

@@ -211,7 +211,7 @@ fn state_hash(parameters: &Parameters, state: &AdamWState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::training::{Lesson, Regimen, Subject, classification, fit_options};
+    use crate::session::training::{LoadedModel, TrainingRows, TrainingSetup, classification, fit_options};
 
     fn curve(losses: &[f64]) -> Vec<RangeStep> {
         let step = |(place, &smoothed): (usize, &f64)| RangeStep {
@@ -251,9 +251,9 @@ mod tests {
     #[test]
     fn a_range_test_leaves_every_bit_as_it_was() {
         let inputs = crate::network::prefix::tests::inputs();
-        let regimen = Regimen::planned(&inputs);
-        let Subject { mut parameters, model, .. } = Subject::load(&inputs, &regimen, 1).unwrap();
-        let mut task = classification(Lesson::planned(&inputs), &regimen, &model, 1);
+        let setup = TrainingSetup::planned(&inputs);
+        let LoadedModel { mut parameters, model, .. } = LoadedModel::load(&inputs, &setup, 1).unwrap();
+        let mut task = classification(TrainingRows::planned(&inputs), &setup, &model, 1);
         let adamw_options = fit_options(&inputs.plan, 30).adamw;
         // An optimizer that has been at work.
         let mut gradients = Gradients::new(&parameters, &task.sparse_tables());

@@ -21,7 +21,9 @@ use crate::plan::resolve::resolve;
 use crate::plan::value::Init;
 use crate::run::{side_by_side, thread_pool};
 use crate::session::inputs::{Inputs, Split};
-use crate::session::training::{Lesson, Regimen, Subject, Trained, train_and_answer, trainings_at_once};
+use crate::session::training::{
+    LoadedModel, Trained, TrainingRows, TrainingSetup, train_and_predict, trainings_at_once,
+};
 
 /// Numbers of rows, when none are named: halves of halves of all rows.
 const SIZES: usize = 6;
@@ -139,8 +141,8 @@ fn run(
     let accuracy =
         |logits: &[f32]| topwork_metrics::accuracy(&held_out.labels, &topwork_metrics::argmax(logits, classes));
     observer.event(&RunEvent::phase("encode"));
-    let regimen = Regimen::planned(inputs);
-    let untouched = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
+    let setup = TrainingSetup::planned(inputs);
+    let untouched = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
     let features =
         |rows: &Split| infer(&untouched.model, &untouched.parameters, &rows.texts, batch_size, Output::Features);
@@ -174,13 +176,13 @@ fn run(
             }
             _ => {
                 let plan = plan_for(recipe, inputs, &train)?;
-                let regimen = match item.name == RANDOM && inputs.plan.init.value == Init::Pretrained {
-                    true => Regimen::without_transfer(inputs, plan)?,
-                    false => Regimen::of(inputs, plan)?,
+                let setup = match item.name == RANDOM && inputs.plan.init.value == Init::Pretrained {
+                    true => TrainingSetup::without_transfer(inputs, plan)?,
+                    false => TrainingSetup::of(inputs, plan)?,
                 };
-                let lesson = Lesson { train: &train, validation: None };
+                let learnt = TrainingRows { train: &train, validation: None };
                 let seed = inputs.plan.seed.value.wrapping_add(item.seed);
-                match train_and_answer(inputs, &regimen, lesson, seed, held_out, interrupt)? {
+                match train_and_predict(inputs, &setup, learnt, seed, held_out, interrupt)? {
                     Some(Trained { logits: Some(logits), .. }) => logits,
                     Some(Trained { logits: None, .. }) => return Ok(Some(None)),
                     None => return Ok(None),

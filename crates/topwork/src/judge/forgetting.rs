@@ -16,7 +16,7 @@ use crate::predict::Classifier;
 use crate::session::inputs::Inputs;
 use crate::session::masked_words::{HiddenWords, MaskedWords};
 use crate::session::retained::{EarlierTask, LEAST_ROWS, LEAST_TEXTS, Retained, longest, spread};
-use crate::session::training::{Regimen, Subject};
+use crate::session::training::{LoadedModel, TrainingSetup};
 
 /// Texts that are looked at whatever training cost.
 const ALWAYS: usize = 32;
@@ -145,7 +145,7 @@ pub struct BlockDrift {
 /// beside it. What cannot be measured is missing, with the reason: a training that is done is not lost for it.
 pub(crate) fn measure(inputs: &Inputs, retained: &Retained, tuned: &Parameters, trained_tokens: u64) -> Forgetting {
     let mut forgetting = Forgetting::of_nothing(retained);
-    let untouched = match Subject::load(inputs, &Regimen::planned(inputs), inputs.plan.seed.value) {
+    let untouched = match LoadedModel::load(inputs, &TrainingSetup::planned(inputs), inputs.plan.seed.value) {
         Ok(untouched) => untouched,
         Err(error) => {
             let why = format!("the model that training began with cannot be loaded once more: {error}");
@@ -281,7 +281,7 @@ impl Forgetting {
     }
 
     /// How alike the layers see the texts before and after.
-    fn compare_views(&mut self, untouched: &Subject, tuned: &Parameters, texts: &TokenizedTexts) {
+    fn compare_views(&mut self, untouched: &LoadedModel, tuned: &Parameters, texts: &TokenizedTexts) {
         let [before, after] = [&untouched.parameters, tuned].map(|p| LayerFeatures::of(&untouched.model, p, texts));
         let cka = |layer| linear_cka_debiased(before.layer(layer).as_ref(), after.layer(layer).as_ref());
         self.cka = (0..before.layers.len()).map(cka).collect();
@@ -523,7 +523,7 @@ mod tests {
         inputs.checkpoint = topwork_models::Checkpoint::open(folder.path()).unwrap();
         // Without its `config.json` there is no classifier here.
         inputs.source = folder.path().to_path_buf();
-        let tuned = Subject::load(&inputs, &Regimen::planned(&inputs), 0).unwrap().parameters;
+        let tuned = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), 0).unwrap().parameters;
         let there = measure(&inputs, &inputs.retained, &tuned, 1_000);
         assert_eq!((there.finding, there.texts), (ForgettingFinding::Kept, ALWAYS), "{}", there.sentence);
         // An earlier task that cannot be scored any more leaves the rest as it is.

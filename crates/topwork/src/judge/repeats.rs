@@ -13,7 +13,7 @@ use crate::events::Observer;
 use crate::events::SplitScores;
 use crate::run::side_by_side;
 use crate::session::inputs::{Inputs, Split};
-use crate::session::training::{Lesson, Regimen, Trained, train_and_answer, trainings_at_once};
+use crate::session::training::{Trained, TrainingRows, TrainingSetup, train_and_predict, trainings_at_once};
 
 /// What was left out of a fold's training, and answered by it.
 pub const LEFT_OUT: &str = "left-out";
@@ -233,12 +233,12 @@ fn train_all(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Vec<Option<Trained>>, Error> {
-    let regimen = Regimen::planned(inputs);
+    let setup = TrainingSetup::planned(inputs);
     let at_once = trainings_at_once(inputs, repetitions.len());
     let on = |train: &Split, answers: &Split, seed: u64| {
         // Epochs are compared by validation rows where there are some; a fold's own rows are not looked at before the end.
-        let lesson = Lesson { train, validation: inputs.validation.as_ref() };
-        train_and_answer(inputs, &regimen, lesson, seed, answers, interrupt)
+        let learnt = TrainingRows { train, validation: inputs.validation.as_ref() };
+        train_and_predict(inputs, &setup, learnt, seed, answers, interrupt)
     };
     let train = |repetition: &Repetition<'_>| match repetition.rows {
         RepeatedRows::AllBut(part) => {

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use topwork_data::{PackedBatch, TokenizedTexts};
 use topwork_engine::{Mode, Parameters, Pool, Sequences, Tape};
-use topwork_models::BertConfig;
-use topwork_models::bert::{BertClassifier, Tokens};
+use topwork_models::{Model, Sizes, Tokens};
 
 use crate::error::Error;
 
@@ -34,12 +33,7 @@ impl Batch {
     }
 
     pub(crate) fn tokens(&self) -> Tokens<'_> {
-        Tokens {
-            ids: &self.packed.ids,
-            positions: &self.packed.positions,
-            type_ids: &self.packed.type_ids,
-            sequences: &self.sequences,
-        }
+        Tokens { ids: &self.packed.ids, type_ids: &self.packed.type_ids, sequences: &self.sequences }
     }
 }
 
@@ -54,7 +48,7 @@ pub enum Output {
 
 /// Runs all texts through the model without dropout, in order.
 pub fn infer(
-    model: &BertClassifier,
+    model: &Model,
     parameters: &Parameters,
     texts: &TokenizedTexts,
     batch_size: usize,
@@ -79,12 +73,13 @@ pub fn infer(
 ///
 /// # Errors
 /// When it has not: a pair of texts needs two types, and some models have one.
-pub(crate) fn check_tokens(texts: &TokenizedTexts, config: &BertConfig, path: &Path) -> Result<(), Error> {
-    let sizes = [
-        ("token types", "type_vocab_size", texts.largest_type_id(), config.type_vocab_size),
-        ("token ids", "vocab_size", texts.largest_id(), config.vocab_size),
+pub(crate) fn check_tokens(texts: &TokenizedTexts, sizes: &Sizes, path: &Path) -> Result<(), Error> {
+    let types = texts.largest_type_id().filter(|_| sizes.type_vocab_size.is_some());
+    let limits = [
+        ("token types", "type_vocab_size", types, sizes.type_vocab_size.unwrap_or(0)),
+        ("token ids", "vocab_size", texts.largest_id(), sizes.vocab_size),
     ];
-    for (what, key, largest, size) in sizes {
+    for (what, key, largest, size) in limits {
         if let Some(largest) = largest.filter(|&largest| largest as usize >= size) {
             let message =
                 format!("{}: expected {what} below the model's {key} {size}, found {largest}", path.display());

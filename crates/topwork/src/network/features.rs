@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use topwork_data::TokenizedTexts;
 use topwork_engine::{Mode, Parameters, Pool, Tape};
 use topwork_metrics::{Mat, matrix};
-use topwork_models::bert::BertClassifier;
+use topwork_models::Model;
 
 use crate::network::batch::Batch;
 
@@ -26,7 +26,7 @@ pub struct LayerFeatures {
 impl LayerFeatures {
     /// Runs all texts through the model without dropout, in order. Equal texts are run once, so that their features are the same
     /// to the bit and they are known as equal when rows are parted.
-    pub fn of(model: &BertClassifier, parameters: &Parameters, texts: &TokenizedTexts) -> Self {
+    pub fn of(model: &Model, parameters: &Parameters, texts: &TokenizedTexts) -> Self {
         let mut known: HashMap<(&[u32], &[u32]), usize> = HashMap::new();
         let mut different: Vec<usize> = Vec::new();
         let place_of: Vec<usize> = (0..texts.len())
@@ -52,7 +52,7 @@ impl LayerFeatures {
         }
     }
 
-    fn of_different(model: &BertClassifier, parameters: &Parameters, texts: &TokenizedTexts) -> Self {
+    fn of_different(model: &Model, parameters: &Parameters, texts: &TokenizedTexts) -> Self {
         let pool = Pool::new();
         let mut features = Self { hidden_size: 0, layers: Vec::new(), pooled: Vec::new() };
         let mut start = 0;
@@ -76,10 +76,8 @@ impl LayerFeatures {
                 }
             }
             if let Some(last) = states.last() {
-                let firsts: Vec<u32> =
-                    (0..tokens.sequences.len()).map(|s| tokens.sequences.range(s).start as u32).collect();
-                let first = tape.rows(last, &firsts);
-                features.pooled.extend_from_slice(model.pooled(&mut tape, &first).values());
+                let pooled = model.features_of_last(&mut tape, last, tokens.sequences);
+                features.pooled.extend_from_slice(pooled.values());
             }
             start = end;
         }

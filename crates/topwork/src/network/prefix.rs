@@ -2,7 +2,7 @@
 
 use topwork_data::TokenizedTexts;
 use topwork_engine::{Mode, Parameters, Pool, Sequences, Tape, Tensor, Value};
-use topwork_models::bert::BertClassifier;
+use topwork_models::{Input, Model};
 
 use crate::network::batch::Batch;
 
@@ -25,7 +25,7 @@ impl Prefix {
     ///
     /// # Panics
     /// When the model has fewer layers.
-    pub fn of(model: &BertClassifier, parameters: &Parameters, texts: &TokenizedTexts, layers: usize) -> Self {
+    pub fn of(model: &Model, parameters: &Parameters, texts: &TokenizedTexts, layers: usize) -> Self {
         let pool = Pool::new();
         let mut prefix = Self { layers, hidden_size: 0, offsets: vec![0], values: Vec::new() };
         let rows: Vec<usize> = (0..texts.len()).collect();
@@ -63,7 +63,7 @@ impl Prefix {
     /// The logits of rows, `[rows, classes]`; `stream` names each row's random stream.
     pub(crate) fn logits(
         &self,
-        model: &BertClassifier,
+        model: &Model,
         tape: &mut Tape<'_>,
         rows: &[usize],
         stream: impl Fn(usize) -> u64,
@@ -71,11 +71,11 @@ impl Prefix {
         let Self { offsets, values, .. } = self.select(rows);
         let sequences = Sequences::new(offsets, rows.iter().map(|&row| stream(row)).collect());
         let hidden = tape.constant(Tensor::from_values(&values, sequences.tokens(), self.hidden_size));
-        model.logits_above(tape, self.layers, hidden, &sequences)
+        model.logits(tape, Input::Hidden { layers: self.layers, hidden, sequences: &sequences })
     }
 
     /// The logits of all rows, without dropout, in order.
-    pub(crate) fn infer(&self, model: &BertClassifier, parameters: &Parameters, batch_size: usize) -> Vec<f32> {
+    pub(crate) fn infer(&self, model: &Model, parameters: &Parameters, batch_size: usize) -> Vec<f32> {
         let pool = Pool::new();
         let rows: Vec<usize> = (0..self.offsets.len() - 1).collect();
         let mut all = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) mod tests {
     use crate::network::batch::{Output, infer};
     use crate::plan::recipe::{Options, Recipe};
     use crate::session::inputs::Inputs;
-    use crate::session::training::{Regimen, Subject};
+    use crate::session::training::{LoadedModel, TrainingSetup};
 
     /// Forty rows and the tiny model.
     pub(crate) fn inputs() -> Inputs {
@@ -114,7 +114,8 @@ pub(crate) mod tests {
     #[test]
     fn starting_from_the_prefix_changes_nothing() {
         let inputs = inputs();
-        let Subject { parameters, model, .. } = Subject::load(&inputs, &Regimen::planned(&inputs), 1).unwrap();
+        let LoadedModel { parameters, model, .. } =
+            LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), 1).unwrap();
         let texts = &inputs.train.texts;
         let whole = infer(&model, &parameters, texts, 8, Output::Logits);
         for layers in 0..=inputs.plan.facts.model.num_hidden_layers {

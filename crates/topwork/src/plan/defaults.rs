@@ -2,6 +2,7 @@
 //! `resolve.rs`. Pre-training's are in `pretrain/resolve.rs`.
 
 use topwork_metrics::Metric;
+use topwork_models::{DropoutRate, DropoutRates};
 
 use crate::plan::facts::Facts;
 use crate::plan::schedule::Schedule;
@@ -130,19 +131,24 @@ pub(crate) fn head_init(init: Init) -> Resolved<HeadInit> {
 }
 
 pub(crate) fn hidden_dropout_prob(facts: &Facts) -> Resolved<f32> {
-    from_config(facts.model.hidden_dropout_prob, "hidden_dropout_prob")
+    of_rate(facts.model.dropouts.hidden)
 }
 
 pub(crate) fn attention_probs_dropout_prob(facts: &Facts) -> Resolved<f32> {
-    from_config(facts.model.attention_probs_dropout_prob, "attention_probs_dropout_prob")
+    of_rate(facts.model.dropouts.attention)
 }
 
-/// The body's dropout unless the configuration has one for the classifier, as in `transformers`.
+fn of_rate(rate: DropoutRate) -> Resolved<f32> {
+    from_config(rate.value, rate.key)
+}
+
+/// The body's dropout unless the configuration has one for the head, as in `transformers`.
 pub(crate) fn classifier_dropout(facts: &Facts, hidden_dropout: f32) -> Resolved<f32> {
-    match facts.model.classifier_dropout {
-        Some(dropout) => from_config(dropout, "classifier_dropout"),
-        None => fixed(hidden_dropout, "as hidden_dropout_prob"),
+    let DropoutRates { hidden, head, .. } = facts.model.dropouts;
+    if head.key == hidden.key {
+        return fixed(hidden_dropout, &format!("as {}", hidden.key));
     }
+    of_rate(head)
 }
 
 pub(crate) fn class_weights() -> Resolved<ClassWeights> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use topwork_models::DropoutRates;
+
 use crate::plan::value::on_one_line;
 
 /// The version that makes and repeats plans.
@@ -77,12 +79,8 @@ pub struct ModelFacts {
     pub max_position_embeddings: usize,
     /// The longest sequence that the tokenizer names, in tokens.
     pub model_max_length: Option<usize>,
-    /// Dropout of embeddings and sublayers in `config.json`.
-    pub hidden_dropout_prob: f32,
-    /// Dropout of attention probabilities in `config.json`.
-    pub attention_probs_dropout_prob: f32,
-    /// Dropout before the classifier in `config.json`.
-    pub classifier_dropout: Option<f32>,
+    /// The rates of dropout in `config.json`.
+    pub dropouts: DropoutRates,
     /// SHA-256 of the weights.
     pub sha256: String,
     /// SHA-256 of `config.json`.

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, TokenStore};
 use topwork_models::{
-    Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, SpecialIds, TokenizerOptions, check_tokenizer,
-    load_tokenizer, train_tokenizer,
+    Block, Checkpoint, FAMILIES, HeadKind, HubSettings, ModelConfig, Sizes, SpecialIds, TokenizerOptions,
+    check_tokenizer, checkpoint_has, load_tokenizer, train_tokenizer,
 };
 
 use super::facts::{PretrainFacts, SourceFacts};
@@ -49,7 +48,7 @@ pub struct PretrainInputs {
     /// Its tokens.
     pub vocabulary: Vocabulary,
     /// The heads that the objectives need.
-    pub head: Head,
+    pub head: HeadKind,
     /// The documents.
     pub corpus: Corpus,
     /// The tokens to learn from.
@@ -122,19 +121,20 @@ impl PretrainInputs {
             Some(source) => ModelConfig::load(&source.directory)?,
             None => new_config(&plan, &tokenizer)?,
         };
-        let FamilyConfig::Bert(bert) = &config.family else {
-            return Err(Error::run("pre-training: expected a text model, found another", "choose a text encoder"));
-        };
+        let sizes = config.encoder().sizes();
         if let Some(source) = &source {
-            check_tokenizer(&source.directory, &tokenizer, bert.vocab_size)?;
+            check_tokenizer(&source.directory, &tokenizer, sizes.vocab_size)?;
         }
         let pairs = plan.objective.value.has_pair_head();
-        if pairs && bert.type_vocab_size < 2 {
-            let message =
-                "objective: expected a model with 2 token types for pairs of passages, found type_vocab_size 1";
+        if pairs && sizes.type_vocab_size.is_none_or(|types| types < 2) {
+            let message = "objective: expected a model with 2 token types for pairs of passages, found one with fewer";
             return Err(Error::run(message, "--objective mlm"));
         }
-        let pooler = plan.objective.value.has_pooler() || source.as_ref().is_some_and(Source::has_pooler);
+        let has_pooler = |source: &Source| {
+            let head = HeadKind::Pretraining { pairs: false, pooler: true };
+            checkpoint_has(&source.checkpoint, &config, head, Block::Final)
+        };
+        let pooler = plan.objective.value.has_pooler() || source.as_ref().is_some_and(has_pooler);
         let train = corpus.tokenize(CorpusPart::Train, &tokenizer)?;
         let held_out = match corpus.counts().held_out_documents {
             0 => None,
@@ -145,10 +145,10 @@ impl PretrainInputs {
             observer.event(&RunEvent::warning(message));
         }
         let directory = source.as_ref().map(|source| source.directory.as_path());
-        let vocabulary = vocabulary(&tokenizer, directory, bert.vocab_size)?;
+        let vocabulary = vocabulary(&tokenizer, directory, sizes.vocab_size)?;
         Ok(Self {
             vocabulary,
-            head: Head::Pretraining { pairs, pooler },
+            head: HeadKind::Pretraining { pairs, pooler },
             plan,
             source,
             config,
@@ -168,10 +168,6 @@ impl Source {
         let (directory, unpacked) = find_model(spec, hub)?;
         Ok(Self { checkpoint: Checkpoint::open(&directory)?, directory, _unpacked: unpacked })
     }
-
-    fn has_pooler(&self) -> bool {
-        self.checkpoint.names().any(|name| name.ends_with("pooler.dense.weight"))
-    }
 }
 
 /// The options with which a new tokenizer is trained and written.
@@ -187,40 +183,34 @@ pub(super) fn tokenizer_options(plan: &PretrainPlan) -> TokenizerOptions {
 /// `config.json` of a new model. Its dropout is for fine-tuning: pre-training has its own.
 fn new_config(plan: &PretrainPlan, tokenizer: &Tokenizer) -> Result<ModelConfig, Error> {
     let pad = SpecialIds::find(tokenizer, None)?.pad.unwrap_or(0);
-    let raw = json!({
-        "architectures": [],
-        "model_type": "bert",
-        "vocab_size": tokenizer.get_vocab_size(true),
-        "hidden_size": plan.hidden_size.value,
-        "num_hidden_layers": plan.num_hidden_layers.value,
-        "num_attention_heads": plan.num_attention_heads.value,
-        "intermediate_size": plan.intermediate_size.value,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": 0.1,
-        "attention_probs_dropout_prob": 0.1,
-        "max_position_embeddings": plan.max_seq_length.value,
-        "type_vocab_size": 2,
-        "initializer_range": 0.02,
-        "layer_norm_eps": 1e-12,
-        "pad_token_id": pad,
-    });
+    let sizes = Sizes {
+        vocab_size: tokenizer.get_vocab_size(true),
+        hidden_size: plan.hidden_size.value,
+        num_hidden_layers: plan.num_hidden_layers.value,
+        num_attention_heads: plan.num_attention_heads.value,
+        intermediate_size: plan.intermediate_size.value,
+        max_tokens: plan.max_seq_length.value,
+        type_vocab_size: Some(2),
+        pad_token_id: pad as usize,
+    };
+    // A new model is of the first family.
+    let raw = (FAMILIES[0].new_config)(&sizes);
     Ok(ModelConfig::parse("config.json".as_ref(), raw)?)
 }
 
 fn source_facts(source: &Source) -> Result<SourceFacts, Error> {
     let config = ModelConfig::load(&source.directory)?;
-    let FamilyConfig::Bert(bert) = &config.family else {
-        return Err(Error::run(format!("{}: not a text model", source.directory.display()), "choose a text encoder"));
-    };
+    let sizes = config.encoder().sizes();
+    let dropouts = config.encoder().dropouts(HeadKind::MASKED_WORDS);
     Ok(SourceFacts {
-        num_hidden_layers: bert.num_hidden_layers,
-        hidden_size: bert.hidden_size,
-        num_attention_heads: bert.num_attention_heads,
-        intermediate_size: bert.intermediate_size,
-        max_position_embeddings: bert.max_position_embeddings,
-        vocab_size: bert.vocab_size,
-        hidden_dropout_prob: bert.hidden_dropout_prob,
-        attention_probs_dropout_prob: bert.attention_probs_dropout_prob,
+        num_hidden_layers: sizes.num_hidden_layers,
+        hidden_size: sizes.hidden_size,
+        num_attention_heads: sizes.num_attention_heads,
+        intermediate_size: sizes.intermediate_size,
+        max_position_embeddings: sizes.max_tokens,
+        vocab_size: sizes.vocab_size,
+        hidden_dropout_prob: dropouts.hidden.value,
+        attention_probs_dropout_prob: dropouts.attention.value,
         sha256: hash_files(&source.checkpoint.files())?,
         config_sha256: hash_files(&[&source.directory.join("config.json")])?,
         tokenizer_sha256: hash_tokenizer(&source.directory)?,

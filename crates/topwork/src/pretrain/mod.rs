@@ -13,23 +13,22 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use topwork_engine::{AdamW, AdamWOptions, Gradients, Parameters, Pool, Rates};
-use topwork_models::bert::{BertPretraining, EncoderDropout};
 use topwork_models::{
-    Block, Checkpoint, FamilyConfig, HeadRule, LoadOptions, LoadReport, ParameterKind, ParameterSpec,
-    initial_parameters, load_parameters, max_length, save_config, save_tokenizer, write_trained_tokenizer,
+    Block, Checkpoint, Dropouts, HeadRule, LoadReport, Model, ModelConfig, ModelOptions, ParameterKind, ParameterSpec,
+    WeightOptions, Weights, max_length, save_config, save_tokenizer, write_trained_tokenizer,
 };
 
 use crate::error::Error;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
 use crate::fit::problem::Problem;
-use crate::fit::{Budget, Checkpoints, FitOptions, Progress, Stop, Surroundings, fit};
+use crate::fit::{Budget, Checkpoints, FitContext, FitOptions, Progress, Stop, fit};
 use crate::plan::facts::VERSION;
 use crate::plan::policy::{ParameterPolicy, Policy};
 use crate::run::checkpoint;
 use crate::run::directory::{EVENTS, OutputDirectory, PLAN, RESULTS};
 use crate::run::peak_rss_mb;
 use crate::run::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
-use crate::run::{Circumstances, Outcome, lap, notes, thread_pool};
+use crate::run::{Outcome, RunContext, lap, notes, thread_pool};
 use crate::session::profile::PROFILE;
 use crate::tasks::objectives::contrastive::Contrastive;
 use crate::tasks::objectives::mlm::Mlm;
@@ -51,24 +50,24 @@ const TIMED_STEPS: usize = 10;
 /// When the output directory is taken, training diverges, a proof fails or a file cannot be written.
 pub fn pretrain(
     inputs: &PretrainInputs,
-    circumstances: &Circumstances<'_>,
+    context: &RunContext<'_>,
     observer: &mut (dyn Observer + Send),
 ) -> Result<Outcome<PretrainResults>, Error> {
     let path = &inputs.plan.output_dir.value;
-    thread_pool(inputs.plan.threads.value)?.install(|| run(inputs, path, circumstances, observer))
+    thread_pool(inputs.plan.threads.value)?.install(|| run(inputs, path, context, observer))
 }
 
 fn run(
     inputs: &PretrainInputs,
     path: &Path,
-    circumstances: &Circumstances<'_>,
+    context: &RunContext<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome<PretrainResults>, Error> {
     let plan = &inputs.plan;
     let mut timer = Instant::now();
     let mut seconds =
         PretrainSeconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..PretrainSeconds::default() };
-    let Model { mut parameters, model, policy, report } = load_model(inputs)?;
+    let LoadedModel { mut parameters, model, policy, report } = load_model(inputs)?;
     let mlm = Mlm {
         probability: plan.mlm_probability.value,
         unit: plan.mask_unit.value,
@@ -76,24 +75,24 @@ fn run(
     };
     let options = task_options(inputs, &mlm);
     let mut task = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
-    let mut progress = match circumstances.resume {
+    let mut progress = match context.resume {
         true => checkpoint::load(path, &mut parameters)?.unwrap_or_default(),
         false => Progress::default(),
     };
-    let output = if circumstances.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
-    let mut log = if circumstances.resume {
+    let output = if context.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
+    let mut log = if context.resume {
         JsonlObserver::resume(&output.file(EVENTS), progress.step)?
     } else {
         output.write(PLAN, &plan.to_toml())?;
         JsonlObserver::create(&output.file(EVENTS))?
     };
-    if !circumstances.resume {
+    if !context.resume {
         inputs.events.iter().for_each(|event| log.event(event));
     }
     let mut observers: [&mut dyn Observer; 2] = [observer, &mut log];
     let mut all = Observers(&mut observers);
     let observer: &mut dyn Observer = &mut all;
-    if circumstances.resume && progress.step == 0 {
+    if context.resume && progress.step == 0 {
         observer.event(&RunEvent::Note { message: "no state was saved: from the start".to_string() });
     }
     for message in notes(&report) {
@@ -122,12 +121,12 @@ fn run(
     let frozen = hash_frozen(&parameters);
     let mut save = |parameters: &Parameters, progress: &Progress| checkpoint::save(&output, parameters, progress);
     let every = Duration::from_secs_f64(plan.save_every.value.seconds);
-    let surroundings = Surroundings {
+    let fit_context = FitContext {
         observer,
-        interrupt: circumstances.interrupt,
+        interrupt: context.interrupt,
         checkpoints: Some(Checkpoints { every, save: &mut save }),
     };
-    let stop = fit(&mut task, &mut parameters, &fit_options, &mut progress, surroundings)?;
+    let stop = fit(&mut task, &mut parameters, &fit_options, &mut progress, fit_context)?;
     seconds.train = progress.seconds;
     let epoch = task.epoch(&progress);
     match stop {
@@ -142,7 +141,7 @@ fn run(
             let error = diverged(plan, &output, step);
             observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
             log.finish()?;
-            if !circumstances.resume && !output.file(checkpoint::FOLDER).is_dir() {
+            if !context.resume && !output.file(checkpoint::FOLDER).is_dir() {
                 output.discard()?;
             }
             return Err(error);
@@ -175,7 +174,7 @@ fn run(
         observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
     }
     seconds.save = lap(&mut timer);
-    seconds.total = circumstances.started.elapsed().as_secs_f64();
+    seconds.total = context.started.elapsed().as_secs_f64();
     let results = PretrainResults {
         held_out: held_out.iter().map(HeldOutProfile::from).collect(),
         baselines: baselines.iter().map(HeldOutProfile::from).collect(),
@@ -199,42 +198,34 @@ fn run(
 }
 
 /// A model bound to its parameters.
-struct Model {
+struct LoadedModel {
     parameters: Parameters,
-    model: BertPretraining,
+    model: Model,
     policy: Policy,
     report: LoadReport,
 }
 
-fn load_model(inputs: &PretrainInputs) -> Result<Model, Error> {
-    let plan = &inputs.plan;
-    let specs = inputs.config.parameters(inputs.head);
-    let FamilyConfig::Bert(bert) = &inputs.config.family else {
-        return Err(Error::run("pre-training: expected a text model, found another", "choose a text encoder"));
-    };
-    let (tensors, report) = match &inputs.source {
+fn load_model(inputs: &PretrainInputs) -> Result<LoadedModel, Error> {
+    let (plan, head) = (&inputs.plan, inputs.head);
+    let weights = match &inputs.source {
         Some(source) => {
-            let options = LoadOptions {
-                seed: plan.seed.value,
-                initializer_range: bert.initializer_range,
-                head: inputs.head,
-                head_rule: HeadRule::LoadIfShapeFits,
-            };
-            let loaded = load_parameters(&source.checkpoint, inputs.config.description(), &specs, &options)?;
-            (loaded.tensors, loaded.report)
+            let options = WeightOptions { seed: plan.seed.value, head, head_rule: HeadRule::LoadIfShapeFits };
+            Weights::load(&source.checkpoint, &inputs.config, &options)?
         }
-        None => (initial_parameters(&specs, plan.seed.value, bert.initializer_range), LoadReport::default()),
+        None => Weights::initial(&inputs.config, head, plan.seed.value)?,
     };
-    let policy = policy(&specs, plan);
-    let mut parameters = Parameters::new();
-    for ((spec, values), policy) in specs.iter().zip(tensors).zip(&policy.parameters) {
-        let id = parameters.add(spec.name.clone(), &spec.shape, &values);
-        parameters.get_mut(id).trainable = policy.trainable;
+    let policy = policy(&weights.specs, plan);
+    let mut parameters = weights.parameters();
+    for ((_, parameter), policy) in parameters.iter_mut().zip(&policy.parameters) {
+        parameter.trainable = policy.trainable;
     }
-    let dropout =
-        EncoderDropout { hidden: plan.hidden_dropout_prob.value, attention: plan.attention_probs_dropout_prob.value };
-    let model = BertPretraining::new(bert, &parameters, dropout)?;
-    Ok(Model { parameters, model, policy, report })
+    let dropouts = Dropouts {
+        hidden: plan.hidden_dropout_prob.value,
+        attention: plan.attention_probs_dropout_prob.value,
+        head: 0.0,
+    };
+    let model = Model::bind(&inputs.config, &parameters, ModelOptions { dropouts, ..ModelOptions::of(head) })?;
+    Ok(LoadedModel { parameters, model, policy, report: weights.report })
 }
 
 /// Everything that an objective asks for is trained at one rate; what none asks for stays as it is.
@@ -395,7 +386,7 @@ fn diverged(plan: &PretrainPlan, output: &OutputDirectory, step: usize) -> Error
 
 fn write_model(inputs: &PretrainInputs, output: &OutputDirectory, parameters: &Parameters) -> Result<(), Error> {
     output.write_weights(parameters)?;
-    save_config(output.path(), &inputs.config.for_pretraining(inputs.plan.objective.value.has_pair_head()))?;
+    save_config(output.path(), &inputs.config.for_head(inputs.head, &[], None)?)?;
     match &inputs.source {
         // Going on with shorter texts takes nothing from the positions that the model knows.
         Some(source) => {
@@ -418,25 +409,12 @@ fn reload(
     parameters: &Parameters,
     options: PretrainingOptions<'_>,
 ) -> Result<ReloadProof, Error> {
-    let config = topwork_models::ModelConfig::load(output.path())?;
-    let FamilyConfig::Bert(bert) = &config.family else {
-        return Err(Error::proof("the saved model is of another family"));
-    };
-    let specs = config.parameters(inputs.head);
-    let load = LoadOptions {
-        seed: 0,
-        initializer_range: bert.initializer_range,
-        head: inputs.head,
-        head_rule: HeadRule::Required,
-    };
-    let loaded = load_parameters(&Checkpoint::open(output.path())?, config.description(), &specs, &load)?;
-    let mut fresh = Parameters::new();
-    for (spec, values) in specs.iter().zip(&loaded.tensors) {
-        fresh.add(spec.name.clone(), &spec.shape, values);
-    }
-    let dropout = EncoderDropout { hidden: 0.0, attention: 0.0 };
-    let model = BertPretraining::new(bert, &fresh, dropout)?;
-    let policy = policy(&specs, &inputs.plan);
+    let config = ModelConfig::load(output.path())?;
+    let options_of_load = WeightOptions { seed: 0, head: inputs.head, head_rule: HeadRule::Required };
+    let weights = Weights::load(&Checkpoint::open(output.path())?, &config, &options_of_load)?;
+    let fresh = weights.parameters();
+    let model = Model::bind(&config, &fresh, ModelOptions::of(inputs.head))?;
+    let policy = policy(&weights.specs, &inputs.plan);
     let again = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
     let (in_memory, rows) = task.sample_logits(parameters);
     let (reloaded, _) = again.sample_logits(&fresh);

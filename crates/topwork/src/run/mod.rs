@@ -37,7 +37,7 @@ pub enum Outcome<R> {
 }
 
 /// What surrounds a run without changing its result.
-pub struct Circumstances<'a> {
+pub struct RunContext<'a> {
     /// When the process began.
     pub started: Instant,
     /// Set when the run is to stop after the step that it is at.

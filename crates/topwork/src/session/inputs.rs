@@ -10,8 +10,8 @@ use topwork_data::{
     ColumnNames, Dataset, Example, LabelSet, Labels, TokenizedTexts, distinct_texts, hold_out, label_variants,
 };
 use topwork_models::{
-    Checkpoint, FamilyConfig, Head, HubSettings, ModelConfig, SEEDLING, check_tokenizer, load_tokenizer, locate,
-    max_length, tokenizer_files, unpack_seedling,
+    Checkpoint, HeadKind, HubSettings, ModelConfig, SEEDLING, check_tokenizer, load_tokenizer, locate, max_length,
+    tokenizer_files, unpack_seedling,
 };
 
 use crate::error::Error;
@@ -108,6 +108,11 @@ impl Inputs {
         Ok(inputs)
     }
 
+    /// What stands on the model.
+    pub fn head(&self) -> HeadKind {
+        HeadKind::Sequence { outputs: self.labels.len() }
+    }
+
     fn gather(recipe: &Recipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
         observer.event(&RunEvent::phase("load"));
         let started = Instant::now();
@@ -122,7 +127,8 @@ impl Inputs {
         let config = ModelConfig::load(&source)?;
         let checkpoint = Checkpoint::open(&source)?;
         let tokenizer = load_tokenizer(&source)?;
-        let model = model_facts(&source, &config, &checkpoint, &tokenizer)?;
+        let model =
+            model_facts(&source, &config, &checkpoint, &tokenizer, HeadKind::Sequence { outputs: files.labels.len() })?;
         let load_seconds = started.elapsed().as_secs_f64();
 
         observer.event(&RunEvent::phase("tokenize"));
@@ -132,21 +138,21 @@ impl Inputs {
         let retain_sha256 = retained.as_ref().map(|file| file.sha256().to_string());
         let facts = Facts { retain_sha256, ..files.facts(model, &train_texts) };
         let plan = resolve(recipe, &facts)?;
-        let policy = policy(&config.parameters(Head::Classification { classes: files.labels.len() }), &plan)?;
+        let policy = policy(&config.specs(HeadKind::Sequence { outputs: files.labels.len() })?, &plan)?;
         let retained = Retained::gather(retained, &source, &config, &tokenizer, &plan)?;
         for warning in plan.warnings.iter().chain(&retained.warnings) {
             observer.event(&RunEvent::warning(warning));
         }
         let Files { train, validation, test, labels } = files;
         let most = plan.max_seq_length.value;
-        let FamilyConfig::Bert(bert) = &config.family else { return Err(not_a_text_model(&source)) };
+        let sizes = config.encoder().sizes();
         let mut counted = Counted::default();
         let mut tokenize = |dataset: &Dataset, whole: Option<TokenizedTexts>| -> Result<TokenizedTexts, Error> {
             let texts = match whole {
                 Some(whole) if whole.length_quantile(1.0) <= most => whole,
                 _ => TokenizedTexts::tokenize(&tokenizer, &dataset.examples, most, &dataset.path)?,
             };
-            check_tokens(&texts, bert, &dataset.path)?;
+            check_tokens(&texts, &sizes, &dataset.path)?;
             counted.add(&texts, &dataset.path, most, observer);
             Ok(texts)
         };
@@ -383,10 +389,6 @@ pub(crate) fn warn_of_namesake(spec: &str, observer: &mut dyn Observer) {
     }
 }
 
-fn not_a_text_model(source: &Path) -> Error {
-    Error::run(format!("{}: not a text model", source.display()), "choose a text encoder")
-}
-
 pub(crate) fn required<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Result<&'a T, PlanError> {
     said.as_ref().map(|said| &said.value).ok_or(PlanError::Missing { key })
 }
@@ -396,19 +398,18 @@ fn model_facts(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
     tokenizer: &Tokenizer,
+    head: HeadKind,
 ) -> Result<ModelFacts, Error> {
-    let FamilyConfig::Bert(bert) = &config.family else { return Err(not_a_text_model(source)) };
-    check_tokenizer(source, tokenizer, bert.vocab_size)?;
+    let sizes = config.encoder().sizes();
+    check_tokenizer(source, tokenizer, sizes.vocab_size)?;
     Ok(ModelFacts {
         family: config.description().name.to_string(),
-        num_hidden_layers: bert.num_hidden_layers,
-        hidden_size: bert.hidden_size,
-        intermediate_size: bert.intermediate_size,
-        max_position_embeddings: bert.max_position_embeddings,
-        model_max_length: Some(max_length(source, bert.max_position_embeddings)?),
-        hidden_dropout_prob: bert.hidden_dropout_prob,
-        attention_probs_dropout_prob: bert.attention_probs_dropout_prob,
-        classifier_dropout: bert.classifier_dropout,
+        num_hidden_layers: sizes.num_hidden_layers,
+        hidden_size: sizes.hidden_size,
+        intermediate_size: sizes.intermediate_size,
+        max_position_embeddings: sizes.max_tokens,
+        model_max_length: Some(max_length(source, sizes.max_tokens)?),
+        dropouts: config.encoder().dropouts(head),
         sha256: hash_files(&checkpoint.files())?,
         config_sha256: hash_files(&[&source.join("config.json")])?,
         tokenizer_sha256: hash_tokenizer(source)?,

@@ -2,8 +2,7 @@
 
 use topwork_data::{Passage, Stream, TokenizedTexts};
 use topwork_engine::Parameters;
-use topwork_models::bert::{BertPretraining, EncoderDropout};
-use topwork_models::{FamilyConfig, Head, HeadRule, LoadOptions, load_parameters};
+use topwork_models::{Block, HeadKind, HeadRule, Model, ModelOptions, WeightOptions, Weights, checkpoint_has};
 
 use crate::error::Error;
 use crate::session::inputs::Inputs;
@@ -17,7 +16,7 @@ const SEED: u64 = 0;
 
 /// A model that fills in hidden words.
 pub(crate) struct MaskedWords {
-    model: BertPretraining,
+    model: Model,
     parameters: Parameters,
     vocabulary: crate::tasks::objectives::Vocabulary,
 }
@@ -25,23 +24,19 @@ pub(crate) struct MaskedWords {
 impl MaskedWords {
     /// The model with its head for words; none when its checkpoint has none.
     pub(crate) fn load(inputs: &Inputs) -> Result<Option<Self>, Error> {
-        let FamilyConfig::Bert(bert) = &inputs.config.family else { return Ok(None) };
-        let has = |key: &str| inputs.checkpoint.names().any(|name| name.ends_with(key));
-        if !has("predictions.transform.dense.weight") {
+        let has = |head, block| checkpoint_has(&inputs.checkpoint, &inputs.config, head, block);
+        if !has(HeadKind::MASKED_WORDS, Block::Head) {
             return Ok(None);
         }
-        let head = Head::Pretraining { pairs: false, pooler: has("pooler.dense.weight") };
-        let specs = inputs.config.parameters(head);
-        let range = bert.initializer_range;
-        let options = LoadOptions { seed: 0, initializer_range: range, head, head_rule: HeadRule::LoadIfShapeFits };
-        let loaded = load_parameters(&inputs.checkpoint, inputs.config.description(), &specs, &options)?;
-        let mut parameters = Parameters::new();
-        for (spec, values) in specs.iter().zip(&loaded.tensors) {
-            parameters.add(spec.name.clone(), &spec.shape, values);
-        }
-        let model = BertPretraining::new(bert, &parameters, EncoderDropout { hidden: 0.0, attention: 0.0 })?;
+        let with_pooler = HeadKind::Pretraining { pairs: false, pooler: true };
+        let head = if has(with_pooler, Block::Final) { with_pooler } else { HeadKind::MASKED_WORDS };
+        let options = WeightOptions { seed: 0, head, head_rule: HeadRule::LoadIfShapeFits };
+        let parameters = Weights::load(&inputs.checkpoint, &inputs.config, &options)?.parameters();
+        let model = Model::bind(&inputs.config, &parameters, ModelOptions::of(head))?;
         // Without a token that hides words, the head cannot be asked.
-        let Ok(vocabulary) = vocabulary(&inputs.tokenizer, Some(&inputs.source), bert.vocab_size) else {
+        let Ok(vocabulary) =
+            vocabulary(&inputs.tokenizer, Some(&inputs.source), inputs.config.encoder().sizes().vocab_size)
+        else {
             return Ok(None);
         };
         Ok(Some(Self { model, parameters, vocabulary }))

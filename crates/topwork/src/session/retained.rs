@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tokenizers::Tokenizer;
 use topwork_data::{ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TokenizedTexts};
-use topwork_models::{BertConfig, FamilyConfig, ModelConfig};
+use topwork_models::{ModelConfig, Sizes};
 
 use crate::error::Error;
 use crate::network::batch::check_tokens;
@@ -143,14 +143,14 @@ fn read_columns(path: &Path, said: &ColumnNames, training: &Columns) -> Result<(
 /// The model that texts are made ready for.
 struct Reader<'a> {
     tokenizer: &'a Tokenizer,
-    bert: &'a BertConfig,
+    sizes: Sizes,
 }
 
 impl Reader<'_> {
     /// The tokens of these rows, cut after `longest`, once it is known that the model has an embedding for each.
     fn read(&self, examples: &[Example], longest: usize, path: &Path) -> Result<TokenizedTexts, Error> {
         let texts = TokenizedTexts::tokenize(self.tokenizer, examples, longest, path)?;
-        check_tokens(&texts, self.bert, path)?;
+        check_tokens(&texts, &self.sizes, path)?;
         Ok(texts)
     }
 }
@@ -167,10 +167,7 @@ impl Retained {
         tokenizer: &Tokenizer,
         plan: &Plan,
     ) -> Result<Self, Error> {
-        let FamilyConfig::Bert(bert) = &config.family else {
-            return Err(Error::run(format!("{}: not a text model", source.display()), "choose a text encoder"));
-        };
-        let reader = Reader { tokenizer, bert };
+        let reader = Reader { tokenizer, sizes: config.encoder().sizes() };
         match file {
             Some(file) => Self::of_file(file, source, config, &reader, plan),
             None => Self::of_model(source, &reader, plan),

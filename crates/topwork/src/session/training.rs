@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use topwork_engine::{AdamWOptions, Parameters};
-use topwork_models::bert::{BertClassifier, ClassifierDropout, EncoderDropout};
-use topwork_models::{FamilyConfig, Head, LoadOptions, LoadReport, initial_parameters, load_parameters};
+use topwork_models::{
+    Block, Dropouts, LoadReport, Model, ModelOptions, OutputLayer, Pooling, ProblemType, WeightOptions, Weights,
+};
 
 use crate::error::Error;
 use crate::events::{NoObserver, Observer, RunEvent};
-use crate::fit::{Budget, FitOptions, Progress, Stop, Surroundings, fit, restore_best};
+use crate::fit::{Budget, FitContext, FitOptions, Progress, Stop, fit, restore_best};
 use crate::network::batch::{Output, infer};
 use crate::network::probe;
 use crate::plan::Plan;
@@ -19,12 +20,12 @@ use crate::session::inputs::{Inputs, Split};
 use crate::tasks::classification::{Classification, ClassificationOptions};
 
 /// What a training does, and with each parameter.
-pub(crate) struct Regimen {
+pub(crate) struct TrainingSetup {
     pub(crate) plan: Plan,
     pub(crate) policy: Policy,
 }
 
-impl Regimen {
+impl TrainingSetup {
     /// As the plan says.
     pub(crate) fn planned(inputs: &Inputs) -> Self {
         Self { plan: inputs.plan.clone(), policy: inputs.policy.clone() }
@@ -38,11 +39,11 @@ impl Regimen {
 
     /// As another plan for the same model says.
     pub(crate) fn of(inputs: &Inputs, plan: Plan) -> Result<Self, Error> {
-        let policy = policy(&inputs.config.parameters(Head::Classification { classes: inputs.labels.len() }), &plan)?;
+        let policy = policy(&inputs.config.specs(inputs.head())?, &plan)?;
         Ok(Self { plan, policy })
     }
 
-    /// As [`Regimen::from_scratch`], of another plan for the same model.
+    /// As [`TrainingSetup::from_scratch`], of another plan for the same model.
     pub(crate) fn without_transfer(inputs: &Inputs, mut plan: Plan) -> Result<Self, Error> {
         plan.init.value = Init::Random;
         plan.freeze_layers.value = 0;
@@ -54,89 +55,77 @@ impl Regimen {
 }
 
 /// A model bound to its parameters.
-pub(crate) struct Subject {
+pub(crate) struct LoadedModel {
     pub(crate) parameters: Parameters,
-    pub(crate) model: BertClassifier,
+    pub(crate) model: Model,
     pub(crate) report: LoadReport,
 }
 
-impl Subject {
+impl LoadedModel {
     /// The pretrained weights or random ones, trainable or frozen as the policy says. `seed` names what is random.
-    pub(crate) fn load(inputs: &Inputs, regimen: &Regimen, seed: u64) -> Result<Self, Error> {
-        let FamilyConfig::Bert(bert) = &inputs.config.family else {
-            return Err(Error::run(format!("{}: not a text model", inputs.source.display()), "choose a text encoder"));
-        };
-        let plan = &regimen.plan;
-        let labels = inputs.labels.names();
-        let head = Head::Classification { classes: labels.len() };
-        let specs = inputs.config.parameters(head);
-        let (tensors, report) = match plan.init.value {
+    pub(crate) fn load(inputs: &Inputs, setup: &TrainingSetup, seed: u64) -> Result<Self, Error> {
+        let plan = &setup.plan;
+        let (head, labels) = (inputs.head(), inputs.labels.names());
+        let weights = match plan.init.value {
             Init::Pretrained => {
-                let options = LoadOptions {
-                    seed,
-                    initializer_range: bert.initializer_range,
-                    head,
-                    head_rule: inputs.config.head_rule(labels),
-                };
-                let loaded = load_parameters(&inputs.checkpoint, inputs.config.description(), &specs, &options)?;
-                (loaded.tensors, loaded.report)
+                let problem = Some(ProblemType::SingleLabelClassification);
+                let head_rule = inputs.config.head_rule_for(head, labels, problem);
+                Weights::load(&inputs.checkpoint, &inputs.config, &WeightOptions { seed, head, head_rule })?
             }
-            Init::Random => {
-                let new =
-                    ["classifier.weight", "classifier.bias"].map(|name| (name.into(), "init random, as all".into()));
-                let report = LoadReport { new: new.to_vec(), ..LoadReport::default() };
-                (initial_parameters(&specs, seed, bert.initializer_range), report)
-            }
+            Init::Random => Weights::initial(&inputs.config, head, seed)?,
         };
-        let mut parameters = Parameters::new();
-        for ((spec, values), policy) in specs.iter().zip(tensors).zip(&regimen.policy.parameters) {
-            let id = parameters.add(spec.name.clone(), &spec.shape, &values);
-            parameters.get_mut(id).trainable = policy.trainable;
+        let mut parameters = weights.parameters();
+        for ((_, parameter), policy) in parameters.iter_mut().zip(&setup.policy.parameters) {
+            parameter.trainable = policy.trainable;
         }
-        let dropout = ClassifierDropout {
-            encoder: EncoderDropout {
-                hidden: plan.hidden_dropout_prob.value,
-                attention: plan.attention_probs_dropout_prob.value,
-            },
-            classifier: plan.classifier_dropout.value,
+        let dropouts = Dropouts {
+            hidden: plan.hidden_dropout_prob.value,
+            attention: plan.attention_probs_dropout_prob.value,
+            head: plan.classifier_dropout.value,
         };
-        let model = BertClassifier::new(bert, &parameters, dropout)?;
+        let options = ModelOptions { head, pooling: Pooling::FirstToken, dropouts };
+        let model = Model::bind(&inputs.config, &parameters, options)?;
+        let mut report = weights.report;
+        if plan.init.value == Init::Random {
+            let of_head = weights.specs.iter().filter(|spec| spec.block == Block::Head);
+            report.new = of_head.map(|spec| (spec.name.clone(), "init random, as all".into())).collect();
+        }
         Ok(Self { parameters, model, report })
     }
 }
 
 /// The rows of a training.
 #[derive(Clone, Copy)]
-pub(crate) struct Lesson<'a> {
+pub(crate) struct TrainingRows<'a> {
     /// Those to learn from.
     pub(crate) train: &'a Split,
     /// Those to look at after each epoch.
     pub(crate) validation: Option<&'a Split>,
 }
 
-impl<'a> Lesson<'a> {
+impl<'a> TrainingRows<'a> {
     /// The rows as the plan parts them.
     pub(crate) fn planned(inputs: &'a Inputs) -> Self {
         Self { train: &inputs.train, validation: inputs.validation.as_ref() }
     }
 }
 
-/// The task of a regimen, on a model.
+/// The task of a setup, on a model.
 pub(crate) fn classification<'a>(
-    lesson: Lesson<'a>,
-    regimen: &'a Regimen,
-    model: &'a BertClassifier,
+    learnt: TrainingRows<'a>,
+    setup: &'a TrainingSetup,
+    model: &'a Model,
     seed: u64,
 ) -> Classification<'a> {
     Classification {
         model,
-        policy: &regimen.policy,
-        classes: regimen.plan.facts.labels.len(),
-        train: lesson.train.rows(),
-        validation: lesson.validation.map(Split::rows),
+        policy: &setup.policy,
+        classes: setup.plan.facts.labels.len(),
+        train: learnt.train.rows(),
+        validation: learnt.validation.map(Split::rows),
         gauge: None,
         prefix: None,
-        options: ClassificationOptions { seed, ..classification_options(&regimen.plan, &lesson.train.labels) },
+        options: ClassificationOptions { seed, ..classification_options(&setup.plan, &learnt.train.labels) },
         order: None,
     }
 }
@@ -178,29 +167,26 @@ pub(crate) fn fit_options(plan: &Plan, total_steps: usize) -> FitOptions {
 }
 
 /// A head that was trained on these labels before is better than a probe.
-pub(crate) fn starts_from_probe(plan: &Plan, report: &LoadReport) -> bool {
-    plan.head_init.value == HeadInit::LinearProbe && report.new.iter().any(|(name, _)| name == "classifier.weight")
+pub(crate) fn starts_from_probe(plan: &Plan, loaded: &LoadedModel) -> bool {
+    let output = loaded.model.output().map(|output| &loaded.parameters.get(output.weight).name);
+    let is_new = output.is_some_and(|output| loaded.report.new.iter().any(|(name, _)| name == output));
+    plan.head_init.value == HeadInit::LinearProbe && is_new
 }
 
-pub(crate) fn fit_probe(
-    train: &Split,
-    model: &BertClassifier,
-    parameters: &mut Parameters,
-    options: &ClassificationOptions,
-) {
+pub(crate) fn fit_probe(train: &Split, model: &Model, parameters: &mut Parameters, options: &ClassificationOptions) {
     let features = infer(model, parameters, &train.texts, options.eval_batch_size, Output::Features);
     start_from_probe(model, parameters, &features, &train.labels, options);
 }
 
 /// Puts a probe on these features `[rows, hidden]` of what the classifier sees in the classifier's place.
 pub(crate) fn start_from_probe(
-    model: &BertClassifier,
+    model: &Model,
     parameters: &mut Parameters,
     features: &[f32],
     labels: &[u32],
     options: &ClassificationOptions,
 ) {
-    let (weight, bias) = model.classifier();
+    let Some(OutputLayer { weight, bias: Some(bias) }) = model.output() else { return };
     let classes = parameters.get(bias).values.len();
     let probe = probe::fit(features, labels, classes, options.class_weights.as_deref());
     parameters.get_mut(weight).values.copy_from_slice(&probe.weight);
@@ -223,15 +209,15 @@ const ROWS_TRIED: usize = 32;
 /// Whether the last update left weights that give no numbers. After any other update the next step would have noticed, and with
 /// validation rows the last evaluation.
 pub(crate) fn blew_up_at_last(
-    model: &BertClassifier,
+    model: &Model,
     parameters: &Parameters,
-    lesson: Lesson<'_>,
+    learnt: TrainingRows<'_>,
     batch_size: usize,
 ) -> bool {
-    if lesson.validation.is_some() {
+    if learnt.validation.is_some() {
         return false;
     }
-    let logits = infer(model, parameters, &lesson.train.spread(ROWS_TRIED).texts, batch_size, Output::Logits);
+    let logits = infer(model, parameters, &learnt.train.spread(ROWS_TRIED).texts, batch_size, Output::Logits);
     logits.iter().any(|logit| !logit.is_finite())
 }
 
@@ -258,38 +244,39 @@ impl Trained {
 }
 
 /// Trains, and answers for `rows`; none when interrupted.
-pub(crate) fn train_and_answer(
+pub(crate) fn train_and_predict(
     inputs: &Inputs,
-    regimen: &Regimen,
-    lesson: Lesson<'_>,
+    setup: &TrainingSetup,
+    learnt: TrainingRows<'_>,
     seed: u64,
     rows: &Split,
     interrupt: &AtomicBool,
 ) -> Result<Option<Trained>, Error> {
-    let plan = &regimen.plan;
+    let plan = &setup.plan;
     let is_interrupted = || interrupt.load(Ordering::Relaxed);
     // Loading, and a probe on many rows, take their time.
     if is_interrupted() {
         return Ok(None);
     }
-    let mut subject = Subject::load(inputs, regimen, seed)?;
-    let Subject { parameters, model, report } = &mut subject;
-    let mut task = classification(lesson, regimen, model, seed);
-    let keep_by_training_loss = lesson.validation.is_none();
+    let mut loaded = LoadedModel::load(inputs, setup, seed)?;
+    let from_probe = starts_from_probe(plan, &loaded);
+    let LoadedModel { parameters, model, .. } = &mut loaded;
+    let mut task = classification(learnt, setup, model, seed);
+    let keep_by_training_loss = learnt.validation.is_none();
     let options = FitOptions { keep_by_training_loss, ..fit_options(plan, total_steps(plan, &task)) };
-    if starts_from_probe(plan, report) && !is_interrupted() {
-        fit_probe(lesson.train, model, parameters, &task.options);
+    if from_probe && !is_interrupted() {
+        fit_probe(learnt.train, model, parameters, &task.options);
     }
     let mut progress = Progress::default();
-    let surroundings = Surroundings { observer: &mut NoObserver, interrupt, checkpoints: None };
-    let stop = fit(&mut task, parameters, &options, &mut progress, surroundings)?;
+    let context = FitContext { observer: &mut NoObserver, interrupt, checkpoints: None };
+    let stop = fit(&mut task, parameters, &options, &mut progress, context)?;
     if stop == Some(Stop::Interrupted) || is_interrupted() {
         return Ok(None);
     }
     let batch_size = plan.per_device_eval_batch_size.value;
     let diverged = match stop {
         Some(Stop::Diverged(step)) => Some(step),
-        _ => blew_up_at_last(model, parameters, lesson, batch_size).then_some(progress.step),
+        _ => blew_up_at_last(model, parameters, learnt, batch_size).then_some(progress.step),
     };
     let kept = match diverged {
         Some(_) => progress.last_resort(),

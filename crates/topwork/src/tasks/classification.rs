@@ -5,8 +5,7 @@ use std::time::Instant;
 use topwork_data::epoch_order;
 use topwork_engine::{CrossEntropy, Gradients, Mode, ParameterId, Parameters, Pool, Rates, Tape, mix};
 use topwork_metrics::{Metric, Scores};
-use topwork_models::Block;
-use topwork_models::bert::BertClassifier;
+use topwork_models::{Block, Model};
 
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
@@ -22,7 +21,7 @@ const DROPOUT_STREAM: u64 = 0x6472_6F70_6F75_7400;
 /// Learning the classes of texts.
 pub struct Classification<'a> {
     /// The model.
-    pub model: &'a BertClassifier,
+    pub model: &'a Model,
     /// For each parameter: trained or not, and how fast.
     pub policy: &'a Policy,
     /// The number of classes.
@@ -32,7 +31,7 @@ pub struct Classification<'a> {
     /// The rows to look at after each epoch.
     pub validation: Option<Rows<'a>>,
     /// Rows that are learnt from, to look at as well, without dropout: what validation rows are compared with.
-    pub gauge: Option<Gauge<'a>>,
+    pub gauge: Option<TrainingSample<'a>>,
     /// What the frozen layers say of the rows to learn from, when it was computed before: they are run without dropout then.
     pub prefix: Option<&'a Prefix>,
     /// Everything else.
@@ -42,7 +41,7 @@ pub struct Classification<'a> {
 }
 
 /// Rows that are learnt from and looked at, after some epochs.
-pub struct Gauge<'a> {
+pub struct TrainingSample<'a> {
     /// The rows.
     pub rows: Rows<'a>,
     /// They are looked at after every so many epochs.
@@ -106,7 +105,7 @@ impl Classification<'_> {
 
 impl Problem for Classification<'_> {
     fn sparse_tables(&self) -> Vec<ParameterId> {
-        self.model.sparse_tables().to_vec()
+        self.model.sparse_tables()
     }
 
     fn rates(&self, id: ParameterId, learning_rate: f64) -> Rates {

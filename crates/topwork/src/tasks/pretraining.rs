@@ -4,8 +4,7 @@ use topwork_data::{Passage, PassageOrder, Passages, Stream, TokenStore};
 use topwork_engine::{
     CrossEntropy, Gradients, Mode, ParameterId, Parameters, Pool, Rates, Sequences, Tape, Value, mix,
 };
-use topwork_models::Block;
-use topwork_models::bert::{BertPretraining, PretrainingLogits, Tokens};
+use topwork_models::{Block, Model, PretrainingLogits, Tokens};
 
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
@@ -29,7 +28,7 @@ const EVALUATIONS: f64 = 20.0;
 
 /// Learning a language from passages.
 pub struct Pretraining<'a> {
-    model: &'a BertPretraining,
+    model: &'a Model,
     policy: &'a Policy,
     options: PretrainingOptions<'a>,
     train: PassageStream<'a>,
@@ -114,7 +113,7 @@ impl<'a> Pretraining<'a> {
     /// # Errors
     /// When the tokens cannot be read, or `train` has fewer passages than a step takes.
     pub fn new(
-        model: &'a BertPretraining,
+        model: &'a Model,
         policy: &'a Policy,
         options: PretrainingOptions<'a>,
         train: &'a TokenStore,
@@ -196,7 +195,7 @@ impl<'a> Pretraining<'a> {
         for questions in questions.chunks(whole) {
             let batch = QuestionBatch::gather(questions, |_| 0);
             let mut tape = Tape::new(parameters, &pool, Mode::Inference);
-            let mut logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
+            let mut logits = self.model.pretraining_logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
             let pair_logits = self.pair_logits(&mut tape, &mut logits, &batch);
             if let Some((logits, answers)) = pair_logits.filter(|_| is_comparable(questions.len())) {
                 pairs.add(&mut tape, logits, &answers);
@@ -213,7 +212,7 @@ impl<'a> Pretraining<'a> {
     pub fn sample_logits(&self, parameters: &Parameters) -> (Vec<f32>, usize) {
         let batch = QuestionBatch::gather(&self.sample, |_| 0);
         let mut tape = Tape::new(parameters, &Pool::new(), Mode::Inference);
-        let mut logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
+        let mut logits = self.model.pretraining_logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
         let pairs = self.pair_logits(&mut tape, &mut logits, &batch);
         let mut all = logits.words.values().to_vec();
         all.extend(pairs.iter().flat_map(|(pairs, _)| pairs.values()));
@@ -248,7 +247,7 @@ impl<'a> Pretraining<'a> {
 
 impl Problem for Pretraining<'_> {
     fn sparse_tables(&self) -> Vec<ParameterId> {
-        self.model.sparse_tables().to_vec()
+        self.model.sparse_tables()
     }
 
     fn rates(&self, id: ParameterId, learning_rate: f64) -> Rates {
@@ -285,7 +284,7 @@ impl Problem for Pretraining<'_> {
             first += part.len();
             tokens += batch.ids.len() as u64;
             let mut tape = Tape::new(parameters, pool, Mode::Training);
-            let mut logits = self.model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
+            let mut logits = self.model.pretraining_logits(&mut tape, &batch.tokens(), &batch.hidden_rows);
             let mut pair_logits = self.pair_logits(&mut tape, &mut logits, &batch);
             if let (Some((logits, answers)), true) = (&mut pair_logits, options.shuffle_pair_labels) {
                 let mut random = Stream::named("shuffled answers", options.seed).nth(step as u64).nth(first as u64);
@@ -410,7 +409,6 @@ impl PassageStream<'_> {
 /// The questions of one forward pass, without padding.
 struct QuestionBatch {
     ids: Vec<u32>,
-    positions: Vec<u32>,
     type_ids: Vec<u32>,
     sequences: Sequences,
     /// The rows of the hidden tokens on the token axis, ascending, and what they were.
@@ -435,7 +433,6 @@ impl QuestionBatch {
         }
         Self {
             ids: questions.iter().flat_map(|question| question.ids.iter().copied()).collect(),
-            positions: questions.iter().flat_map(|question| 0..question.ids.len() as u32).collect(),
             type_ids: questions.iter().flat_map(|question| question.type_ids.iter().copied()).collect(),
             sequences: Sequences::new(offsets, (0..questions.len()).map(stream).collect()),
             hidden_rows,
@@ -446,13 +443,13 @@ impl QuestionBatch {
     }
 
     fn tokens(&self) -> Tokens<'_> {
-        Tokens { ids: &self.ids, positions: &self.positions, type_ids: &self.type_ids, sequences: &self.sequences }
+        Tokens { ids: &self.ids, type_ids: &self.type_ids, sequences: &self.sequences }
     }
 }
 
 /// The cross-entropy of every hidden token, in nats, question by question.
 pub(crate) fn hidden_word_losses(
-    model: &BertPretraining,
+    model: &Model,
     parameters: &Parameters,
     questions: &[Question],
     batch_size: usize,
@@ -462,7 +459,7 @@ pub(crate) fn hidden_word_losses(
     for questions in questions.chunks(batch_size.max(1)) {
         let batch = QuestionBatch::gather(questions, |_| 0);
         let mut tape = Tape::new(parameters, &pool, Mode::Inference);
-        let words = model.logits(&mut tape, &batch.tokens(), &batch.hidden_rows).words;
+        let words = model.pretraining_logits(&mut tape, &batch.tokens(), &batch.hidden_rows).words;
         let width = words.columns();
         let mut rows = words.values().chunks_exact(width);
         for question in questions {

@@ -12,14 +12,14 @@ use std::time::Instant;
 
 use topwork_engine::Parameters;
 use topwork_metrics::Scores;
-use topwork_models::bert::BertClassifier;
+use topwork_models::Model;
 
 use crate::error::Error;
 use crate::events::SplitScores;
 use crate::events::tensorboard::TensorBoardObserver;
 use crate::events::trace::Trace;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
-use crate::fit::{Best, FitOptions, Progress, Stop, Surroundings, fit, restore_best};
+use crate::fit::{Best, FitContext, FitOptions, Progress, Stop, fit, restore_best};
 use crate::judge::hard_rows::{HARD_ROWS, HardRows};
 use crate::judge::overfitting::can_tell;
 use crate::judge::repeats::{self, LEFT_OUT, Own, Repeated};
@@ -33,12 +33,13 @@ use crate::run::checkpoint;
 use crate::run::directory::{EVENTS, OutputDirectory, PLAN, TENSORBOARD};
 use crate::run::peak_rss_mb;
 use crate::run::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
-use crate::run::{Circumstances, Outcome, lap, notes, thread_pool};
+use crate::run::{Outcome, RunContext, lap, notes, thread_pool};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
-    Lesson, Regimen, Subject, blew_up_at_last, classification, fit_options, fit_probe, starts_from_probe, total_steps,
+    LoadedModel, TrainingRows, TrainingSetup, blew_up_at_last, classification, fit_options, fit_probe,
+    starts_from_probe, total_steps,
 };
-use crate::tasks::classification::Gauge;
+use crate::tasks::classification::TrainingSample;
 use crate::tune::results::{BestResult, Confusion, DIVERGED, Folds, Results, Seconds};
 
 /// The training split is scored on at most so many rows: enough to see a gap to the validation rows.
@@ -52,47 +53,49 @@ const ROWS_PROVED: usize = 256;
 /// When the output directory is taken, training diverges, a proof fails or a file cannot be written.
 pub fn tune(
     inputs: &Inputs,
-    circumstances: &Circumstances<'_>,
+    context: &RunContext<'_>,
     observer: &mut (dyn Observer + Send),
 ) -> Result<Outcome<Results>, Error> {
     let path = &inputs.plan.output_dir.value;
-    thread_pool(inputs.plan.threads.value)?.install(|| run(inputs, path, circumstances, observer))
+    thread_pool(inputs.plan.threads.value)?.install(|| run(inputs, path, context, observer))
 }
 
 fn run(
     inputs: &Inputs,
     path: &Path,
-    circumstances: &Circumstances<'_>,
+    context: &RunContext<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome<Results>, Error> {
     let mut seconds = Seconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..Seconds::default() };
     let mut timer = Instant::now();
-    let regimen = Regimen::planned(inputs);
-    let Subject { mut parameters, model, report } = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
-    let mut progress = match circumstances.resume {
+    let setup = TrainingSetup::planned(inputs);
+    let loaded = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
+    let from_probe = starts_from_probe(&inputs.plan, &loaded);
+    let LoadedModel { mut parameters, model, report } = loaded;
+    let mut progress = match context.resume {
         true => checkpoint::load(path, &mut parameters)?.unwrap_or_default(),
         false => Progress::default(),
     };
-    let output = if circumstances.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
-    let mut log = if circumstances.resume {
+    let output = if context.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
+    let mut log = if context.resume {
         JsonlObserver::resume(&output.file(EVENTS), progress.step)?
     } else {
         output.write(PLAN, &inputs.plan.to_toml())?;
         JsonlObserver::create(&output.file(EVENTS))?
     };
-    if !circumstances.resume {
+    if !context.resume {
         inputs.events.iter().for_each(|event| log.event(event));
     }
-    let trace = RefCell::new(if circumstances.resume { Trace::read(&output.file(EVENTS))? } else { Trace::default() });
+    let trace = RefCell::new(if context.resume { Trace::read(&output.file(EVENTS))? } else { Trace::default() });
     let mut curves = &trace;
-    let mut board = match circumstances.resume {
+    let mut board = match context.resume {
         true => TensorBoardObserver::resume(&output.file(TENSORBOARD), progress.step)?,
         false => TensorBoardObserver::create(&output.file(TENSORBOARD))?,
     };
     let mut observers: [&mut dyn Observer; 4] = [observer, &mut log, &mut curves, &mut board];
     let mut all = Observers(&mut observers);
     let observer: &mut dyn Observer = &mut all;
-    if circumstances.resume && progress.step == 0 {
+    if context.resume && progress.step == 0 {
         observer.event(&RunEvent::Note { message: "no state was saved: from the start".to_string() });
     }
     for note in notes(&report) {
@@ -102,23 +105,24 @@ fn run(
 
     observer.event(&RunEvent::phase("train"));
     let gauge = gauge(&inputs.train);
-    let mut task = classification(Lesson::planned(inputs), &regimen, &model, inputs.plan.seed.value);
-    task.gauge = gauge.as_ref().map(|(split, every)| Gauge { rows: split.rows(), every: *every, seconds: 0.0 });
+    let mut task = classification(TrainingRows::planned(inputs), &setup, &model, inputs.plan.seed.value);
+    task.gauge =
+        gauge.as_ref().map(|(split, every)| TrainingSample { rows: split.rows(), every: *every, seconds: 0.0 });
     let steps_per_epoch = task.steps_per_epoch();
     let total_steps = total_steps(&inputs.plan, &task);
     let frozen = hash_frozen(&parameters);
     observer.event(&started(inputs, total_steps, total_steps.div_ceil(steps_per_epoch), &parameters));
-    if progress.step == 0 && starts_from_probe(&inputs.plan, &report) {
+    if progress.step == 0 && from_probe {
         fit_probe(&inputs.train, &model, &mut parameters, &task.options);
     }
     let probe_seconds = lap(&mut timer);
     let before = progress.seconds;
     let keep_by_training_loss = inputs.validation.is_none();
     let options = FitOptions { keep_by_training_loss, ..fit_options(&inputs.plan, total_steps) };
-    let surroundings = Surroundings { observer, interrupt: circumstances.interrupt, checkpoints: None };
+    let fit_context = FitContext { observer, interrupt: context.interrupt, checkpoints: None };
     let batch_size = task.options.eval_batch_size;
-    let stop = match fit(&mut task, &mut parameters, &options, &mut progress, surroundings)? {
-        None if blew_up_at_last(&model, &parameters, Lesson::planned(inputs), batch_size) => {
+    let stop = match fit(&mut task, &mut parameters, &options, &mut progress, fit_context)? {
+        None if blew_up_at_last(&model, &parameters, TrainingRows::planned(inputs), batch_size) => {
             Some(Stop::Diverged(progress.step))
         }
         stop => stop,
@@ -142,7 +146,7 @@ fn run(
                 observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
                 drop(board);
                 log.finish()?;
-                if !circumstances.resume {
+                if !context.resume {
                     output.discard()?;
                 }
                 return Err(error);
@@ -193,7 +197,7 @@ fn run(
         observer.event(&RunEvent::Stopped { step: progress.step, reason: error.to_string() });
         drop(board);
         log.finish()?;
-        if !circumstances.resume {
+        if !context.resume {
             output.discard()?;
         }
         return Err(error);
@@ -222,11 +226,11 @@ fn run(
     }
     seconds.save = lap(&mut timer);
 
-    let mut beside = Beside { interrupt: circumstances.interrupt, unfinished: Vec::new() };
+    let mut beside = ExtraTrainings { interrupt: context.interrupt, unfinished: Vec::new() };
     let folds = match inputs.plan.folds.value {
         Some(count) => {
             observer.event(&RunEvent::phase("folds"));
-            let found = repeats::cross_validate(inputs, count, observer, circumstances.interrupt);
+            let found = repeats::cross_validate(inputs, count, observer, context.interrupt);
             beside.found("folds", found, |folds| (folds.map_or(0, |folds| folds.repeated.scores.len()), count))
         }
         None => None,
@@ -286,7 +290,7 @@ fn run(
             observer.event(&RunEvent::phase("compare"));
             let own = seeds.as_ref().map_or(vec![own.scores], |seeds| seeds.scores.clone());
             let count = inputs.plan.compare_seeds.value;
-            let found = transfer::compare(inputs, &own, count, observer, circumstances.interrupt);
+            let found = transfer::compare(inputs, &own, count, observer, context.interrupt);
             let done_of = |compared: Option<&transfer::Compared>| {
                 compared.map_or((0, 1), |compared| (compared.trained, compared.asked))
             };
@@ -299,7 +303,7 @@ fn run(
         observer.event(&RunEvent::warning(message));
     }
     seconds.compare = lap(&mut timer);
-    seconds.total = circumstances.started.elapsed().as_secs_f64();
+    seconds.total = context.started.elapsed().as_secs_f64();
     let results = Results {
         train,
         validation: validation.map(|(scores, _)| scores),
@@ -358,13 +362,13 @@ fn went_back(diverged_at: usize, step: usize, what: &str) -> RunEvent {
 }
 
 /// What is trained beside the model, which is saved by then: nothing that goes wrong here may lose it.
-struct Beside<'a> {
+struct ExtraTrainings<'a> {
     interrupt: &'a AtomicBool,
     /// What the plan asks for and was not done.
     unfinished: Vec<String>,
 }
 
-impl Beside<'_> {
+impl ExtraTrainings<'_> {
     /// What was found. An error is noted, and so is it when fewer trainings were `done` than asked for, the numbers that the last
     /// argument tells.
     fn found<T>(
@@ -471,7 +475,7 @@ fn one_class_only(
 ///
 /// Both sides run the same rows in the same batches: a matrix product may round otherwise for another number of rows.
 fn reload(
-    model: &BertClassifier,
+    model: &Model,
     parameters: &Parameters,
     output: &OutputDirectory,
     (name, split): (&str, &Split),

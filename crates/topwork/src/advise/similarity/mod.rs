@@ -21,7 +21,7 @@ use crate::network::features::LayerFeatures;
 use crate::plan::value::Init;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::masked_words::{HiddenWords, MaskedWords};
-use crate::session::training::{Regimen, Subject};
+use crate::session::training::{LoadedModel, TrainingSetup};
 use crate::words::words;
 use source::{Halves, Source};
 
@@ -284,7 +284,7 @@ fn features(
     enciphered: &[Example],
     halves: &Halves,
 ) -> Result<(), Error> {
-    let subject = Subject::load(inputs, &Regimen::planned(inputs), inputs.plan.seed.value)?;
+    let subject = LoadedModel::load(inputs, &TrainingSetup::planned(inputs), inputs.plan.seed.value)?;
     let encode = |examples: &[Example]| -> Result<Mat<f64>, Error> {
         let texts = tokenize(inputs, examples)?;
         Ok(LayerFeatures::of(&subject.model, &subject.parameters, &texts).layer_mean())
@@ -368,7 +368,7 @@ fn labelled(
     let mut rows: Vec<usize> = (0..classes.len()).collect();
     Stream::named("labelled source", SEED).shuffle(&mut rows);
     rows.truncate(2 * TEXTS);
-    let subject = Subject::load(inputs, &Regimen::planned(inputs), inputs.plan.seed.value)?;
+    let subject = LoadedModel::load(inputs, &TrainingSetup::planned(inputs), inputs.plan.seed.value)?;
     let encode = |examples: &[Example]| -> Result<Mat<f64>, Error> {
         Ok(LayerFeatures::of(&subject.model, &subject.parameters, &tokenize(inputs, examples)?).layer_mean())
     };

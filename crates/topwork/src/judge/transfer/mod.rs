@@ -20,7 +20,9 @@ use crate::network::probe;
 use crate::plan::value::Init;
 use crate::run::side_by_side;
 use crate::session::inputs::{Inputs, Split};
-use crate::session::training::{Lesson, Regimen, Subject, Trained, train_and_answer, trainings_at_once};
+use crate::session::training::{
+    LoadedModel, Trained, TrainingRows, TrainingSetup, train_and_predict, trainings_at_once,
+};
 
 pub(crate) const RANDOM: &str = "random weights";
 pub(crate) const FROZEN: &str = "frozen + linear head";
@@ -116,10 +118,10 @@ pub(crate) fn compare(
         let scores: Scores = topwork_metrics::evaluate(logits, inputs.labels.len(), &rows.labels);
         SplitScores::new(rows.labels.len(), &scores)
     };
-    let (from_scratch, planned) = (Regimen::from_scratch(inputs)?, Regimen::planned(inputs));
+    let (from_scratch, planned) = (TrainingSetup::from_scratch(inputs)?, TrainingSetup::planned(inputs));
     // The run itself, with its repetitions, is the first of its kind.
     let known = own.len() as u64;
-    let of_seeds = |name, regimen, first| (first..seeds as u64).map(move |nth| Training { name, regimen, nth });
+    let of_seeds = |name, setup, first| (first..seeds as u64).map(move |nth| Training { name, setup, nth });
     let trainings: Vec<Training<'_>> = match inputs.plan.init.value {
         Init::Pretrained => of_seeds(RANDOM, &from_scratch, 0).chain(of_seeds(TUNED, &planned, known)).collect(),
         Init::Random => of_seeds(RANDOM, &planned, known).collect(),
@@ -169,9 +171,9 @@ fn bag_of_words(inputs: &Inputs, rows: &Split) -> Vec<f32> {
 
 /// A linear head on the features of the untouched pretrained encoder.
 fn frozen(inputs: &Inputs, rows: &Split) -> Result<Vec<f32>, Error> {
-    let mut regimen = Regimen::planned(inputs);
-    regimen.plan.init.value = Init::Pretrained;
-    let subject = Subject::load(inputs, &regimen, inputs.plan.seed.value)?;
+    let mut setup = TrainingSetup::planned(inputs);
+    setup.plan.init.value = Init::Pretrained;
+    let subject = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
     let features =
         |split: &Split| infer(&subject.model, &subject.parameters, &split.texts, batch_size, Output::Features);
@@ -182,7 +184,7 @@ fn frozen(inputs: &Inputs, rows: &Split) -> Result<Vec<f32>, Error> {
 /// A training to compare with.
 struct Training<'a> {
     name: &'static str,
-    regimen: &'a Regimen,
+    setup: &'a TrainingSetup,
     /// Which of the seeds, from the plan's on.
     nth: u64,
 }
@@ -204,7 +206,7 @@ fn train_all(
         trained.report(&name, |logits| score(logits).accuracy, observer);
     };
     let train = |training: &Training<'_>| {
-        train_and_answer(inputs, training.regimen, Lesson::planned(inputs), training.seed(inputs), rows, interrupt)
+        train_and_predict(inputs, training.setup, TrainingRows::planned(inputs), training.seed(inputs), rows, interrupt)
     };
     let trained = side_by_side(inputs.plan.threads.value, at_once, trainings, train, done)?;
     Ok(trained.into_iter().map(|trained| Some(score(&trained?.logits?))).collect())
