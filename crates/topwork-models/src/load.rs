@@ -1,8 +1,8 @@
 //! From a checkpoint to a model's parameters, strictly: nothing is left out, left over or made up unless a rule says so,
 //! and the report repeats it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use topwork_engine::Parameters;
 

@@ -12,8 +12,8 @@ use topwork_engine::Activation;
 use crate::families::{Block, Head, ParameterKind, ParameterSpec};
 use crate::layers::{Linear, SpecList, norm};
 
-pub(crate) use branch::{Branch, HeadDropout};
 pub use branch::OutputLayer;
+pub(crate) use branch::{Branch, HeadDropout};
 
 /// What kind of head stands on the backbone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
