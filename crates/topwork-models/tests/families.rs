@@ -10,8 +10,8 @@ use topwork_engine::{
     AdamW, AdamWOptions, Gradients, Mode, Parameters, Pool, Rates, Sequences, Tape, Tensor, Value as Matrix,
 };
 use topwork_models::{
-    Checkpoint, FAMILIES, HeadKind, HeadRule, Model, ModelConfig, ModelOptions, ParameterKind, ProblemType, Tokens,
-    WeightOptions, Weights,
+    Block, Checkpoint, FAMILIES, HeadKind, HeadRule, Model, ModelConfig, ModelOptions, ParameterKind, ProblemType,
+    Tokens, WeightOptions, Weights,
 };
 
 /// The largest difference allowed, relative to the largest value of the tensor.
@@ -292,6 +292,28 @@ fn other_spellings_of_a_checkpoint_load_the_same_network() {
     assert!(seen >= 6, "{seen} variants");
 }
 
+/// A checkpoint with any head is read for any other head, and only the parameters of the head are new.
+#[test]
+fn a_checkpoint_with_one_head_loads_for_every_other() {
+    for family in FAMILIES {
+        for own in HEADS {
+            let directory = folder().join(format!("{}-{own}", family.name));
+            let config = ModelConfig::load(&directory).unwrap();
+            for head in [HeadKind::Sequence { outputs: 3 }, HeadKind::Token { labels: 5 }, HeadKind::MASKED_WORDS] {
+                let head_rule = HeadRule::LoadIfShapeFits;
+                let options = WeightOptions { seed: 0, head, head_rule };
+                let weights = Weights::load(&Checkpoint::open(&directory).unwrap(), &config, &options);
+                let weights = weights.unwrap_or_else(|error| panic!("{} {own} for {head}: {error}", family.name));
+                let is_above = |name: &str| {
+                    let spec = weights.specs.iter().find(|spec| spec.name == name).unwrap();
+                    matches!(spec.block, Block::Final | Block::Head)
+                };
+                assert!(weights.report.new.iter().all(|(name, _)| is_above(name)), "{} {own} for {head}", family.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn configurations_say_what_transformers_says() {
     for family in FAMILIES {
@@ -322,6 +344,12 @@ fn configurations_say_what_transformers_says() {
             }
             assert_eq!(own.head_rule_for(kind, labels, problem), HeadRule::LoadIfShapeFits, "{} {head}", family.name);
             let is_new = |rule| matches!(rule, HeadRule::New(_));
+            if let Some(problem) = problem {
+                let others = ProblemType::ALL.into_iter().filter(|other| *other != problem);
+                for other in others {
+                    assert!(is_new(own.head_rule_for(kind, labels, Some(other))), "{} {head}: {other:?}", family.name);
+                }
+            }
             assert!(is_new(own.head_rule_for(HeadKind::Token { labels: 2 }, &["a".into(), "b".into()], None)));
         }
     }

@@ -182,14 +182,21 @@ struct Texts {
 
 impl Texts {
     fn new() -> Self {
-        let tokens: usize = LENGTHS.iter().sum();
+        Self::times(1)
+    }
+
+    /// The same sequences several times.
+    fn times(repeats: usize) -> Self {
+        let tokens = LENGTHS.iter().sum::<usize>();
+        let lengths = LENGTHS.iter().cycle().take(repeats * LENGTHS.len());
         let mut offsets = vec![0];
-        LENGTHS.iter().for_each(|length| offsets.push(offsets[offsets.len() - 1] + length));
+        lengths.for_each(|length| offsets.push(offsets[offsets.len() - 1] + length));
+        let all = (repeats * tokens) as u32;
         Self {
-            ids: (0..tokens as u32).map(|i| 2 + i * 7 % 38).collect(),
-            type_ids: (0..tokens as u32).map(|i| i % 2).collect(),
-            sequences: Sequences::new(offsets, (0..LENGTHS.len() as u64).map(|s| 50 + s).collect()),
-            asked: ASKED.to_vec(),
+            ids: (0..all).map(|i| 2 + i * 7 % 38).collect(),
+            type_ids: (0..all).map(|i| i % 2).collect(),
+            sequences: Sequences::new(offsets, (0..(repeats * LENGTHS.len()) as u64).map(|s| 50 + s).collect()),
+            asked: (0..repeats).flat_map(|repeat| ASKED.map(|row| row + (repeat * tokens) as u32)).collect(),
         }
     }
 
@@ -344,7 +351,8 @@ fn threads(subject: &Subject) -> Result<(), String> {
         let bits = |run: Run| -> Vec<u32> {
             run.values.iter().chain(run.gradients.iter().flatten()).map(|value| value.to_bits()).collect()
         };
-        pool.install(|| bits(subject.run(&Texts::new(), Start::Tokens)))
+        // More rows than one thread takes at once.
+        pool.install(|| bits(subject.run(&Texts::times(9), Start::Tokens)))
     };
     if run(1) == run(2) { Ok(()) } else { Err("other bits on two threads".into()) }
 }
