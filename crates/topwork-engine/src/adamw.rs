@@ -275,7 +275,7 @@ mod tests {
         let mut parameters = Parameters::new();
         let start: Vec<f32> = (0..60).map(|i| (i as f32 * 0.37).sin()).collect();
         let ids = ["word", "position", "type"].map(|name| parameters.add(name, &[10, 6], &start));
-        let tables = EmbeddingTables { word: ids[0], position: ids[1], token_type: Some(ids[2]) };
+        let tables = EmbeddingTables::new(ids[0], ids[1], Some(ids[2]));
         let mut gradients = Gradients::new(&parameters, if sparse { &ids } else { &[] });
         let mut adamw = AdamW::new(&parameters, &gradients, AdamWOptions::default());
         for step in 0..10u32 {

@@ -148,6 +148,16 @@ impl ModelConfig {
         self.encoder.id2label()
     }
 
+    /// What the head for sequences was trained for. Where `config.json` does not say it, it is what `transformers`
+    /// takes it for: values where there is one output, otherwise classes.
+    fn problem_type(&self) -> &str {
+        let inferred = match self.labels() {
+            Some([_]) => ProblemType::Regression,
+            _ => ProblemType::SingleLabelClassification,
+        };
+        self.encoder.problem_type().unwrap_or(inferred.name())
+    }
+
     /// Whether fine-tuning on `labels` may go on with the checkpoint's classifier: only when it was trained on the same
     /// labels in the same order.
     pub fn head_rule(&self, labels: &[String]) -> HeadRule {
@@ -170,8 +180,7 @@ impl ModelConfig {
         if architectures.is_some_and(|list| list.iter().all(|name| name.as_str() != Some(&own))) {
             return HeadRule::New(OTHER_KIND);
         }
-        let trained_for = |problem: ProblemType| self.encoder.problem_type().is_none_or(|own| own == problem.name());
-        if !problem.is_none_or(trained_for) {
+        if problem.is_some_and(|problem| self.problem_type() != problem.name()) {
             return HeadRule::New("the checkpoint's head was trained for another problem");
         }
         // Values have no names, so a head of as many values goes on.

@@ -31,7 +31,7 @@ pub use families::{
     ParameterSpec, Sizes,
 };
 pub use files::write_atomically;
-pub use heads::{HeadKind, HeadLayout, OutputLayer, Part, Pooling};
+pub use heads::{HeadBranch, HeadKind, HeadLayout, OutputLayer, Part, Pooling};
 pub use hub::{HubSettings, is_hub_id, locate};
 pub use load::{
     HeadRule, LoadOptions, LoadReport, LoadedParameters, WeightOptions, Weights, checkpoint_has, initial_parameters,

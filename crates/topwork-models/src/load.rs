@@ -128,6 +128,13 @@ pub struct LoadReport {
     pub renamed: usize,
 }
 
+impl LoadReport {
+    /// Whether the parameter of this name started afresh.
+    pub fn is_new(&self, name: &str) -> bool {
+        self.new.iter().any(|(new, _)| new == name)
+    }
+}
+
 /// Loads the parameters `specs` of a model of `family`. New weights are drawn from a normal distribution by a generator
 /// keyed by seed and parameter name, so that they depend on nothing else; new biases are zero.
 ///

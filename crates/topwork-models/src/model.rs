@@ -5,7 +5,7 @@ use topwork_engine::{ParameterId, Parameters, Sequences, Tape, Value};
 use crate::backbone::{Asked, Backbone, Tokens, first_rows, places};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::heads::{Branch, HeadDropout, HeadKind, OutputLayer, Pooling};
+use crate::heads::{Branch, HeadDropout, HeadKind, HeadLayout, OutputLayer, Pooling};
 use crate::layers::Names;
 
 /// The probabilities of dropout at each kind of place.
@@ -104,7 +104,19 @@ impl Model {
     /// When the family has no such head, or a parameter is missing.
     pub fn bind(config: &ModelConfig, parameters: &Parameters, options: ModelOptions) -> Result<Self, ModelError> {
         let backbone = config.encoder().backbone(parameters, options.dropouts)?;
-        let layout = config.head(options.head)?;
+        Self::on(backbone, &config.head(options.head)?, parameters, options)
+    }
+
+    /// Puts a head on any backbone.
+    ///
+    /// # Errors
+    /// When a parameter of the head is missing.
+    pub fn on(
+        backbone: Box<dyn Backbone>,
+        layout: &HeadLayout,
+        parameters: &Parameters,
+        options: ModelOptions,
+    ) -> Result<Self, ModelError> {
         let names = Names(parameters);
         let word_table = backbone.word_table();
         let branch = |parts: &[_]| Branch::bind(parts, names, word_table, options.dropouts.head);

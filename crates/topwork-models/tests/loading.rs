@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use topwork_models::{
-    Block, Checkpoint, Head, HeadRule, LoadOptions, LoadedParameters, ModelConfig, ModelError, TensorView,
-    check_tokenizer, load_parameters, load_tokenizer, save_config, save_tokenizer, write_safetensors,
+    Block, Checkpoint, FAMILIES, HeadKind, HeadRule, ModelConfig, ModelError, ProblemType, Sizes, TensorView,
+    WeightOptions, Weights, check_tokenizer, checkpoint_has, load_tokenizer, save_config, save_tokenizer,
+    write_safetensors,
 };
 
 fn fixture() -> PathBuf {
@@ -52,14 +53,13 @@ fn changed(change: impl FnOnce(&mut Tensors)) -> TempDir {
     folder
 }
 
-fn load(directory: &Path, classes: usize, head_rule: HeadRule) -> Result<LoadedParameters, ModelError> {
-    load_with(directory, Head::Classification { classes }, head_rule)
+fn load(directory: &Path, classes: usize, head_rule: HeadRule) -> Result<Weights, ModelError> {
+    load_with(directory, HeadKind::Sequence { outputs: classes }, head_rule)
 }
 
-fn load_with(directory: &Path, head: Head, head_rule: HeadRule) -> Result<LoadedParameters, ModelError> {
+fn load_with(directory: &Path, head: HeadKind, head_rule: HeadRule) -> Result<Weights, ModelError> {
     let config = ModelConfig::load(directory)?;
-    let options = LoadOptions { seed: 3, initializer_range: 0.02, head, head_rule };
-    load_parameters(&Checkpoint::open(directory)?, config.description(), &config.parameters(head), &options)
+    Weights::load(&Checkpoint::open(directory)?, &config, &WeightOptions { seed: 3, head, head_rule })
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn every_spelling_of_the_same_checkpoint_loads_the_same_values() {
 /// A pre-training head may be spelt with its tied decoder, or miss; half of it is a damaged file.
 #[test]
 fn pretraining_heads_are_loaded_made_or_refused() {
-    let head = Head::Pretraining { pairs: true, pooler: true };
+    let head = HeadKind::Pretraining { pairs: true, pooler: true };
     let fresh = load_with(&fixture(), head, HeadRule::LoadIfShapeFits).unwrap();
     let new: Vec<&str> = fresh.report.new.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(new.len(), 7, "{new:?}");
@@ -96,7 +96,7 @@ fn pretraining_heads_are_loaded_made_or_refused() {
     assert!(fresh.report.ignored.iter().any(|(key, _)| key == "classifier.weight"));
 
     let config = ModelConfig::load(&fixture()).unwrap();
-    let specs = config.parameters(head);
+    let specs = config.specs(head).unwrap();
     let words = specs.iter().position(|spec| spec.name == "bert.embeddings.word_embeddings.weight").unwrap();
     let with_head = |bias_key: &str| {
         changed(|all| {
@@ -116,7 +116,7 @@ fn pretraining_heads_are_loaded_made_or_refused() {
         let again = load_with(with_head(bias_key).path(), head, HeadRule::Required).unwrap();
         assert_eq!(again.tensors, fresh.tensors);
     }
-    let words_only = Head::Pretraining { pairs: false, pooler: true };
+    let words_only = HeadKind::Pretraining { pairs: false, pooler: true };
     let again = load_with(with_head("cls.predictions.bias").path(), words_only, HeadRule::Required).unwrap();
     assert!(again.report.ignored.iter().any(|(key, _)| key == "cls.seq_relationship.weight"));
     let half = changed(|all| all.push(("cls.seq_relationship.bias".into(), vec![2], vec![0.0, 0.0])));
@@ -241,6 +241,70 @@ fn a_configuration_that_cannot_be_computed_is_refused() {
     refused("is_decoder", json!(true), &["encoder"]);
 }
 
+/// In every family: what computes something else under the family's name, and sizes that do not fit.
+#[test]
+fn every_family_refuses_what_it_cannot_compute_and_names_the_key() {
+    for family in FAMILIES {
+        let sizes = Sizes {
+            vocab_size: 40,
+            hidden_size: 12,
+            num_hidden_layers: 2,
+            num_attention_heads: 3,
+            intermediate_size: 20,
+            max_tokens: 9,
+            type_vocab_size: Some(1),
+            pad_token_id: 1,
+        };
+        let [heads, activation] = match family.name {
+            "distilbert" => ["n_heads", "activation"],
+            _ => ["num_attention_heads", "hidden_act"],
+        };
+        let path = Path::new("config.json");
+        let changed = |key: &str, value: Value| {
+            let mut raw = (family.new_config)(&sizes);
+            raw[key] = value;
+            ModelConfig::parse(path, raw)
+        };
+        assert_eq!(changed("comment", json!("none")).unwrap().description().name, family.name);
+        for (key, value) in [
+            ("position_embedding_type", json!("relative_key")),
+            ("is_decoder", json!(true)),
+            ("add_cross_attention", json!(true)),
+            ("vocab_size", Value::Null),
+            ("max_position_embeddings", json!(0)),
+            ("pad_token_id", json!("none")),
+            ("problem_type", json!(3)),
+            ("id2label", json!(["a"])),
+            (heads, json!(5)),
+            (activation, json!("silu")),
+        ] {
+            let error = changed(key, value).unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains("config.json"), "{}: {error}", family.name);
+        }
+    }
+}
+
+#[test]
+fn the_blocks_that_a_checkpoint_has_are_known() {
+    let has = |name: &str, head, block| {
+        let directory = fixture().join("..").join(name);
+        checkpoint_has(&Checkpoint::open(&directory).unwrap(), &ModelConfig::load(&directory).unwrap(), head, block)
+    };
+    let with_pooler = HeadKind::Pretraining { pairs: false, pooler: true };
+    for (name, words, pooler) in [
+        ("tiny-bert", false, true),
+        ("tiny-bert-pretraining", true, true),
+        ("families/bert-token", false, false),
+        ("families/roberta-masked-words", true, false),
+        ("families/distilbert-masked-words", true, false),
+        ("families/variants/roberta-with-copies", true, false),
+        ("families/variants/roberta-without-prefix", false, true),
+    ] {
+        assert_eq!(has(name, HeadKind::MASKED_WORDS, Block::Head), words, "{name}: words");
+        assert_eq!(has(name, with_pooler, Block::Final), pooler, "{name}: a pooler");
+    }
+}
+
 #[test]
 fn a_tokenizer_larger_than_the_embedding_is_refused() {
     let tokenizer = load_tokenizer(&fixture()).unwrap();
@@ -276,7 +340,10 @@ fn saving_what_was_loaded_and_loading_it_again_changes_nothing() {
     for to in [&first, &second] {
         std::fs::create_dir(to).unwrap();
         write(&to.join("model.safetensors"), &tensors(&from));
-        save_config(to, &ModelConfig::load(&from).unwrap().for_classification(&labels)).unwrap();
+        let head = HeadKind::Sequence { outputs: labels.len() };
+        let problem = Some(ProblemType::SingleLabelClassification);
+        let config = ModelConfig::load(&from).unwrap().for_head(head, &labels, problem).unwrap();
+        save_config(to, &config).unwrap();
         save_tokenizer(&from, to, &load_tokenizer(&from).unwrap(), 24).unwrap();
         from = to.clone();
     }

@@ -133,7 +133,7 @@ fn cases() -> Vec<Case> {
             inputs: vec![],
             parameters: vec![vec![7, 6], vec![5, 6], vec![2, 6]],
             run: |tape, _, p| {
-                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: Some(p[2]) };
+                let tables = EmbeddingTables::new(p[0], p[1], Some(p[2]));
                 tape.embedding(tables, &IDS, &[0, 1, 2, 0, 1], &[0, 0, 1, 0, 1])
             },
             reference: |all| {
@@ -146,7 +146,7 @@ fn cases() -> Vec<Case> {
             inputs: vec![],
             parameters: vec![vec![7, 6], vec![5, 6]],
             run: |tape, _, p| {
-                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: None };
+                let tables = EmbeddingTables::new(p[0], p[1], None);
                 tape.embedding(tables, &IDS, &[0, 1, 2, 0, 1], &[])
             },
             reference: |all| embedding::reference::embedding(&[(&*all[0], &IDS[..]), (&*all[1], &[0, 1, 2, 0, 1])], 6),
@@ -201,7 +201,7 @@ fn cases() -> Vec<Case> {
             inputs: vec![(5, 6)],
             parameters: vec![vec![7, 6], vec![5, 6], vec![2, 6], vec![7]],
             run: |tape, inputs, p| {
-                let tables = EmbeddingTables { word: p[0], position: p[1], token_type: Some(p[2]) };
+                let tables = EmbeddingTables::new(p[0], p[1], Some(p[2]));
                 let embedded = tape.embedding(tables, &IDS, &[0, 1, 2, 0, 1], &[0, 0, 1, 0, 1]);
                 let sum = tape.weighted_sum(&[(embedded, 1.0), (inputs[0].clone(), 1.0)]);
                 tape.linear(&sum, p[0], Some(p[3]))
@@ -470,7 +470,7 @@ fn a_table_collects_only_the_rows_it_is_asked_for() {
         let len = shape.iter().product();
         parameters.add("p", &shape, &values(7, len))
     });
-    let tables = EmbeddingTables { word: ids[0], position: ids[1], token_type: Some(ids[2]) };
+    let tables = EmbeddingTables::new(ids[0], ids[1], Some(ids[2]));
     let collect = |sparse: &[ParameterId]| {
         let mut gradients = Gradients::new(&parameters, sparse);
         for step in 0..2 {
@@ -486,6 +486,34 @@ fn a_table_collects_only_the_rows_it_is_asked_for() {
     assert_eq!(dense.0, sparse.0);
     assert!((dense.1 - sparse.1).abs() < 1e-6 * dense.1);
     assert!(sparse.0.expect("trainable")[..2 * 6].iter().all(|&g| g == 0.0), "rows of the step before are gone");
+}
+
+#[test]
+fn a_fixed_row_is_looked_up_and_learns_nothing() {
+    let mut parameters = Parameters::new();
+    let ids = [vec![7, 6], vec![5, 6]].map(|shape| {
+        let len = shape.iter().product();
+        parameters.add("p", &shape, &values(7, len))
+    });
+    let learning = EmbeddingTables::new(ids[0], ids[1], None);
+    let fixed = EmbeddingTables { fixed_word: Some(5), fixed_position: Some(1), ..learning };
+    for sparse in [&[][..], &ids[..]] {
+        let collect = |tables| {
+            let mut gradients = Gradients::new(&parameters, sparse);
+            let mut tape = Tape::new(&parameters, &Pool::new(), Mode::Training);
+            let y = tape.embedding(tables, &[1, 5, 5, 2], &[0, 1, 2, 1], &[]);
+            let output = y.values().to_vec();
+            tape.backward_from(y, Tensor::from_values(&values(3, 24), 4, 6), &mut gradients);
+            (output, ids.map(|id| gradients.to_vec(id).expect("trainable")))
+        };
+        let (all, some) = (collect(learning), collect(fixed));
+        assert_eq!(all.0, some.0);
+        for ((mut all, some), row) in all.1.into_iter().zip(some.1).zip([5, 1]) {
+            assert!(all[row * 6..(row + 1) * 6].iter().all(|&g| g != 0.0));
+            all[row * 6..(row + 1) * 6].fill(0.0);
+            assert_eq!(all, some);
+        }
+    }
 }
 
 #[test]

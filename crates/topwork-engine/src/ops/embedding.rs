@@ -16,6 +16,17 @@ pub struct EmbeddingTables {
     pub position: ParameterId,
     /// Indexed by the token's type (segment); none in a model that does not tell types apart.
     pub token_type: Option<ParameterId>,
+    /// The token whose row of the words learns nothing here: `padding_idx` of PyTorch's embeddings.
+    pub fixed_word: Option<u32>,
+    /// The position whose row learns nothing.
+    pub fixed_position: Option<u32>,
+}
+
+impl EmbeddingTables {
+    /// Tables of which every row learns.
+    pub fn new(word: ParameterId, position: ParameterId, token_type: Option<ParameterId>) -> Self {
+        Self { word, position, token_type, fixed_word: None, fixed_position: None }
+    }
 }
 
 impl Tape<'_> {
@@ -26,10 +37,11 @@ impl Tape<'_> {
     pub fn embedding(&mut self, tables: EmbeddingTables, ids: &[u32], positions: &[u32], types: &[u32]) -> Value {
         assert_eq!(ids.len(), positions.len(), "one position a token");
         let width = self.parameters.get(tables.word).shape[1];
-        let mut lookups = vec![(tables.word, ids), (tables.position, positions)];
+        let mut lookups =
+            vec![(tables.word, ids, tables.fixed_word), (tables.position, positions, tables.fixed_position)];
         if let Some(table) = tables.token_type {
             assert_eq!(ids.len(), types.len(), "one type a token");
-            lookups.push((table, types));
+            lookups.push((table, types, None));
         }
         let mut y = self.take(ids.len(), width);
         let [word, position] = [tables.word, tables.position].map(|table| self.parameter(table));
@@ -51,11 +63,13 @@ impl Tape<'_> {
                 }
             });
         });
-        let tables: Vec<ParameterId> = lookups.iter().map(|(table, _)| *table).collect();
+        let tables: Vec<ParameterId> = lookups.iter().map(|(table, ..)| *table).collect();
         if !self.records(&[], &tables) {
             return self.constant(y);
         }
-        let lookups = lookups.into_iter().map(|(table, indices)| (table, indices.to_vec())).collect();
+        let lookups =
+            lookups.into_iter().map(|(table, indices, fixed)| Lookup { table, indices: indices.to_vec(), fixed });
+        let lookups = lookups.collect();
         self.record(y, Embedded { lookups })
     }
 }
@@ -65,19 +79,28 @@ fn row(table: &[f32], index: u32, width: usize) -> &[f32] {
 }
 
 struct Embedded {
-    lookups: Vec<(ParameterId, Vec<u32>)>,
+    lookups: Vec<Lookup>,
+}
+
+/// The rows of one table.
+struct Lookup {
+    table: ParameterId,
+    indices: Vec<u32>,
+    /// The row that learns nothing.
+    fixed: Option<u32>,
 }
 
 impl Operation for Embedded {
     fn backward(self: Box<Self>, dy: Tensor, context: &mut Backward<'_>) {
-        for (table, indices) in self.lookups {
-            scatter(context.gradients.entry_mut(table), &indices, &dy);
+        for Lookup { table, indices, fixed } in self.lookups {
+            scatter(context.gradients.entry_mut(table), &indices, fixed, &dy);
         }
     }
 }
 
-/// Adds each row of `dy` to the row of the gradient that its index names, in the order of the tokens.
-fn scatter(gradient: &mut Gradient, indices: &[u32], dy: &Tensor) {
+/// Adds each row of `dy` to the row of the gradient that its index names, in the order of the tokens, except for the
+/// row `fixed`.
+fn scatter(gradient: &mut Gradient, indices: &[u32], fixed: Option<u32>, dy: &Tensor) {
     let width = dy.columns();
     let values = match gradient {
         Gradient::None => return,
@@ -88,7 +111,7 @@ fn scatter(gradient: &mut Gradient, indices: &[u32], dy: &Tensor) {
             values
         }
         Gradient::Rows { values, touched, is_touched, .. } => {
-            for &index in indices {
+            for &index in indices.iter().filter(|index| Some(**index) != fixed) {
                 if !std::mem::replace(&mut is_touched[index as usize], true) {
                     touched.push(index);
                     values[index as usize * width..(index as usize + 1) * width].fill(0.0);
@@ -99,6 +122,9 @@ fn scatter(gradient: &mut Gradient, indices: &[u32], dy: &Tensor) {
     };
     vectorized(|| {
         for (&index, dy) in indices.iter().zip(dy.values().chunks_exact(width)) {
+            if Some(index) == fixed {
+                continue;
+            }
             let row = &mut values[index as usize * width..(index as usize + 1) * width];
             row.iter_mut().zip(dy).for_each(|(total, &dy)| *total += dy);
         }

@@ -93,6 +93,11 @@ impl Pooling {
             Self::MeanTokens => "mean",
         }
     }
+
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|pooling| pooling.name() == name)
+    }
 }
 
 /// A part of a head. Widths are the backbone's, except for the outputs.
@@ -152,18 +157,84 @@ impl HeadLayout {
 
     /// Its parameters on a backbone of that width.
     pub fn specs(&self, hidden_size: usize) -> Vec<ParameterSpec> {
-        let mut list = SpecList::default();
-        for part in self.pooler.iter().chain(&self.main).chain(&self.pairs) {
-            match *part {
-                Part::Dense { name, block, .. } => Linear::list(&mut list, name, [hidden_size; 2], block),
-                Part::Norm { name, .. } => norm::list(&mut list, name, hidden_size, Block::Head),
-                Part::Dropout => {}
-                Part::Output { name, outputs } => Linear::list(&mut list, name, [outputs, hidden_size], Block::Head),
-                Part::TiedOutput { bias, outputs } => {
-                    list.push(bias.to_string(), vec![outputs], Block::Head, ParameterKind::Bias);
-                }
+        HeadBranch::ALL.iter().flat_map(|branch| specs_of(self.parts(*branch), hidden_size)).collect()
+    }
+
+    /// The list that the parameter of this name belongs to; none for a parameter of the backbone.
+    pub fn branch_of(&self, name: &str) -> Option<HeadBranch> {
+        let has = |branch: &HeadBranch| specs_of(self.parts(*branch), 1).iter().any(|spec| spec.name == name);
+        HeadBranch::ALL.into_iter().find(has)
+    }
+
+    fn parts(&self, branch: HeadBranch) -> &[Part] {
+        match branch {
+            HeadBranch::Pooler => &self.pooler,
+            HeadBranch::Main => &self.main,
+            HeadBranch::Pairs => &self.pairs,
+        }
+    }
+}
+
+/// One of the lists of a [`HeadLayout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeadBranch {
+    /// [`HeadLayout::pooler`]
+    Pooler,
+    /// [`HeadLayout::main`]
+    Main,
+    /// [`HeadLayout::pairs`]
+    Pairs,
+}
+
+impl HeadBranch {
+    const ALL: [Self; 3] = [Self::Pooler, Self::Main, Self::Pairs];
+}
+
+/// The parameters of a list of parts.
+fn specs_of(parts: &[Part], hidden_size: usize) -> Vec<ParameterSpec> {
+    let mut list = SpecList::default();
+    for part in parts {
+        match *part {
+            Part::Dense { name, block, .. } => Linear::list(&mut list, name, [hidden_size; 2], block),
+            Part::Norm { name, .. } => norm::list(&mut list, name, hidden_size, Block::Head),
+            Part::Dropout => {}
+            Part::Output { name, outputs } => Linear::list(&mut list, name, [outputs, hidden_size], Block::Head),
+            Part::TiedOutput { bias, outputs } => {
+                list.push(bias.to_string(), vec![outputs], Block::Head, ParameterKind::Bias);
             }
         }
-        list.into_specs()
+    }
+    list.into_specs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_of_a_head_is_of_one_branch() {
+        let dense = |name, block| Part::Dense { name, block, activation: Activation::Tanh };
+        let layout = HeadLayout {
+            pooler: vec![dense("pooler", Block::Final)],
+            main: vec![dense("dense", Block::Head), Part::Dropout, Part::TiedOutput { bias: "bias", outputs: 9 }],
+            pairs: vec![Part::Output { name: "pairs", outputs: 2 }],
+        };
+        let names: Vec<String> = layout.specs(4).into_iter().map(|spec| spec.name).collect();
+        assert_eq!(
+            names,
+            ["pooler.weight", "pooler.bias", "dense.weight", "dense.bias", "bias", "pairs.weight", "pairs.bias"]
+        );
+        let branches: Vec<_> = names.iter().map(|name| layout.branch_of(name)).collect();
+        let [pooler, main, pairs] = HeadBranch::ALL.map(Some);
+        assert_eq!(branches, [pooler, pooler, main, main, main, pairs, pairs]);
+        assert_eq!(layout.branch_of("embeddings"), None);
+    }
+
+    #[test]
+    fn poolings_are_found_by_their_names() {
+        for pooling in Pooling::ALL {
+            assert_eq!(Pooling::named(pooling.name()), Some(pooling));
+        }
+        assert_eq!(Pooling::named("last"), None);
     }
 }

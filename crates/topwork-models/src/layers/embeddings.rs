@@ -23,6 +23,14 @@ impl Positions {
         }
     }
 
+    /// The row of the padding token, which learns nothing.
+    pub(crate) fn padding(self) -> Option<u32> {
+        match self {
+            Self::FromZero => None,
+            Self::AfterPadding(padding) => Some(padding),
+        }
+    }
+
     /// The row of each token, `[tokens]`.
     pub(crate) fn of(self, ids: &[u32], sequences: &Sequences) -> Vec<u32> {
         let tokens = (0..sequences.len()).map(|sequence| sequences.range(sequence));

@@ -59,6 +59,7 @@ pub(crate) struct PostNormShape {
     /// Rows of the table of types, where there is one.
     pub(crate) type_rows: usize,
     pub(crate) positions: Positions,
+    pub(crate) pad_token_id: u32,
     pub(crate) hidden_size: usize,
     pub(crate) layers: usize,
     pub(crate) heads: usize,
@@ -108,10 +109,13 @@ impl PostNormShape {
         let names = Names(parameters);
         let table = |name: &str| names.id(&format!("{name}.weight"));
         let embeddings = Embeddings {
+            // As `padding_idx` in `transformers`: what stands for nothing learns nothing, should a text spell it out.
             tables: EmbeddingTables {
                 word: table(self.tables.word)?,
                 position: table(self.tables.position)?,
                 token_type: self.tables.token_type.map(table).transpose()?,
+                fixed_word: Some(self.pad_token_id),
+                fixed_position: self.positions.padding(),
             },
             positions: self.positions,
             norm: norm::bind(names, self.tables.norm, self.epsilon)?,

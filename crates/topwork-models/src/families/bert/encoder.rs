@@ -131,11 +131,11 @@ impl Names<'_> {
 impl BertEncoder {
     pub(crate) fn new(config: &BertConfig, names: &Names<'_>, dropout: EncoderDropout) -> Result<Self, ModelError> {
         Ok(Self {
-            tables: EmbeddingTables {
-                word: names.id("bert.embeddings.word_embeddings.weight")?,
-                position: names.id("bert.embeddings.position_embeddings.weight")?,
-                token_type: Some(names.id("bert.embeddings.token_type_embeddings.weight")?),
-            },
+            tables: EmbeddingTables::new(
+                names.id("bert.embeddings.word_embeddings.weight")?,
+                names.id("bert.embeddings.position_embeddings.weight")?,
+                Some(names.id("bert.embeddings.token_type_embeddings.weight")?),
+            ),
             embedding_norm: names.norm("bert.embeddings.LayerNorm")?,
             layers: (0..config.num_hidden_layers).map(|i| names.layer(i)).collect::<Result<_, _>>()?,
             heads: config.num_attention_heads,

@@ -31,6 +31,7 @@ impl BertConfig {
             position_rows: self.max_position_embeddings,
             type_rows: self.type_vocab_size,
             positions: Positions::FromZero,
+            pad_token_id: self.pad_token_id as u32,
             hidden_size: self.hidden_size,
             layers: self.num_hidden_layers,
             heads: self.num_attention_heads,

@@ -42,6 +42,7 @@ impl DistilBertConfig {
             position_rows: self.max_position_embeddings,
             type_rows: 0,
             positions: Positions::FromZero,
+            pad_token_id: self.pad_token_id as u32,
             hidden_size: self.dim,
             layers: self.n_layers,
             heads: self.n_heads,

@@ -29,6 +29,7 @@ impl RobertaConfig {
             position_rows: self.max_position_embeddings,
             type_rows: self.type_vocab_size,
             positions: self.positions(),
+            pad_token_id: self.pad_token_id as u32,
             hidden_size: self.hidden_size,
             layers: self.num_hidden_layers,
             heads: self.num_attention_heads,
