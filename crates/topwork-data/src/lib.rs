@@ -10,17 +10,21 @@
 pub mod audit;
 mod batch;
 mod columns;
+mod conll;
 mod corpus;
 mod dataset;
 mod error;
+mod example;
 mod format;
 mod hold_out;
 mod json;
 mod labels;
+mod memory;
 mod nearest;
 mod order;
 mod random;
 mod table;
+mod target_error;
 mod tokenized;
 
 pub use batch::PackedBatch;
@@ -29,11 +33,13 @@ pub use corpus::{
     Corpus, CorpusCounts, CorpusOptions, CorpusPart, CorpusSource, Documents, Passage, PassageOrder, Passages,
     TokenStore,
 };
-pub use dataset::{Dataset, Example, Labels};
+pub use dataset::{Dataset, Labels};
 pub use error::DataError;
+pub use example::{Example, Label};
 pub use format::Format;
 pub use hold_out::{HoldOut, distinct_texts, folds, hold_out, normalised};
 pub use labels::{LabelSet, label_variants, without_case};
 pub use order::epoch_order;
 pub use random::Stream;
+pub use target_error::TargetError;
 pub use tokenized::TokenizedTexts;

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
-use crate::dataset::Example;
 use crate::error::DataError;
+use crate::example::Example;
 
 /// The tokens of many rows in one ragged array.
 #[derive(Clone, Debug, PartialEq, Eq)]

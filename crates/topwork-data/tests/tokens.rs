@@ -28,10 +28,9 @@ fn tokenizer() -> Tokenizer {
 
 fn examples(texts: &[(&str, Option<&str>)]) -> Vec<Example> {
     let example = |(line, (text, pair)): (usize, &(&str, Option<&str>))| Example {
-        text: text.to_string(),
         text_pair: pair.map(str::to_string),
-        label: None,
         line: line + 2,
+        ..Example::from_text(*text)
     };
     texts.iter().enumerate().map(example).collect()
 }
