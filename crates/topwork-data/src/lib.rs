@@ -13,6 +13,7 @@ mod columns;
 mod conll;
 mod corpus;
 mod dataset;
+mod encoder;
 mod error;
 mod example;
 mod format;
@@ -25,9 +26,12 @@ mod order;
 mod random;
 mod table;
 mod target_error;
+mod targets;
 mod tokenized;
+mod windows;
+mod word_pieces;
 
-pub use batch::PackedBatch;
+pub use batch::{PackedBatch, WordToken};
 pub use columns::{ColumnNames, Columns, Role};
 pub use corpus::{
     Corpus, CorpusCounts, CorpusOptions, CorpusPart, CorpusSource, Documents, Passage, PassageOrder, Passages,
@@ -41,5 +45,7 @@ pub use hold_out::{HoldOut, distinct_texts, folds, hold_out, normalised};
 pub use labels::{LabelSet, label_variants, without_case};
 pub use order::epoch_order;
 pub use random::Stream;
-pub use target_error::TargetError;
-pub use tokenized::TokenizedTexts;
+pub use target_error::{TargetError, WordPlace};
+pub use targets::{Matrix, Strata, TagProblem, TagRows, TagScheme, TargetKind, TargetSpace, Targets, recognise};
+pub use tokenized::{FirstToken, TokenizedTexts};
+pub use word_pieces::{for_words, split_words};

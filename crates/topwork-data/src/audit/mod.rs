@@ -1,7 +1,10 @@
 //! What is wrong with labelled rows before anything is learnt from them: texts that repeat within and across splits, texts
-//! with several labels, empty texts.
+//! with several labels, empty texts; and what is odd in tags, numbers and lists of labels.
 
+mod labels;
 mod near;
+mod tags;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,7 +12,10 @@ use crate::dataset::Dataset;
 use crate::example::Example;
 use crate::hold_out::normalised;
 
+pub use labels::{LabelUse, label_use};
 pub use near::RESEMBLANCE;
+pub use tags::{ConflictingTags, MalformedTag, conflicting_contexts, conflicting_sentences, malformed_tags};
+pub use values::{DEVIATIONS, DifferingValues, Outlier, constant_outputs, differing_values, outliers};
 
 /// A row of one of the splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
