@@ -90,7 +90,8 @@ impl Encoder {
     fn words(&self, example: &Example) -> Result<Row, DataError> {
         let failed = |error| self.failed(example, error);
         let words: Vec<&str> = example.words().collect();
-        let whole = self.tokenizer.encode_fast(InputSequence::from(&words[..]), false).map_err(failed)?;
+        // Not `encode_fast`, which does not say of which word a token is.
+        let whole = self.tokenizer.encode(InputSequence::from(&words[..]), false).map_err(failed)?;
         let budget = self.max_length - self.special_tokens(false);
         let (lengths, starts) = spans(whole.get_word_ids(), words.len());
         let mut row = Row { sequences: Vec::new(), truncated: lengths.iter().any(|&length| length > budget) };
