@@ -257,11 +257,12 @@ impl Source<'_> {
                 column: column.to_owned(),
             });
         }
-        let word = |value| match value {
-            &Value::String(ref word) => Ok(word.as_str()),
-            other => Err(self.wrong_type(object.line, column, expected, json::kind_in_list(other))),
-        };
-        words.iter().map(word).collect::<Result<Vec<&str>, DataError>>().map(Example::from_words)
+        let mut found = Vec::with_capacity(words.len());
+        for word in words {
+            let wrong = || self.wrong_type(object.line, column, expected, json::kind_in_list(word));
+            found.push(word.as_str().ok_or_else(wrong)?);
+        }
+        Ok(Example::from_words(found))
     }
 
     fn string(&self, object: &mut Object, column: &str) -> Result<String, DataError> {

@@ -224,7 +224,7 @@ pub enum DataError {
     },
     /// What stands in the file as labels is not what the task takes.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Target(Box<TargetError>),
     /// A label is not one of the model's.
     #[error("{}: line {line}: column `{column}`: expected one of the {} training labels, found `{}`", path.display(), known.len(), shortened(found))]
     UnknownLabel {
@@ -355,6 +355,12 @@ pub enum DataError {
         /// What the tokenizer said.
         message: String,
     },
+}
+
+impl From<TargetError> for DataError {
+    fn from(error: TargetError) -> DataError {
+        DataError::Target(Box::new(error))
+    }
 }
 
 impl DataError {

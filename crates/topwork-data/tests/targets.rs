@@ -265,9 +265,9 @@ fn strata_of_classes_split_as_classes_do_and_others_are_spread() {
     }
 
     let label = |row: usize| {
-        if row % 20 == 0 {
+        if row.is_multiple_of(20) {
             "often;rare"
-        } else if row % 2 == 0 {
+        } else if row.is_multiple_of(2) {
             "often"
         } else {
             ""

@@ -17,23 +17,25 @@ impl Dataset {
         for example in &mut self.examples {
             let named = |found: &str| {
                 let place = found.trim().parse::<usize>().ok();
-                place.and_then(|place| names.get(place)).cloned().ok_or_else(|| TargetError::NoSuchName {
-                    path: self.path.clone(),
-                    line: example.line,
-                    column: column.clone(),
-                    found: found.to_owned(),
-                    names: names.to_vec(),
+                place.and_then(|place| names.get(place)).cloned().ok_or_else(|| {
+                    DataError::from(TargetError::NoSuchName {
+                        path: self.path.clone(),
+                        line: example.line,
+                        column: column.clone(),
+                        found: found.to_owned(),
+                        names: names.to_vec(),
+                    })
                 })
             };
             match &mut example.label {
                 None => {}
                 Some(Label::Text(text)) => {
-                    let parts: Result<Vec<String>, TargetError> =
+                    let parts: Result<Vec<String>, DataError> =
                         text.split(super::labels::SEPARATOR).map(named).collect();
                     *text = parts?.join(";");
                 }
                 Some(Label::List(values)) => {
-                    *values = values.iter().map(|value| named(value)).collect::<Result<_, TargetError>>()?;
+                    *values = values.iter().map(|value| named(value)).collect::<Result<_, DataError>>()?;
                 }
             }
         }

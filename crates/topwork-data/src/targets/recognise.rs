@@ -83,6 +83,6 @@ fn combination<'a>(labels: &BTreeSet<&'a str>) -> Option<(&'a str, &'a str)> {
     if joined.is_empty() || !enough || homes.len() > labels.len() {
         return None;
     }
-    let example = |label: &&'a str| Some((*label, parts_of_text(label).into_iter().find(|part| recurring(&part))?));
+    let example = |label: &&'a str| Some((*label, parts_of_text(label).into_iter().find(|part| recurring(part))?));
     joined.iter().find_map(example)
 }
