@@ -395,7 +395,11 @@ fn column(name: &'static str, help: &'static str) -> Arg {
 /// The columns that the flags of `predict` and `evaluate` name.
 pub(crate) fn column_names(matches: &ArgMatches) -> ColumnNames {
     let named = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
-    ColumnNames { text: named("text-column"), text_pair: named("text-pair-column"), label: named("label-column") }
+    ColumnNames {
+        text: named("text-column"),
+        text_pair: named("text-pair-column"),
+        labels: named("label-column").into_iter().collect(),
+    }
 }
 
 /// What flags and recipe file say together; flags win.

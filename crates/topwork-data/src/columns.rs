@@ -8,23 +8,35 @@ use crate::error::DataError;
 /// The columns that the user named; what is not named is found by its usual name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColumnNames {
-    /// The text, or the first text of a pair.
+    /// The text, the first text of a pair, or the list of words.
     pub text: Option<String>,
     /// The second text of a pair.
     pub text_pair: Option<String>,
-    /// The label.
-    pub label: Option<String>,
+    /// The label: one column or several. A single name that no column has, but that holds commas, is a list of names.
+    pub labels: Vec<String>,
 }
 
 /// The columns that were found, as the file spells them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
-    /// The text, or the first text of a pair.
+    /// The text, the first text of a pair, or the list of words.
     pub text: String,
     /// The second text of a pair, if the rows are pairs.
     pub text_pair: Option<String>,
-    /// The label, if the file has one.
-    pub label: Option<String>,
+    /// The columns of the label: none, one or several.
+    pub labels: Vec<String>,
+}
+
+impl Columns {
+    /// The column of the label; of several the first.
+    pub fn label(&self) -> Option<&String> {
+        self.labels.first()
+    }
+
+    /// The columns of the label as a message names them.
+    pub fn label_names(&self) -> String {
+        if self.labels.is_empty() { "label".into() } else { self.labels.join(",") }
+    }
 }
 
 /// What a column is for.
@@ -58,36 +70,58 @@ pub(crate) const PAIR_NAMES: [(&str, &str); 4] =
 
 const LABEL_NAMES: [&str; 2] = ["label", "labels"];
 
+/// Names of a list of words, most usual first.
+const WORD_NAMES: [&str; 2] = ["tokens", "words"];
+
+/// Names of a list with a tag for each word, most usual first; of several, entities come before parts of speech.
+pub(crate) const TAG_NAMES: [&str; 10] =
+    ["ner_tags", "tags", "labels", "label", "pos_tags", "chunk_tags", "ner", "upos", "pos", "xpos"];
+
 /// Places of the columns in a header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
     pub(crate) text: usize,
     pub(crate) text_pair: Option<usize>,
-    pub(crate) label: Option<usize>,
+    pub(crate) labels: Vec<usize>,
+    /// Whether the text is a list of words.
+    pub(crate) words: bool,
 }
 
 impl Places {
-    /// Finds the columns in `header`.
+    /// Finds the columns in `header`; `is_list` says which of them hold lists.
     pub(crate) fn find(
         path: &Path,
         header: &[String],
+        is_list: &[bool],
         names: &ColumnNames,
         labels: Labels,
     ) -> Result<Places, DataError> {
-        let header = Header { path, names: header };
-        let (text, text_pair) = header.texts(names)?;
-        let label = header.label(names, labels)?;
-        let places = Places { text, text_pair, label };
-        if text_pair == Some(text) || label == Some(text) || (label.is_some() && label == text_pair) {
-            let column = if text_pair == Some(text) { text } else { label.unwrap_or(text) };
-            return Err(DataError::ColumnUsedTwice { path: path.into(), column: header.names[column].clone() });
+        let header = Header { path, names: header, is_list };
+        let (text, text_pair) = match header.words(names, labels)? {
+            Some(words) => (words, None),
+            None => header.texts(names)?,
+        };
+        let words = text_pair.is_none() && header.is_list.get(text) == Some(&true);
+        let labels = header.labels(names, labels, words)?;
+        let places = Places { text, text_pair, labels, words };
+        match places.used_twice() {
+            Some(place) => Err(DataError::ColumnUsedTwice { path: path.into(), column: header.names[place].clone() }),
+            None => Ok(places),
         }
-        Ok(places)
+    }
+
+    fn used(&self) -> impl Iterator<Item = usize> {
+        [self.text].into_iter().chain(self.text_pair).chain(self.labels.iter().copied())
+    }
+
+    fn used_twice(&self) -> Option<usize> {
+        let used: Vec<usize> = self.used().collect();
+        used.iter().enumerate().find(|(at, place)| used[..*at].contains(place)).map(|(_, &place)| place)
     }
 
     /// Finds the column of single texts in `header`: the one called `name`, or one with a usual name.
     pub(crate) fn find_text(path: &Path, header: &[String], name: Option<&str>) -> Result<usize, DataError> {
-        let header = Header { path, names: header };
+        let header = Header { path, names: header, is_list: &[] };
         match name {
             Some(name) => header.expect(name, Role::Text),
             None => header.usual_text(None),
@@ -99,14 +133,14 @@ impl Places {
         Columns {
             text: header[self.text].clone(),
             text_pair: self.text_pair.map(|place| header[place].clone()),
-            label: self.label.map(|place| header[place].clone()),
+            labels: self.labels.iter().map(|&place| header[place].clone()).collect(),
         }
     }
 
     /// The names at all other places.
     pub(crate) fn ignored(&self, header: &[String]) -> Vec<String> {
-        let used = [Some(self.text), self.text_pair, self.label];
-        let ignored = header.iter().enumerate().filter(|(place, _)| !used.contains(&Some(*place)));
+        let used: Vec<usize> = self.used().collect();
+        let ignored = header.iter().enumerate().filter(|(place, _)| !used.contains(place));
         ignored.map(|(_, name)| name.clone()).collect()
     }
 }
@@ -114,9 +148,46 @@ impl Places {
 struct Header<'a> {
     path: &'a Path,
     names: &'a [String],
+    is_list: &'a [bool],
 }
 
 impl Header<'_> {
+    /// The list of words, where the user did not name the text: if there is no text beside it, or if there is one, but the
+    /// labels that are wanted are a list by a name that only tags of words have.
+    fn words(&self, names: &ColumnNames, labels: Labels) -> Result<Option<usize>, DataError> {
+        if names.text.is_some() || names.text_pair.is_some() {
+            return Ok(None);
+        }
+        let Some(words) = self.find_list(&WORD_NAMES)? else { return Ok(None) };
+        let firsts = PAIR_NAMES.iter().map(|&(first, _)| first);
+        let has_text = TEXT_NAMES.into_iter().chain(firsts).any(|name| matches!(self.find(name), Ok(Some(_))));
+        if !has_text {
+            return Ok(Some(words));
+        }
+        let only_tags: Vec<&str> = TAG_NAMES.into_iter().filter(|name| !LABEL_NAMES.contains(name)).collect();
+        let has_tags = match &names.labels[..] {
+            [] => {
+                let has_label = LABEL_NAMES.iter().any(|name| matches!(self.find(name), Ok(Some(_))));
+                labels != Labels::Optional && !has_label && self.find_list(&only_tags)?.is_some()
+            }
+            [name] => only_tags.contains(&name.as_str()) && self.find_list(&[name])?.is_some(),
+            _ => false,
+        };
+        Ok(has_tags.then_some(words))
+    }
+
+    /// The first of the columns of these names that holds lists.
+    fn find_list(&self, names: &[&str]) -> Result<Option<usize>, DataError> {
+        for name in names {
+            if let Some(place) = self.find(name)?
+                && self.is_list.get(place) == Some(&true)
+            {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
     fn texts(&self, names: &ColumnNames) -> Result<(usize, Option<usize>), DataError> {
         let pair = match &names.text_pair {
             Some(name) => Some(self.expect(name, Role::TextPair)?),
@@ -162,19 +233,37 @@ impl Header<'_> {
         Err(self.missing(name, role))
     }
 
-    fn label(&self, names: &ColumnNames, labels: Labels) -> Result<Option<usize>, DataError> {
-        let mut wanted = LABEL_NAMES.to_vec();
-        if let Some(name) = &names.label {
-            wanted = vec![name];
-        }
-        for name in &wanted {
-            if let Some(place) = self.find(name)? {
-                return Ok(Some(place));
+    fn labels(&self, names: &ColumnNames, labels: Labels, words: bool) -> Result<Vec<usize>, DataError> {
+        let usual: &[&str] = if words { &TAG_NAMES } else { &LABEL_NAMES };
+        let mut missing = usual[0];
+        match &names.labels[..] {
+            [] if words => {
+                if let Some(place) = self.find_list(usual)? {
+                    return Ok(vec![place]);
+                }
             }
+            [] => {
+                for name in usual {
+                    if let Some(place) = self.find(name)? {
+                        return Ok(vec![place]);
+                    }
+                }
+            }
+            [name] => {
+                if let Some(place) = self.find(name)? {
+                    return Ok(vec![place]);
+                }
+                let several: Vec<&str> = name.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+                if several.len() > 1 {
+                    return several.into_iter().map(|name| self.expect(name, Role::Label)).collect();
+                }
+                missing = name;
+            }
+            several => return several.iter().map(|name| self.expect(name, Role::Label)).collect(),
         }
         match labels {
-            Labels::Required => Err(self.missing(wanted[0], Role::Label)),
-            Labels::Optional => Ok(None),
+            Labels::Required | Labels::Sparse => Err(self.missing(missing, Role::Label)),
+            Labels::Optional => Ok(Vec::new()),
         }
     }
 

@@ -7,25 +7,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::columns::{ColumnNames, Columns, Places};
+use crate::columns::{ColumnNames, Columns, Places, Role, TAG_NAMES};
+use crate::conll;
 use crate::error::DataError;
+use crate::example::{Example, Label};
 use crate::format::Format;
 use crate::json::{self, Object};
+use crate::memory;
 use crate::nearest::nearest;
 use crate::table::Table;
-
-/// One row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Example {
-    /// The text, or the first text of a pair, as it stands in the file; may be empty.
-    pub text: String,
-    /// The second text of a pair.
-    pub text_pair: Option<String>,
-    /// The label, as it stands in the file; never empty.
-    pub label: Option<String>,
-    /// The line of the file on which the row begins, from 1.
-    pub line: usize,
-}
 
 /// The rows of a file, and how they were found.
 #[derive(Clone, Debug)]
@@ -38,7 +28,7 @@ pub struct Dataset {
     pub columns: Columns,
     /// The rows, in the order of the file; at least one.
     pub examples: Vec<Example>,
-    /// SHA-256 of the file's bytes, in hexadecimal.
+    /// SHA-256 of the file's bytes, in hexadecimal; of the rows, where there is no file.
     pub sha256: String,
     /// The columns that were not read.
     pub ignored_columns: Vec<String>,
@@ -49,12 +39,15 @@ pub struct Dataset {
 pub enum Labels {
     /// Every row has one.
     Required,
+    /// The file has a column of them, or several; a row may have none, as where any number of labels may apply.
+    Sparse,
     /// They are read where they are.
     Optional,
 }
 
 impl Dataset {
-    /// Reads `path`: CSV, TSV, JSON lines, a JSON array or, where labels are optional, plain lines of text.
+    /// Reads `path`: CSV, TSV, JSON lines, a JSON array, a word with its tag a line (CoNLL) or, where labels are optional, plain
+    /// lines of text.
     ///
     /// # Errors
     ///
@@ -68,7 +61,8 @@ impl Dataset {
             Format::Csv | Format::CsvSemicolon | Format::Tsv => source.table(format.delimiter().unwrap_or(','))?,
             Format::JsonLines => source.objects(json::read_lines(path, text)?)?,
             Format::JsonArray => source.objects(json::read_array(path, text)?)?,
-            Format::Lines => source.lines(),
+            Format::Conll => source.sentences()?,
+            Format::Lines | Format::Memory => source.lines(),
         };
         Dataset::new(path, format, &bytes, parts)
     }
@@ -91,6 +85,28 @@ impl Dataset {
     /// Whether the rows are pairs of texts.
     pub fn is_pair(&self) -> bool {
         self.columns.text_pair.is_some()
+    }
+
+    /// Takes rows from memory. `name` stands for the path in errors; rows without a line are numbered from 1.
+    ///
+    /// # Errors
+    ///
+    /// When there is no row; when a row is a pair and another is not, has words and another has not, has words that do not
+    /// lie in its text in their order, or has not as many values as there are several columns of labels.
+    pub fn from_rows(name: &str, columns: Columns, mut examples: Vec<Example>) -> Result<Dataset, DataError> {
+        for (number, example) in examples.iter_mut().enumerate() {
+            if example.line == 0 {
+                example.line = number + 1;
+            }
+        }
+        let bytes = memory::checked(Path::new(name), &columns, &examples)?;
+        let parts = Parts { columns, ignored_columns: Vec::new(), examples };
+        Dataset::new(Path::new(name), Format::Memory, &bytes, parts)
+    }
+
+    /// Whether the rows are lists of words.
+    pub fn has_words(&self) -> bool {
+        self.examples.iter().any(|example| !example.words.is_empty())
     }
 
     fn new(path: &Path, format: Format, bytes: &[u8], parts: Parts) -> Result<Dataset, DataError> {
@@ -120,14 +136,14 @@ struct Source<'a> {
 impl Source<'_> {
     fn table(&self, delimiter: char) -> Result<Parts, DataError> {
         let Table { header, rows } = Table::read(self.path, self.text, delimiter)?;
-        let places = Places::find(self.path, &header, self.names, self.labels)?;
+        let places = Places::find(self.path, &header, &[], self.names, self.labels)?;
         let columns = places.columns(&header);
         let mut examples = Vec::with_capacity(rows.len());
         for mut row in rows {
             let mut take = |place: usize| std::mem::take(&mut row.fields[place]);
-            let label = places.label.map(&mut take).filter(|label| !label.is_empty());
+            let label = label_of(places.labels.iter().map(|&place| take(place)).collect());
             let (text, text_pair) = (take(places.text), places.text_pair.map(&mut take));
-            let example = Example { text, text_pair, label, line: row.line };
+            let example = Example { text, text_pair, words: Vec::new(), label, line: row.line };
             examples.push(self.checked(example, &columns)?);
         }
         Ok(Parts { ignored_columns: places.ignored(&header), columns, examples })
@@ -138,78 +154,177 @@ impl Source<'_> {
             return Err(DataError::Empty { path: self.path.into(), header: false });
         }
         let mut header: Vec<String> = Vec::new();
-        for name in objects.iter().flat_map(|object| object.fields.keys()) {
-            if !header.contains(name) {
+        let mut lists: Vec<Option<bool>> = Vec::new();
+        for (name, value) in objects.iter().flat_map(|object| &object.fields) {
+            let place = header.iter().position(|known| known == name).unwrap_or(header.len());
+            if place == header.len() {
                 header.push(name.clone());
+                lists.push(None);
+            }
+            if lists[place].is_none() && !value.is_null() {
+                lists[place] = Some(value.is_array());
             }
         }
-        let places = Places::find(self.path, &header, self.names, self.labels)?;
+        let is_list: Vec<bool> = lists.into_iter().map(|is_list| is_list == Some(true)).collect();
+        let places = Places::find(self.path, &header, &is_list, self.names, self.labels)?;
         let columns = places.columns(&header);
         let mut examples = Vec::with_capacity(objects.len());
         for mut object in objects {
-            let label = match &columns.label {
-                Some(column) => self.label(&mut object, column)?,
-                None => None,
+            let label = self.label(&mut object, &columns.labels)?;
+            let mut example = match places.words {
+                true => self.words(&object, &columns.text)?,
+                false => Example::from_text(self.string(&mut object, &columns.text)?),
             };
-            let text = self.string(&mut object, &columns.text)?;
-            let text_pair = match &columns.text_pair {
-                Some(column) => Some(self.string(&mut object, column)?),
-                None => None,
-            };
-            let example = Example { text, text_pair, label, line: object.line };
+            if let Some(column) = &columns.text_pair {
+                example.text_pair = Some(self.second_text(&mut object, column)?);
+            }
+            (example.label, example.line) = (label, object.line);
             examples.push(self.checked(example, &columns)?);
         }
         Ok(Parts { ignored_columns: places.ignored(&header), columns, examples })
     }
 
-    fn lines(&self) -> Parts {
-        let example = |(number, text): (usize, &str)| Example {
-            text: text.to_owned(),
-            text_pair: None,
-            label: None,
-            line: number + 1,
+    /// The rows of a file with a word a line. Which column is the tag may be said by its number, from 1.
+    fn sentences(&self) -> Result<Parts, DataError> {
+        let (sentences, count) = conll::read(self.path, self.text)?;
+        let tag = match &self.names.labels[..] {
+            [] => (count > 1).then(|| count - 1),
+            [name] if TAG_NAMES.contains(&name.as_str()) => (count > 1).then(|| count - 1),
+            [name] => name.parse().ok().filter(|number| (1..=count).contains(number)).map(|number: usize| number - 1),
+            _ => None,
         };
-        let columns = Columns { text: "text".into(), text_pair: None, label: None };
+        if tag.is_none() && self.labels != Labels::Optional {
+            let found = (1..=count).map(|number| number.to_string()).collect();
+            let column = if self.names.labels.is_empty() { "2".into() } else { self.names.labels.join(",") };
+            return Err(DataError::MissingColumn { path: self.path.into(), role: Role::Label, column, found });
+        }
+        let name = match &self.names.labels[..] {
+            [name] => name.clone(),
+            _ => "tags".into(),
+        };
+        let columns =
+            Columns { text: "tokens".into(), text_pair: None, labels: tag.map(|_| name).into_iter().collect() };
+        let example = |sentence: conll::Sentence<'_>| Example {
+            label: tag.map(|tag| Label::List(sentence.words.iter().map(|word| word[tag].to_owned()).collect())),
+            line: sentence.line,
+            ..Example::from_words(sentence.words.iter().map(|word| word[0]))
+        };
+        let examples = sentences.into_iter().map(example).collect();
+        Ok(Parts { columns, ignored_columns: Vec::new(), examples })
+    }
+
+    fn lines(&self) -> Parts {
+        let example = |(number, text): (usize, &str)| Example { line: number + 1, ..Example::from_text(text) };
+        let columns = Columns { text: "text".into(), ..Columns::default() };
         let examples = self.text.lines().enumerate().map(example).collect();
         Parts { columns, ignored_columns: Vec::new(), examples }
     }
 
     fn checked(&self, example: Example, columns: &Columns) -> Result<Example, DataError> {
-        match (&columns.label, &example.label, self.labels) {
-            (Some(column), None, Labels::Required) => {
-                Err(DataError::MissingLabel { path: self.path.into(), line: example.line, column: column.clone() })
-            }
-            _ => Ok(example),
+        if let (Some(column), Some("")) = (&columns.text_pair, example.text_pair.as_deref()) {
+            return Err(self.missing_pair(example.line, column, "nothing"));
         }
+        if self.labels == Labels::Required && example.label.is_none() && !columns.labels.is_empty() {
+            let (path, column) = (self.path.into(), columns.label_names());
+            return Err(DataError::MissingLabel { path, line: example.line, column });
+        }
+        Ok(example)
+    }
+
+    fn second_text(&self, object: &mut Object, column: &str) -> Result<String, DataError> {
+        match object.fields.get(column) {
+            None => Err(self.missing_pair(object.line, column, "no such field")),
+            Some(Value::Null) => Err(self.missing_pair(object.line, column, "null")),
+            Some(_) => self.string(object, column),
+        }
+    }
+
+    fn missing_pair(&self, line: usize, column: &str, found: &'static str) -> DataError {
+        DataError::MissingPair { path: self.path.into(), line, column: column.to_owned(), found }
+    }
+
+    fn words(&self, object: &Object, column: &str) -> Result<Example, DataError> {
+        let expected = "a list of strings";
+        let words = match object.fields.get(column) {
+            Some(Value::Array(words)) => words,
+            Some(other) => return Err(self.wrong_type(object.line, column, expected, json::kind(other))),
+            None => return Err(self.missing_field(object, column)),
+        };
+        if words.is_empty() {
+            return Err(DataError::EmptySentence {
+                path: self.path.into(),
+                line: object.line,
+                column: column.to_owned(),
+            });
+        }
+        let mut found = Vec::with_capacity(words.len());
+        for word in words {
+            let wrong = || self.wrong_type(object.line, column, expected, json::kind_in_list(word));
+            found.push(word.as_str().ok_or_else(wrong)?);
+        }
+        Ok(Example::from_words(found))
     }
 
     fn string(&self, object: &mut Object, column: &str) -> Result<String, DataError> {
         match object.fields.get_mut(column) {
             Some(Value::String(text)) => Ok(std::mem::take(text)),
             Some(other) => Err(self.wrong_type(object.line, column, "a string", json::kind(other))),
-            None => Err(DataError::MissingField {
-                path: self.path.into(),
-                line: object.line,
-                column: column.to_owned(),
-                found: object.fields.keys().cloned().collect(),
-            }),
+            None => Err(self.missing_field(object, column)),
         }
     }
 
-    /// A string as it is; a number or a boolean as JSON writes it.
-    fn label(&self, object: &mut Object, column: &str) -> Result<Option<String>, DataError> {
-        match object.fields.get_mut(column) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(label)) => Ok(Some(std::mem::take(label)).filter(|label| !label.is_empty())),
-            Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
-            Some(other @ (Value::Array(_) | Value::Object(_))) => {
-                Err(self.wrong_type(object.line, column, "a string or a number", json::kind(other)))
-            }
+    fn missing_field(&self, object: &Object, column: &str) -> DataError {
+        DataError::MissingField {
+            path: self.path.into(),
+            line: object.line,
+            column: column.to_owned(),
+            found: object.fields.keys().cloned().collect(),
         }
+    }
+
+    fn label(&self, object: &mut Object, columns: &[String]) -> Result<Option<Label>, DataError> {
+        if let [column] = columns
+            && let Some(Value::Array(values)) = object.fields.get(column)
+        {
+            let value = |value| match scalar(value) {
+                Some(text) => Ok(text),
+                None => Err(self.wrong_type(object.line, column, LIST_OF_LABELS, json::kind_in_list(value))),
+            };
+            return values.iter().map(value).collect::<Result<_, _>>().map(|values| Some(Label::List(values)));
+        }
+        let mut values = Vec::with_capacity(columns.len());
+        for column in columns {
+            values.push(match object.fields.get(column) {
+                None | Some(Value::Null) => String::new(),
+                Some(value) => scalar(value)
+                    .ok_or_else(|| self.wrong_type(object.line, column, "a string or a number", json::kind(value)))?,
+            });
+        }
+        Ok(label_of(values))
     }
 
     fn wrong_type(&self, line: usize, column: &str, expected: &'static str, found: &'static str) -> DataError {
         DataError::WrongType { path: self.path.into(), line, column: column.to_owned(), expected, found }
+    }
+}
+
+const LIST_OF_LABELS: &str = "a list of strings or numbers";
+
+/// A string as it is; a number or a boolean as JSON writes it.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The label that stands in these columns; none where all of them are empty.
+fn label_of(mut values: Vec<String>) -> Option<Label> {
+    match values.len() {
+        _ if values.iter().all(String::is_empty) => None,
+        1 => values.pop().map(Label::Text),
+        _ => Some(Label::List(values)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::columns::Role;
 use crate::nearest::nearest;
+use crate::target_error::TargetError;
 
 /// An error in the data. The text is one line that names the file, the line and the column, what was expected and what
 /// was found; [`DataError::hint`] says what to do. A line is where the record starts, counted from 1.
@@ -175,6 +176,55 @@ pub enum DataError {
         /// The label column.
         column: String,
     },
+    /// A pair lacks its second text.
+    #[error("{}: line {line}: column `{column}`: expected the second text of the pair, found {found}", path.display())]
+    MissingPair {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The second text's column.
+        column: String,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// A row is to have words, and has none.
+    #[error("{}: line {line}: column `{column}`: expected at least one word, found an empty sentence", path.display())]
+    EmptySentence {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The column of words.
+        column: String,
+    },
+    /// A line with a word has too many or too few columns.
+    #[error("{}: line {line}: expected {expected} columns as on the lines above, found {found}", path.display())]
+    RaggedWord {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// Columns of the first line.
+        expected: usize,
+        /// Columns of this line.
+        found: usize,
+    },
+    /// A row that was handed over in memory contradicts itself or the others.
+    #[error("{}: row {row}: expected {expected}, found {found}", path.display())]
+    MemoryRow {
+        /// The name of the rows.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// What it must have.
+        expected: &'static str,
+        /// What it has.
+        found: String,
+    },
+    /// What stands in the file as labels is not what the task takes.
+    #[error(transparent)]
+    Target(Box<TargetError>),
     /// A label is not one of the model's.
     #[error("{}: line {line}: column `{column}`: expected one of the {} training labels, found `{}`", path.display(), known.len(), shortened(found))]
     UnknownLabel {
@@ -307,6 +357,12 @@ pub enum DataError {
     },
 }
 
+impl From<TargetError> for DataError {
+    fn from(error: TargetError) -> DataError {
+        DataError::Target(Box::new(error))
+    }
+}
+
 impl DataError {
     /// What to do about it, as one line; where it is a command or an option, it works when pasted.
     pub fn hint(&self) -> Option<String> {
@@ -358,6 +414,15 @@ impl DataError {
                 Some("every row needs this field; an empty text is written \"\"".into())
             }
             DataError::MissingLabel { .. } => Some("write a label there, or remove the row".into()),
+            DataError::MissingPair { .. } => Some("write the second text there, or remove the row".into()),
+            DataError::EmptySentence { .. } => Some("remove the row: there is nothing to tag in it".into()),
+            DataError::RaggedWord { .. } => {
+                Some("write a word and its tag on each line, with one tab or space between, and a blank line after each sentence".into())
+            }
+            DataError::MemoryRow { .. } => {
+                Some("make rows with Example::from_text or Example::from_words, all of one kind".into())
+            }
+            DataError::Target(error) => error.hint(),
             DataError::UnknownLabel { found, known, .. } => Some(label_hint(found, known)),
             DataError::OneClass { .. } => Some("name another column with --label-column, or add rows".into()),
             DataError::MaximumLengthTooSmall { least, .. } => Some(format!("--max-length {}", (*least).max(128))),
@@ -414,7 +479,7 @@ fn column_hint(role: Role, wanted: &str, found: &[String]) -> String {
     }
 }
 
-fn label_hint(found: &str, known: &[String]) -> String {
+pub(crate) fn label_hint(found: &str, known: &[String]) -> String {
     match nearest(found, known.iter().map(String::as_str)) {
         Some(label) => format!("the nearest training label is `{label}`"),
         None => format!("the training labels are {}", listed(known)),
@@ -422,7 +487,7 @@ fn label_hint(found: &str, known: &[String]) -> String {
 }
 
 /// `a`, `b` and 3 more.
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     let quoted = |name: &String| format!("`{}`", shortened(name));
     listed_names(names.iter().take(SHOWN).map(quoted).collect(), names.len())
 }

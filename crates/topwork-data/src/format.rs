@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::columns::{ColumnNames, PAIR_NAMES, TEXT_NAMES};
+use crate::conll;
 use crate::dataset::Labels;
 use crate::error::{DataError, shortened};
 
@@ -22,6 +23,10 @@ pub enum Format {
     JsonArray,
     /// One text a line, no header.
     Lines,
+    /// One word a line with its tag in the last column, and a blank line after each sentence.
+    Conll,
+    /// Rows that were handed over in memory.
+    Memory,
 }
 
 impl Format {
@@ -31,7 +36,7 @@ impl Format {
             Format::Csv => Some(','),
             Format::CsvSemicolon => Some(';'),
             Format::Tsv => Some('\t'),
-            Format::JsonLines | Format::JsonArray | Format::Lines => None,
+            Format::JsonLines | Format::JsonArray | Format::Lines | Format::Conll | Format::Memory => None,
         }
     }
 
@@ -48,18 +53,25 @@ impl Format {
         {
             return Ok(Format::JsonArray);
         }
+        if ending == Ending::Conll {
+            return Ok(Format::Conll);
+        }
         let by_content = separated_by(first_line);
         let has_text_column = by_content.is_some_and(|format| is_header(first_line, format, names));
+        let may_be_conll = matches!(ending, Ending::Tab | Ending::Text | Ending::Other) && !has_text_column;
+        if may_be_conll && conll::looks_like(text) {
+            return Ok(Format::Conll);
+        }
         let said = names != &ColumnNames::default();
         match ending {
             Ending::Comma => Ok(by_content.unwrap_or(Format::Csv)),
             Ending::Tab => Ok(by_content.filter(|&format| format != Format::CsvSemicolon).unwrap_or(Format::Tsv)),
             Ending::Json => Ok(by_content.filter(|_| has_text_column).unwrap_or(Format::JsonLines)),
-            Ending::Text | Ending::Other => match (by_content, labels) {
+            Ending::Text | Ending::Other | Ending::Conll => match (by_content, labels) {
                 (Some(format), _) if has_text_column => Ok(format),
                 (Some(format), _) if ending == Ending::Other && said => Ok(format),
-                (Some(format), Labels::Required) => Ok(format),
-                (None, Labels::Required) => {
+                (Some(format), Labels::Required | Labels::Sparse) => Ok(format),
+                (None, Labels::Required | Labels::Sparse) => {
                     Err(DataError::UnknownFormat { path: path.into(), found: format!("`{}`", shortened(first_line)) })
                 }
                 (_, Labels::Optional) => Ok(Format::Lines),
@@ -77,6 +89,8 @@ impl fmt::Display for Format {
             Format::JsonLines => "JSON lines",
             Format::JsonArray => "JSON array",
             Format::Lines => "plain lines",
+            Format::Conll => "CoNLL",
+            Format::Memory => "rows in memory",
         })
     }
 }
@@ -87,6 +101,7 @@ enum Ending {
     Tab,
     Json,
     Text,
+    Conll,
     Other,
 }
 
@@ -97,6 +112,9 @@ impl Ending {
             Some("csv") => Ending::Comma,
             Some("tsv" | "tab") => Ending::Tab,
             Some("jsonl" | "ndjson" | "json") => Ending::Json,
+            Some("conll" | "conll02" | "conll03" | "conll2003" | "bio" | "bioes" | "iob" | "iob2" | "iobes") => {
+                Ending::Conll
+            }
             Some("txt") => Ending::Text,
             _ => Ending::Other,
         }

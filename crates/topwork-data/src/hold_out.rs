@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::dataset::{Dataset, Example};
+use crate::dataset::Dataset;
+use crate::example::Example;
 use crate::random::Stream;
 
 /// The two parts of a data set, as row numbers in ascending order.

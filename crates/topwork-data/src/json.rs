@@ -59,6 +59,18 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// What kind of value it is that stands in a list.
+pub(crate) fn kind_in_list(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null in the list",
+        Value::Bool(_) => "a boolean in the list",
+        Value::Number(_) => "a number in the list",
+        Value::String(_) => "a string in the list",
+        Value::Array(_) => "a list in the list",
+        Value::Object(_) => "an object in the list",
+    }
+}
+
 fn object(path: &Path, line: usize, value: Value) -> Result<Object, DataError> {
     match value {
         Value::Object(fields) => Ok(Object { line, fields }),

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::dataset::{Dataset, Example};
+use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::example::{Example, Label};
+use crate::target_error::TargetError;
 
 /// The names of the classes; a class's number is its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ impl LabelSet {
             names.insert(label_of(dataset, example)?);
         }
         if let (1, Some(label)) = (names.len(), names.first()) {
-            let column = dataset.columns.label.clone().unwrap_or_default();
+            let column = dataset.columns.label_names();
             return Err(DataError::OneClass { path: dataset.path.clone(), column, label: (*label).to_owned() });
         }
         Ok(LabelSet::ordered(names))
@@ -80,7 +82,7 @@ impl LabelSet {
             classes.get(label).copied().ok_or_else(|| DataError::UnknownLabel {
                 path: dataset.path.clone(),
                 line: example.line,
-                column: dataset.columns.label.clone().unwrap_or_default(),
+                column: dataset.columns.label_names(),
                 found: label.to_owned(),
                 known: self.names.clone(),
             })
@@ -120,9 +122,10 @@ pub fn without_case(name: &str) -> String {
 }
 
 fn label_of<'a>(dataset: &'a Dataset, example: &'a Example) -> Result<&'a str, DataError> {
-    example.label.as_deref().ok_or_else(|| DataError::MissingLabel {
-        path: dataset.path.clone(),
-        line: example.line,
-        column: dataset.columns.label.clone().unwrap_or_else(|| "label".into()),
-    })
+    let (path, line, column) = (dataset.path.clone(), example.line, dataset.columns.label_names());
+    match &example.label {
+        Some(Label::Text(label)) => Ok(label),
+        Some(Label::List(found)) => Err(TargetError::SeveralLabels { path, line, column, found: found.len() }.into()),
+        None => Err(DataError::MissingLabel { path, line, column }),
+    }
 }

@@ -10,30 +10,42 @@
 pub mod audit;
 mod batch;
 mod columns;
+mod conll;
 mod corpus;
 mod dataset;
+mod encoder;
 mod error;
+mod example;
 mod format;
 mod hold_out;
 mod json;
 mod labels;
+mod memory;
 mod nearest;
 mod order;
 mod random;
 mod table;
+mod target_error;
+mod targets;
 mod tokenized;
+mod windows;
+mod word_pieces;
 
-pub use batch::PackedBatch;
+pub use batch::{PackedBatch, WordToken};
 pub use columns::{ColumnNames, Columns, Role};
 pub use corpus::{
     Corpus, CorpusCounts, CorpusOptions, CorpusPart, CorpusSource, Documents, Passage, PassageOrder, Passages,
     TokenStore,
 };
-pub use dataset::{Dataset, Example, Labels};
+pub use dataset::{Dataset, Labels};
 pub use error::DataError;
+pub use example::{Example, Label};
 pub use format::Format;
 pub use hold_out::{HoldOut, distinct_texts, folds, hold_out, normalised};
 pub use labels::{LabelSet, label_variants, without_case};
 pub use order::epoch_order;
 pub use random::Stream;
-pub use tokenized::TokenizedTexts;
+pub use target_error::{TargetError, WordPlace};
+pub use targets::{Matrix, Strata, TagProblem, TagRows, TagScheme, TargetKind, TargetSpace, Targets, recognise};
+pub use tokenized::{FirstToken, TokenizedTexts};
+pub use word_pieces::{for_words, split_words};

@@ -19,7 +19,7 @@ fn read(name: &str, bytes: impl AsRef<[u8]>) -> Result<Dataset, DataError> {
 }
 
 fn texts(dataset: &Dataset) -> Vec<(&str, &str)> {
-    dataset.examples.iter().map(|e| (e.text.as_str(), e.label.as_deref().unwrap_or(""))).collect()
+    dataset.examples.iter().map(|e| (e.text.as_str(), e.label_text().unwrap_or(""))).collect()
 }
 
 #[track_caller]
@@ -90,7 +90,7 @@ fn pairs_are_found_by_their_usual_names() {
 #[test]
 fn named_columns_win() {
     let (_folder, path) = write("a.csv", b"text,body,label,stars\nx,wanted,no,5\n");
-    let names = ColumnNames { text: Some("body".into()), text_pair: None, label: Some("stars".into()) };
+    let names = ColumnNames { text: Some("body".into()), text_pair: None, labels: vec!["stars".into()] };
     let dataset = Dataset::read(&path, &names, Labels::Required).unwrap();
     assert_eq!(texts(&dataset), [("wanted", "5")]);
 }

@@ -88,7 +88,7 @@ fn folds_keep_equal_texts_together() {
 
 #[test]
 fn texts_count_once_for_the_class_of_most_of_their_rows() {
-    let row = |text: &str| Example { line: 1, text: text.to_string(), text_pair: None, label: None };
+    let row = |text: &str| Example { line: 1, ..Example::from_text(text) };
     let examples = ["one", "One ", "two", "two", "two", "three"].map(row);
     assert_eq!(distinct_texts(&examples, &[0, 0, 0, 1, 1, 1], 3), [1, 2, 0]);
 }

@@ -1,14 +1,21 @@
 //! What is wrong with labelled rows before anything is learnt from them: texts that repeat within and across splits, texts
-//! with several labels, empty texts.
+//! with several labels, empty texts; and what is odd in tags, numbers and lists of labels.
 
+mod labels;
 mod near;
+mod tags;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::dataset::{Dataset, Example};
+use crate::dataset::Dataset;
+use crate::example::Example;
 use crate::hold_out::normalised;
 
+pub use labels::{LabelUse, label_use};
 pub use near::RESEMBLANCE;
+pub use tags::{ConflictingTags, MalformedTag, conflicting_contexts, conflicting_sentences, malformed_tags};
+pub use values::{DEVIATIONS, DifferingValues, Outlier, constant_outputs, differing_values, outliers};
 
 /// A row of one of the splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,7 +125,7 @@ impl Repeats {
             let mut labels: BTreeMap<String, usize> = BTreeMap::new();
             for row in rows {
                 if let Some(label) = &splits[row.split].examples[row.row].label {
-                    *labels.entry(label.clone()).or_default() += 1;
+                    *labels.entry(label.to_string()).or_default() += 1;
                 }
             }
             labels
@@ -196,15 +203,14 @@ mod tests {
 
     fn dataset(rows: &[(&str, &str)]) -> Dataset {
         let example = |(line, (text, label)): (usize, &(&str, &str))| Example {
-            text: text.to_string(),
-            text_pair: None,
-            label: Some(label.to_string()),
+            label: Some((*label).into()),
             line: line + 2,
+            ..Example::from_text(*text)
         };
         Dataset {
             path: PathBuf::from("rows.csv"),
             format: Format::Csv,
-            columns: Columns { text: "text".into(), text_pair: None, label: Some("label".into()) },
+            columns: Columns { text: "text".into(), text_pair: None, labels: vec!["label".into()] },
             examples: rows.iter().enumerate().map(example).collect(),
             sha256: String::new(),
             ignored_columns: Vec::new(),
@@ -233,12 +239,7 @@ mod tests {
 
     #[test]
     fn texts_of_a_pair_are_kept_apart() {
-        let pair = |first: &str, second: &str| Example {
-            text: first.into(),
-            text_pair: Some(second.into()),
-            label: None,
-            line: 1,
-        };
+        let pair = |first: &str, second: &str| Example { text_pair: Some(second.into()), ..Example::from_text(first) };
         assert_ne!(fold(&pair("a b", "c")), fold(&pair("a", "b c")));
         assert_eq!(fold(&pair("A  b", "c ")), fold(&pair("a b", "C")));
     }

@@ -62,7 +62,7 @@ impl Source<'_> {
             Format::Tsv => rows.table(lines, '\t'),
             Format::JsonLines => rows.json_lines(lines),
             Format::JsonArray => rows.json_array(lines),
-            Format::Lines => self.text(lines, documents),
+            Format::Lines | Format::Conll | Format::Memory => self.text(lines, documents),
         }
     }
 

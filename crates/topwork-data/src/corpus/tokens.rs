@@ -8,8 +8,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::passages::{PassageOrder, Passages};
 use super::spool::{Spool, SpoolWriter};
+use crate::encoder::unknown_id;
 use crate::error::DataError;
-use crate::tokenized::unknown_id;
 
 /// The tokens of documents on disk, without special tokens, with the ends of sentences and of documents. Memory grows
 /// by a few bytes for every megabyte of tokens. Sentences and documents without a token are not there. Clones read the

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokenizers::Tokenizer;
 use topwork_data::audit::{Repeats, RowOf, Shared, empty_rows, scripts};
-use topwork_data::{Dataset, LabelSet, Labels, TokenizedTexts, label_variants, without_case};
+use topwork_data::{Dataset, Label, LabelSet, Labels, TokenizedTexts, label_variants, without_case};
 use topwork_metrics::Matrix;
 use topwork_metrics::label_errors::label_issues;
 use topwork_metrics::transferability::CrossValidation;
@@ -227,7 +227,7 @@ impl Splits {
         excerpt(&self.datasets[row.split].examples[row.row])
     }
 
-    fn label(&self, row: RowOf) -> Option<&String> {
+    fn label(&self, row: RowOf) -> Option<&Label> {
         self.datasets[row.split].examples[row.row].label.as_ref()
     }
 }
@@ -289,7 +289,7 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
 
 fn rows_by_label(dataset: &Dataset) -> BTreeMap<&str, usize> {
     let mut rows = BTreeMap::new();
-    for label in dataset.examples.iter().filter_map(|example| example.label.as_deref()) {
+    for label in dataset.examples.iter().filter_map(|example| example.label_text()) {
         *rows.entry(label).or_default() += 1;
     }
     rows
@@ -304,7 +304,7 @@ fn unknown_labels(splits: &Splits, split: usize, labels: &LabelSet) -> Vec<Unkno
             split: splits.names[split],
             label: label.to_string(),
             rows,
-            line: dataset.examples.iter().find(|row| row.label.as_deref() == Some(label)).map_or(0, |row| row.line),
+            line: dataset.examples.iter().find(|row| row.label_text() == Some(label)).map_or(0, |row| row.line),
             variant_of: labels.names().iter().find(|own| without_case(own) == without_case(label)).cloned(),
         })
         .collect()

@@ -225,14 +225,14 @@ impl Datasets {
     pub(crate) fn read(recipe: &Recipe, labels: Labels) -> Result<Self, Error> {
         let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
         let mut train = Dataset::read(file, &names, labels)?;
-        if train.columns.label.is_none() {
+        if train.columns.labels.is_empty() {
             train = Dataset::read(file, &names, Labels::Required)?;
         }
         // The other files have the columns of the training file, not whichever they would be read by on their own.
         let names = ColumnNames {
             text: Some(train.columns.text.clone()),
             text_pair: train.columns.text_pair.clone(),
-            label: train.columns.label.clone(),
+            labels: train.columns.labels.clone(),
         };
         let other = |file: &Option<Said<PathBuf>>| {
             file.as_ref().map(|file| Dataset::read(&file.value, &names, labels)).transpose()
@@ -300,7 +300,7 @@ fn said_columns(recipe: &Recipe) -> ColumnNames {
     ColumnNames {
         text: said(&recipe.text_column),
         text_pair: said(&recipe.text_pair_column),
-        label: said(&recipe.label_column),
+        labels: said(&recipe.label_column).into_iter().collect(),
     }
 }
 

@@ -91,7 +91,7 @@ fn read_columns(path: &Path, said: &ColumnNames, training: &Columns) -> Result<(
     let alike = ColumnNames {
         text: Some(training.text.clone()),
         text_pair: training.text_pair.clone(),
-        label: training.label.clone(),
+        labels: training.labels.clone(),
     };
     let texts_are_named = said.text.is_some() || said.text_pair.is_some();
     let usual = read(&ColumnNames::default());
@@ -104,7 +104,7 @@ fn read_columns(path: &Path, said: &ColumnNames, training: &Columns) -> Result<(
             return if is_table { read(&alike) } else { usual }.map(|dataset| (dataset, Vec::new()));
         }
         Ok(Dataset { columns, ignored_columns, .. }) => {
-            let used = [Some(&columns.text), columns.text_pair.as_ref(), columns.label.as_ref()];
+            let used = [Some(&columns.text), columns.text_pair.as_ref(), columns.label()];
             used.into_iter().flatten().chain(ignored_columns).cloned().collect()
         }
         Err(DataError::MissingColumn { found, .. }) => found.clone(),
@@ -113,7 +113,10 @@ fn read_columns(path: &Path, said: &ColumnNames, training: &Columns) -> Result<(
     let folded = |name: &str| name.trim().to_lowercase();
     let has = |name: &String| header.iter().any(|column| folded(column) == folded(name));
     let lacks = |name: &&String| !has(name);
-    let mut names = ColumnNames { label: alike.label.clone().filter(has), ..ColumnNames::default() };
+    let mut names = ColumnNames {
+        labels: alike.labels.iter().filter(|name| has(name)).cloned().collect(),
+        ..ColumnNames::default()
+    };
     let mut instead = Vec::new();
     match [alike.text.as_ref(), alike.text_pair.as_ref()].into_iter().flatten().find(lacks) {
         None => {
@@ -131,7 +134,7 @@ fn read_columns(path: &Path, said: &ColumnNames, training: &Columns) -> Result<(
         Some(_) => {}
     }
     let dataset = read(&names)?;
-    if let (Some(lacking), Some(found)) = (said.label.as_ref().filter(lacks), &dataset.columns.label) {
+    if let (Some(lacking), Some(found)) = (said.labels.first().filter(lacks), dataset.columns.label()) {
         instead.push((lacking, found.clone()));
     }
     let warning = |(lacking, found): (&String, String)| {
@@ -227,7 +230,7 @@ impl Retained {
                 (general_english(), "texts of general English")
             }
         };
-        let example = |(line, text): (usize, String)| Example { line: line + 1, text, text_pair: None, label: None };
+        let example = |(line, text): (usize, String)| Example { line: line + 1, ..Example::from_text(text) };
         let examples: Vec<Example> = texts.into_iter().enumerate().map(example).collect();
         let examples = select(&examples, &spread(&(0..examples.len()).collect::<Vec<_>>(), MOST));
         let path = source.join(PROFILE);
@@ -257,16 +260,16 @@ fn earlier_rows(
         missing.push(format!("the score on an earlier task: {why}"));
         None
     };
-    let Some(column) = &dataset.columns.label else { return none(format!("{path} has no column of labels")) };
+    let Some(column) = dataset.columns.label() else { return none(format!("{path} has no column of labels")) };
     let Some(names) = config.labels() else { return none("the model has no head of one".into()) };
     let mut known: Vec<(usize, u32)> = Vec::new();
     let (mut without, mut foreign) = (0, Vec::new());
     for (row, example) in dataset.examples.iter().enumerate() {
-        match &example.label {
+        match example.label_text() {
             None => without += 1,
             Some(label) => match names.iter().position(|name| name == label) {
                 Some(class) => known.push((row, class as u32)),
-                None => foreign.push(label.as_str()),
+                None => foreign.push(label),
             },
         }
     }
@@ -317,12 +320,16 @@ mod tests {
     use super::*;
 
     fn names(text: &str, label: Option<&str>) -> ColumnNames {
-        ColumnNames { text: Some(text.into()), text_pair: None, label: label.map(str::to_string) }
+        ColumnNames {
+            text: Some(text.into()),
+            text_pair: None,
+            labels: label.map(str::to_string).into_iter().collect(),
+        }
     }
 
     fn columns(text: &str, text_pair: Option<&str>, label: Option<&str>) -> Columns {
         let owned = |name: Option<&str>| name.map(str::to_string);
-        Columns { text: text.into(), text_pair: owned(text_pair), label: owned(label) }
+        Columns { text: text.into(), text_pair: owned(text_pair), labels: owned(label).into_iter().collect() }
     }
 
     /// The columns that are read of a file with this name and content, and how many warnings there are.

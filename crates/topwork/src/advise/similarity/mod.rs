@@ -224,7 +224,7 @@ fn distinct(rows: &Split) -> Vec<usize> {
 }
 
 fn example(text: String) -> Example {
-    Example { text, text_pair: None, label: None, line: 0 }
+    Example::from_text(text)
 }
 
 fn joined(example: &Example) -> String {

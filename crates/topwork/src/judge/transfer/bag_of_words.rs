@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn example(text: &str, pair: Option<&str>) -> Example {
-        Example { text: text.into(), text_pair: pair.map(str::to_string), label: None, line: 1 }
+        Example { text_pair: pair.map(str::to_string), line: 1, ..Example::from_text(text) }
     }
 
     #[test]

@@ -1,0 +1,44 @@
+//! Numbers in place of labels, and the names that they stand for.
+
+use crate::dataset::Dataset;
+use crate::error::DataError;
+use crate::example::Label;
+use crate::target_error::TargetError;
+
+impl Dataset {
+    /// Puts the names in place of the numbers that stand for them, from 0: in classes, lists of labels and tags alike, as data
+    /// sets of the hub keep them. Without this, numbers are names.
+    ///
+    /// # Errors
+    ///
+    /// When a label is not the number of a name.
+    pub fn name_labels(&mut self, names: &[String]) -> Result<(), DataError> {
+        let column = self.columns.label_names();
+        for example in &mut self.examples {
+            let named = |found: &str| {
+                let place = found.trim().parse::<usize>().ok();
+                place.and_then(|place| names.get(place)).cloned().ok_or_else(|| {
+                    DataError::from(TargetError::NoSuchName {
+                        path: self.path.clone(),
+                        line: example.line,
+                        column: column.clone(),
+                        found: found.to_owned(),
+                        names: names.to_vec(),
+                    })
+                })
+            };
+            match &mut example.label {
+                None => {}
+                Some(Label::Text(text)) => {
+                    let parts: Result<Vec<String>, DataError> =
+                        text.split(super::labels::SEPARATOR).map(named).collect();
+                    *text = parts?.join(";");
+                }
+                Some(Label::List(values)) => {
+                    *values = values.iter().map(|value| named(value)).collect::<Result<_, DataError>>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Which task the labels look like.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::TargetKind;
+use super::labels::{is_one, parts_of_text};
+use super::values::number;
+use crate::dataset::Dataset;
+use crate::example::Label;
+
+/// Which task the labels of `dataset` look like where nobody said it, and why. What leaves a doubt is one class a row:
+/// whole numbers are classes, also as `1.0`, and a `;` in a label is part of its name, unless what stands around it are
+/// labels in other combinations as well.
+pub fn recognise(dataset: &Dataset) -> (TargetKind, String) {
+    let labels = || dataset.examples.iter().filter_map(|example| example.label.as_ref());
+    let lists = labels().filter(|label| matches!(label, Label::List(_))).count();
+    let column = dataset.columns.label_names();
+    if dataset.has_words() && lists > 0 {
+        return (TargetKind::TokenTags, format!("the rows are lists of words, with a list of tags in `{column}`"));
+    }
+    if dataset.columns.labels.len() > 1 {
+        return of_columns(dataset);
+    }
+    if lists > 0 {
+        let numbers: Vec<Option<f64>> = labels().flat_map(Label::values).map(|value| number(value)).collect();
+        if !numbers.is_empty() && numbers.iter().all(Option::is_some) && numbers.iter().any(is_fraction) {
+            return (TargetKind::Value, format!("`{column}` holds lists of numbers"));
+        }
+        return (TargetKind::Labels, format!("`{column}` holds lists: {lists} of {} rows", dataset.examples.len()));
+    }
+    let texts: Vec<&str> = labels().filter_map(Label::text).collect();
+    of_texts(&texts, &column)
+}
+
+fn of_columns(dataset: &Dataset) -> (TargetKind, String) {
+    let (columns, count) = (dataset.columns.label_names(), dataset.columns.labels.len());
+    let fields = || {
+        let labels = dataset.examples.iter().filter_map(|example| example.label.as_ref());
+        labels.flat_map(Label::values).filter(|field| !field.is_empty())
+    };
+    if fields().all(|field| is_one(field).is_some()) {
+        return (TargetKind::Labels, format!("the {count} label columns `{columns}` hold 0 and 1 alone"));
+    }
+    if fields().all(|field| field.parse::<f64>().is_ok()) {
+        return (TargetKind::Value, format!("the {count} label columns `{columns}` hold numbers"));
+    }
+    (TargetKind::Class, format!("the {count} label columns `{columns}` hold neither 0 and 1 nor numbers alone"))
+}
+
+fn of_texts(texts: &[&str], column: &str) -> (TargetKind, String) {
+    let different: BTreeSet<&str> = texts.iter().copied().collect();
+    let is_number = |text: &&str| text.trim().parse::<f64>().is_ok();
+    let fraction = texts.iter().find(|text| is_fraction(&number(text)));
+    if let Some(fraction) = fraction.filter(|_| different.iter().all(is_number)) {
+        let reason = format!("all labels in `{column}` are numbers and not all are whole, such as `{fraction}`");
+        return (TargetKind::Value, reason);
+    }
+    if let Some((joined, part)) = combination(&different) {
+        let reason =
+            format!("labels in `{column}` are joined by `;`, such as `{joined}`, and `{part}` stands elsewhere too");
+        return (TargetKind::Labels, reason);
+    }
+    (TargetKind::Class, format!("every row has one of {} different labels in `{column}`", different.len()))
+}
+
+fn is_fraction(number: &Option<f64>) -> bool {
+    number.is_some_and(|number| number.fract() != 0.0)
+}
+
+/// A label that is joined from others, and one of these: if of the parts of joined labels at least half stand in another label
+/// as well, and there are no more parts than different labels, as there would be if the `;` belonged to names.
+fn combination<'a>(labels: &BTreeSet<&'a str>) -> Option<(&'a str, &'a str)> {
+    let mut homes: BTreeMap<&str, usize> = BTreeMap::new();
+    for label in labels {
+        for part in parts_of_text(label).into_iter().collect::<BTreeSet<&str>>() {
+            *homes.entry(part).or_default() += 1;
+        }
+    }
+    let joined: Vec<&'a str> = labels.iter().copied().filter(|label| parts_of_text(label).len() > 1).collect();
+    let parts: BTreeSet<&'a str> = joined.iter().flat_map(|label| parts_of_text(label)).collect();
+    let recurring = |part: &&str| homes.get(*part).is_some_and(|&count| count > 1);
+    let enough = 2 * parts.iter().filter(|part| recurring(part)).count() >= parts.len();
+    if joined.is_empty() || !enough || homes.len() > labels.len() {
+        return None;
+    }
+    let example = |label: &&'a str| Some((*label, parts_of_text(label).into_iter().find(|part| recurring(part))?));
+    joined.iter().find_map(example)
+}

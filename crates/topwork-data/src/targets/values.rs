@@ -1,0 +1,72 @@
+//! One number a row or several: a field, a column for each, or a list.
+
+use super::Matrix;
+use super::space::places_of;
+use crate::dataset::Dataset;
+use crate::error::DataError;
+use crate::example::{Example, Label};
+use crate::target_error::TargetError;
+
+/// The names of the outputs: their columns; for a list in one column, that column and a number.
+pub(super) fn from_training(dataset: &Dataset) -> Result<Vec<String>, DataError> {
+    let columns = &dataset.columns.labels;
+    let first = dataset.examples.iter().find_map(|example| example.label.as_ref());
+    let names = match (&columns[..], first) {
+        ([column], Some(Label::List(values))) => {
+            (1..=values.len().max(1)).map(|number| format!("{column} {number}")).collect()
+        }
+        ([], _) => vec![dataset.columns.label_names()],
+        _ => columns.clone(),
+    };
+    let values = encode(&names, dataset)?;
+    for (place, name) in names.iter().enumerate() {
+        let first = values.row(0)[place];
+        if values.column(place).all(|value| value == first) {
+            let (path, column) = (dataset.path.clone(), name.clone());
+            return Err(TargetError::ConstantValue { path, column, value: first }.into());
+        }
+    }
+    Ok(names)
+}
+
+/// The numbers of each row `[rows, outputs]`.
+pub(super) fn encode(names: &[String], dataset: &Dataset) -> Result<Matrix<f64>, DataError> {
+    let columns = &dataset.columns.labels;
+    let places = if columns.len() > 1 { places_of(names, dataset)? } else { (0..names.len()).collect() };
+    let mut values = Vec::with_capacity(dataset.examples.len() * names.len());
+    for example in &dataset.examples {
+        let fields = fields(dataset, example)?;
+        if fields.len() != names.len() {
+            return Err(TargetError::NumberCount {
+                path: dataset.path.clone(),
+                line: example.line,
+                column: dataset.columns.label_names(),
+                expected: names.len(),
+                found: fields.len(),
+            }
+            .into());
+        }
+        for &place in &places {
+            values.push(number(&fields[place]).ok_or_else(|| TargetError::NotANumber {
+                path: dataset.path.clone(),
+                line: example.line,
+                column: if columns.len() > 1 { columns[place].clone() } else { dataset.columns.label_names() },
+                found: fields[place].clone(),
+            })?);
+        }
+    }
+    Ok(Matrix::new(names.len().max(1), values))
+}
+
+fn fields<'a>(dataset: &Dataset, example: &'a Example) -> Result<&'a [String], DataError> {
+    example.label.as_ref().map(Label::values).ok_or_else(|| DataError::MissingLabel {
+        path: dataset.path.clone(),
+        line: example.line,
+        column: dataset.columns.label_names(),
+    })
+}
+
+/// The finite number that `field` is.
+pub(super) fn number(field: &str) -> Option<f64> {
+    field.trim().parse().ok().filter(|number: &f64| number.is_finite())
+}

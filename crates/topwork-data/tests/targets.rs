@@ -1,0 +1,288 @@
+//! Laws of targets: what tasks make of labels, and what they refuse.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::{read, read_columns, says};
+use topwork_data::{DataError, Dataset, Strata, Stream, TagScheme, TargetKind, TargetSpace, Targets, recognise};
+
+fn learn(kind: TargetKind, dataset: &Dataset) -> Result<(TargetSpace, Targets), DataError> {
+    let space = TargetSpace::from_training(kind, dataset)?;
+    let targets = space.encode(dataset)?;
+    Ok((space, targets))
+}
+
+fn labels(dataset: &Dataset) -> Result<(Vec<String>, Vec<Vec<bool>>), DataError> {
+    let (space, targets) = learn(TargetKind::Labels, dataset)?;
+    let Targets::Labels(matrix) = targets else { panic!("labels are asked for") };
+    Ok((space.names().to_vec(), (0..matrix.rows()).map(|row| matrix.row(row).to_vec()).collect()))
+}
+
+fn values(dataset: &Dataset) -> Result<(Vec<String>, Vec<f64>), DataError> {
+    let (space, targets) = learn(TargetKind::Value, dataset)?;
+    let Targets::Values(matrix) = targets else { panic!("values are asked for") };
+    Ok((space.names().to_vec(), matrix.values().to_vec()))
+}
+
+fn conll(sentences: &[&str]) -> Dataset {
+    let sentence =
+        |tags: &&str| tags.split(' ').enumerate().map(|(n, tag)| format!("w{n} {tag}\n")).collect::<String>();
+    read("a.conll", &sentences.iter().map(sentence).collect::<Vec<_>>().join("\n"))
+}
+
+fn tags(dataset: &Dataset) -> Result<(TargetSpace, Vec<Vec<String>>), DataError> {
+    let (space, targets) = learn(TargetKind::TokenTags, dataset)?;
+    let Targets::Tags(tags) = targets else { panic!("tags are asked for") };
+    let name = |&tag: &u32| space.names()[tag as usize].clone();
+    let rows = (0..tags.rows()).map(|row| tags.row(row).iter().map(name).collect()).collect();
+    Ok((space, rows))
+}
+
+const YES: bool = true;
+const NO: bool = false;
+
+#[test]
+fn a_list_a_joined_text_and_columns_give_the_same_labels() {
+    let list = "{\"text\": \"x\", \"label\": [\"b\", \"a\"]}\n{\"text\": \"y\", \"label\": []}\n{\"text\": \"z\", \"label\": [\"b\"]}\n";
+    let expected = (vec!["a".to_string(), "b".to_string()], vec![vec![YES, YES], vec![NO, NO], vec![NO, YES]]);
+    assert_eq!(labels(&read("a.jsonl", list)).unwrap(), expected);
+    assert_eq!(labels(&read("a.csv", "text,label\nx,b; a\ny,\nz,b;\n")).unwrap(), expected);
+    let columns = read_columns("a.csv", "text,a,b\nx,1,true\ny,0,False\nz,0.0,1.0\n", &["a,b"]).unwrap();
+    assert_eq!(labels(&columns).unwrap(), expected);
+    let turned = read_columns("t.csv", "text,B,a\nx,0,1\n", &["b,a"]).unwrap();
+    let space = TargetSpace::from_training(TargetKind::Labels, &columns).unwrap();
+    let Targets::Labels(found) = space.encode(&turned).unwrap() else { panic!("labels") };
+    assert_eq!(found.row(0), [YES, NO], "columns are found by their names");
+    assert!(found.rows_without_label().is_empty());
+}
+
+#[test]
+fn labels_that_cannot_be_learnt_are_errors() {
+    let csv = |rows: &str| labels(&read("a.csv", &format!("text,label\n{rows}")));
+    says(csv("x,a;b\ny,a;b;a\n"), &["a.csv", "line 3", "`label`", "each label once", "`a` twice"]);
+    says(csv("x,\ny,\n"), &["a.csv", "`label`", "none in any row"]);
+    says(csv("x,a\ny,a\n"), &["a.csv", "found only `a`"]);
+    let json = read("a.jsonl", "{\"text\": \"x\", \"label\": [\"b\", \" \"]}\n");
+    says(labels(&json), &["a.jsonl", "line 1", "a blank one"]);
+    let columns = |rows: &str| labels(&read_columns("a.csv", &format!("text,a,b\n{rows}"), &["a,b"]).unwrap());
+    says(columns("x,1,0\ny,2,1\n"), &["a.csv", "line 3", "`a`", "0 or 1", "`2`"]);
+    says(columns("x,1,0\ny,,1\n"), &["a.csv", "line 3", "`a`", "0 or 1", "nothing"]);
+    says(columns("x,1,0\ny,0,0\n"), &["a.csv", "`b`", "1 in others", "only `0`"]);
+    says(columns("x,1,0\ny,1,1\n"), &["a.csv", "`a`", "only `1`"]);
+}
+
+#[test]
+fn an_unknown_label_in_another_file_is_an_error_with_the_nearest() {
+    let space = TargetSpace::from_names(TargetKind::Labels, vec!["sport".into(), "politics".into()]).unwrap();
+    let test = read("test.csv", "text,label\nx,sport\ny,sport;Politics\n");
+    let error = says(space.encode(&test), &["test.csv", "line 3", "`Politics`", "2 training labels"]);
+    assert!(error.hint().unwrap().contains("`politics`"));
+    let columns = read_columns("test.csv", "text,a,sport\nx,1,0\n", &["a,sport"]).unwrap();
+    let error = says(space.encode(&columns), &["test.csv", "`politics`", "`a`"]);
+    assert_eq!(error.hint().unwrap(), "--label-column sport,politics");
+}
+
+#[test]
+fn one_label_is_not_several() {
+    let list = read("a.jsonl", "{\"text\": \"x\", \"label\": [\"a\", \"b\"]}\n");
+    says(learn(TargetKind::Class, &list), &["a.jsonl", "line 1", "`label`", "one label", "a list of 2"]);
+    let gap = read("a.csv", "text,label\nx,a\ny,\n");
+    says(learn(TargetKind::Class, &gap), &["a.csv", "line 3", "expected a label", "nothing"]);
+}
+
+#[test]
+fn numbers_come_from_a_field_a_list_or_columns() {
+    assert_eq!(values(&read("a.csv", "text,label\nx,1\ny, -2.5e1\n")).unwrap().1, [1.0, -25.0]);
+    let list = "{\"text\": \"x\", \"label\": [1, 2.5]}\n{\"text\": \"y\", \"label\": [2, 3]}\n";
+    let names = vec!["label 1".to_string(), "label 2".to_string()];
+    assert_eq!(values(&read("a.jsonl", list)).unwrap(), (names, vec![1.0, 2.5, 2.0, 3.0]));
+    let columns = read_columns("a.csv", "text,p,q\nx,1,4\ny,2,3\n", &["q,p"]).unwrap();
+    assert_eq!(values(&columns).unwrap(), (vec!["q".to_string(), "p".to_string()], vec![4.0, 1.0, 3.0, 2.0]));
+}
+
+#[test]
+fn numbers_that_cannot_be_learnt_are_errors() {
+    let csv = |rows: &str| values(&read("a.tsv", &format!("text\tlabel\n{rows}")));
+    for bad in ["NaN", "inf", "-inf", "1e999", "three", "1,2,3"] {
+        says(csv(&format!("x\t1\ny\t{bad}\n")), &["a.tsv", "line 3", "`label`", "a number", bad]);
+    }
+    let error = says(csv("x\t1\ny\t3,5\n"), &["line 3", "`3,5`"]);
+    assert!(error.hint().unwrap().contains("3.5 with a decimal point"));
+    says(csv("x\t1\ny\t\n"), &["a.tsv", "line 3", "expected a label", "nothing"]);
+    says(csv("x\t3.0\ny\t3\n"), &["a.tsv", "`label`", "different numbers", "only 3"]);
+    let list = "{\"text\": \"x\", \"label\": [1, 2.5]}\n{\"text\": \"y\", \"label\": [2]}\n";
+    says(values(&read("a.jsonl", list)), &["a.jsonl", "line 2", "2 numbers", "found 1"]);
+    let columns = read_columns("a.csv", "text,p,q\nx,1,4\ny,2,\n", &["p,q"]).unwrap();
+    says(values(&columns), &["a.csv", "line 3", "`q`", "nothing"]);
+}
+
+#[test]
+fn every_scheme_of_tags_is_recognised_and_completed() {
+    let cases: [(&[&str], TagScheme, bool, &[&str]); 6] = [
+        (&["B-X I-X O B-X"], TagScheme::Iob2, false, &["B-X", "I-X", "O"]),
+        (&["O B-X", "B-Y"], TagScheme::Iob2, false, &["B-X", "B-Y", "I-X", "I-Y", "O"]),
+        (&["I-X I-X O", "I-X B-X I-Y"], TagScheme::Iob2, true, &["B-X", "B-Y", "I-X", "I-Y", "O"]),
+        (&["B-X I-X E-X O S-X"], TagScheme::Iobes, false, &["B-X", "E-X", "I-X", "O", "S-X"]),
+        (&["B-X L-X O U-X"], TagScheme::Bilou, false, &["B-X", "I-X", "L-X", "O", "U-X"]),
+        (&["NN VB", "-LRB- NN"], TagScheme::Plain, false, &["-LRB-", "NN", "VB"]),
+    ];
+    for (sentences, expected, was_iob1, names) in cases {
+        let (space, _) = tags(&conll(sentences)).unwrap_or_else(|error| panic!("{sentences:?}: {error}"));
+        let TargetSpace::Tags { scheme, from_iob1, .. } = &space else { panic!("tags") };
+        assert_eq!((*scheme, *from_iob1), (expected, was_iob1), "{sentences:?}");
+        assert_eq!(space.names(), names, "{sentences:?}");
+        let TargetSpace::Tags { scheme, .. } =
+            TargetSpace::from_names(TargetKind::TokenTags, space.names().to_vec()).unwrap()
+        else {
+            panic!("tags")
+        };
+        assert_eq!(scheme, expected, "{sentences:?}: the names of a saved model say as much");
+    }
+}
+
+#[test]
+fn iob1_becomes_iob2_and_iob2_stays() {
+    let (_, rows) = tags(&conll(&["I-X I-X O", "I-X B-X I-Y O I-Y"])).unwrap();
+    assert_eq!(rows, [vec!["B-X", "I-X", "O"], vec!["B-X", "B-X", "B-Y", "O", "B-Y"]]);
+    let (space, rows) = tags(&conll(&["B-X I-X O B-X"])).unwrap();
+    assert_eq!(rows, [vec!["B-X", "I-X", "O", "B-X"]]);
+    let Targets::Tags(found) = space.encode(&conll(&["O I-X"])).unwrap() else { panic!("tags") };
+    assert!(found.from_iob1, "another file in IOB1 is converted and says so");
+}
+
+#[test]
+fn tags_that_do_not_follow_are_errors_with_their_word() {
+    let bad = |sentences: &[&str], parts: &[&str]| says(tags(&conll(sentences)), parts);
+    let error = bad(&["B-X O B-X", "O O I-X"], &["a.conll", "line 7", "token 3", "`w2`", "`B-X`", "`I-X`"]);
+    assert!(error.hint().unwrap().contains("write `B-X`"));
+    bad(&["O B-X I-Y"], &["line 3", "token 3", "`B-Y`", "`I-Y`"]);
+    bad(&["B-X E-X", "O I-X"], &["line 5", "token 2", "`S-X`", "`I-X`"]);
+    bad(&["B-X E-X", "B-X O"], &["line 5", "token 2", "`E-X`", "found `O`"]);
+    bad(&["B-X E-X", "O B-X"], &["line 5", "token 2", "`S-X` at the end", "`B-X`"]);
+    bad(&["B-X L-X O", "S-X"], &["line 2", "token 2", "IOBES", "`L-X`"]);
+    bad(&["B-X I-X O", "PER O"], &["line 5", "token 1", "`O` or a tag that begins with", "`PER`"]);
+    bad(&["B-X Q-X"], &["line 2", "token 2", "`Q-X`"]);
+    bad(&["O O"], &["a.conll", "found only `O`"]);
+}
+
+#[test]
+fn rows_that_are_not_words_with_a_tag_each_are_errors() {
+    let short =
+        "{\"tokens\": [\"a\", \"b\"], \"tags\": [\"O\", \"N\"]}\n{\"tokens\": [\"a\", \"b\"], \"tags\": [\"O\"]}\n";
+    says(tags(&read("a.jsonl", short)), &["a.jsonl", "line 2", "`tags`", "2 words", "1 tags"]);
+    let blank = "{\"tokens\": [\"a\", \"b\"], \"tags\": [\"O\", \"\"]}\n";
+    says(tags(&read("a.jsonl", blank)), &["a.jsonl", "line 1", "token 2", "`b`", "nothing"]);
+    says(tags(&read("a.csv", "text,label\nx,a\n")), &["a.csv", "line 2", "plain text"]);
+    let space = TargetSpace::from_names(TargetKind::TokenTags, ["B-PER", "I-PER", "O"].map(String::from).to_vec());
+    let error = says(space.unwrap().encode(&conll(&["O B-PRE"])), &["line 2", "token 2", "`B-PRE`", "3 training tags"]);
+    assert!(error.hint().unwrap().contains("`B-PER`"));
+}
+
+#[test]
+fn numbers_are_tags_by_themselves_or_by_the_names_given() {
+    let json = "{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [0, 2]}\n{\"tokens\": [\"c\"], \"ner_tags\": [10]}\n";
+    let mut dataset = read("a.jsonl", json);
+    assert_eq!(tags(&dataset).unwrap().0.names(), ["0", "2", "10"]);
+    let names: Vec<String> = ["O", "B-X", "I-X"].map(String::from).to_vec();
+    let error = says(dataset.clone().name_labels(&names), &["a.jsonl", "line 2", "from 0 to 2", "`10`"]);
+    assert!(error.hint().unwrap().contains("`B-X`"));
+    dataset.examples.truncate(1);
+    dataset.name_labels(&["O".into(), "I-X".into(), "B-X".into()]).unwrap();
+    assert_eq!(tags(&dataset).unwrap().1, [["O", "B-X"]]);
+}
+
+#[test]
+fn the_task_is_recognised_by_the_labels() {
+    let csv = |labels: &[&str]| {
+        let rows: String = labels.iter().enumerate().map(|(row, label)| format!("t{row}\t{label}\n")).collect();
+        read("a.tsv", &format!("text\tlabel\n{rows}"))
+    };
+    let cases: [(&[&str], TargetKind); 12] = [
+        (&["a", "b", "a"], TargetKind::Class),
+        (&["0", "1", "2"], TargetKind::Class),
+        (&["1.0", "2.0", "1.0"], TargetKind::Class),
+        (&["1.5", "2", "3"], TargetKind::Value),
+        (&["1.5", "2", "high"], TargetKind::Class),
+        (&["a;b", "a", "b", "c"], TargetKind::Labels),
+        (&["a;b", "b;c", "a"], TargetKind::Labels),
+        (&["a;b", "c;d", "a;b"], TargetKind::Class),
+        (&["Sales; North", "Sales; South", "Support; North"], TargetKind::Class),
+        (&["yes; surely", "no", "perhaps"], TargetKind::Class),
+        (&["1,5", "2,5", "3"], TargetKind::Class),
+        (&["2020-01-02", "1.2.3", "x"], TargetKind::Class),
+    ];
+    for (labels, expected) in cases {
+        let (kind, reason) = recognise(&csv(labels));
+        assert_eq!(kind, expected, "{labels:?}: {reason}");
+        assert!(reason.contains("`label`"), "{reason}");
+    }
+    let columns = |rows: &str| recognise(&read_columns("a.csv", &format!("text,a,b\n{rows}"), &["a,b"]).unwrap()).0;
+    assert_eq!(columns("x,1,0\ny,0,1\n"), TargetKind::Labels);
+    assert_eq!(columns("x,1,0\ny,0,3\n"), TargetKind::Value);
+    let json = |rows: &str| recognise(&read("a.jsonl", rows)).0;
+    assert_eq!(json("{\"text\": \"x\", \"label\": [\"a\"]}"), TargetKind::Labels);
+    assert_eq!(json("{\"text\": \"x\", \"label\": [0.5, 1]}"), TargetKind::Value);
+    assert_eq!(json("{\"tokens\": [\"x\"], \"tags\": [\"O\"]}"), TargetKind::TokenTags);
+}
+
+#[test]
+fn targets_are_selected_permuted_and_hashed_by_content() {
+    let class = read("a.csv", "text,label\na,x\nb,y\nc,z\nd,z\n");
+    let multi = read("a.csv", "text,label\na,x;y\nb,y\nc,\nd,z\n");
+    let value = read("a.csv", "text,label\na,1\nb,2.5\nc,3\nd,4\n");
+    let tagged = conll(&["O B-X", "O", "B-X I-X O", "B-Y"]);
+    let kinds = [TargetKind::Class, TargetKind::Labels, TargetKind::Value, TargetKind::TokenTags];
+    for (kind, dataset) in kinds.into_iter().zip([class, multi, value, tagged]) {
+        let (space, targets) = learn(kind, &dataset).unwrap();
+        assert_eq!((space.kind(), targets.kind(), targets.len()), (kind, kind, 4));
+        let chosen = targets.select(&[2, 0]);
+        assert_eq!(chosen.select(&[1, 0]), targets.select(&[0, 2]));
+        assert_eq!(targets.select(&[0, 1, 2, 3]), targets);
+        assert_ne!(chosen.sha256(), targets.select(&[0, 2]).sha256(), "{kind}: the order counts");
+        assert_eq!(targets.clone().sha256(), targets.sha256());
+        let mixed = (0..20).map(|seed| targets.permute(&mut Stream::named("control", seed)));
+        assert!(mixed.clone().all(|mixed| mixed.len() == 4));
+        assert!(mixed.into_iter().any(|mixed| mixed != targets), "{kind}");
+    }
+}
+
+#[test]
+fn strata_of_classes_split_as_classes_do_and_others_are_spread() {
+    let rows: String = (0..200).map(|row| format!("text {row},{}\n", row % 7)).collect();
+    let class = read("a.csv", &format!("text,label\n{rows}"));
+    let (space, targets) = learn(TargetKind::Class, &class).unwrap();
+    let Targets::Class(classes) = &targets else { panic!("classes") };
+    let strata = Strata::new(&space, &targets);
+    assert_eq!(strata.hold_out(&class, 0.2, 5), topwork_data::hold_out(&class, classes, 7, 0.2, 5));
+    assert_eq!(strata.folds(&class.examples, 4, 5), topwork_data::folds(&class.examples, classes, 7, 4, 5));
+
+    let rows: String = (0..200).map(|row| format!("text {row},{}.5\n", row)).collect();
+    let value = read("a.csv", &format!("text,label\n{rows}"));
+    let (space, targets) = learn(TargetKind::Value, &value).unwrap();
+    let split = Strata::new(&space, &targets).hold_out(&value, 0.1, 1);
+    for bin in 0..10 {
+        assert_eq!(split.held_out.iter().filter(|&&row| row / 20 == bin).count(), 2, "every tenth of the range alike");
+    }
+
+    let label = |row: usize| {
+        if row.is_multiple_of(20) {
+            "often;rare"
+        } else if row.is_multiple_of(2) {
+            "often"
+        } else {
+            ""
+        }
+    };
+    let rows: String = (0..200).map(|row| format!("text {row},{}\n", label(row))).collect();
+    let multi = read("a.csv", &format!("text,label\n{rows}"));
+    let (space, targets) = learn(TargetKind::Labels, &multi).unwrap();
+    let split = Strata::new(&space, &targets).hold_out(&multi, 0.2, 1);
+    let held = |wanted: &str| split.held_out.iter().filter(|&&row| label(row) == wanted).count();
+    assert_eq!([held("often;rare"), held("often"), held("")], [2, 18, 20]);
+
+    let sentences: Vec<String> = (0..50).map(|_| "O B-X".to_string()).collect();
+    let tagged = conll(&sentences.iter().map(String::as_str).collect::<Vec<_>>());
+    let (space, targets) = learn(TargetKind::TokenTags, &tagged).unwrap();
+    let split = Strata::new(&space, &targets).hold_out(&tagged, 0.2, 1);
+    assert!(split.held_out.is_empty(), "rows with the same words stay together");
+}

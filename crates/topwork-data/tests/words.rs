@@ -1,0 +1,140 @@
+//! Laws of reading words: lists in JSON, a word a line in CoNLL files, rows from memory.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::{read, read_columns, says};
+use topwork_data::{ColumnNames, Columns, Dataset, Example, Format, Label, Labels, split_words};
+
+fn words(dataset: &Dataset, row: usize) -> Vec<&str> {
+    dataset.examples[row].words().collect()
+}
+
+fn tags(dataset: &Dataset, row: usize) -> &[String] {
+    dataset.examples[row].label.as_ref().unwrap().values()
+}
+
+const CONLL: &str =
+    "-DOCSTART- -X- O\n\n# sent_id = 1\nAda NNP B-PER\nwrote VBD O\n. . O\n\n\n# NN O\nLondon NNP B-LOC\n";
+
+#[test]
+fn a_conll_file_gives_the_words_and_tags_of_its_sentences() {
+    for name in ["a.conll", "a.bio", "a.txt", "no-ending"] {
+        let dataset = read(name, CONLL);
+        assert_eq!(dataset.format, Format::Conll, "{name}");
+        assert_eq!(dataset.examples.len(), 2, "{name}");
+        assert_eq!(dataset.examples[0].text, "Ada wrote .");
+        assert_eq!((words(&dataset, 0), words(&dataset, 1)), (vec!["Ada", "wrote", "."], vec!["#", "London"]));
+        assert_eq!(tags(&dataset, 0), ["B-PER", "O", "O"]);
+        assert_eq!(dataset.examples.iter().map(|row| row.line).collect::<Vec<_>>(), [4, 9]);
+    }
+    let tabs = read("a.tsv", "New York\tB-LOC\nis\tO\n");
+    assert_eq!((tabs.format, words(&tabs, 0)), (Format::Conll, vec!["New York", "is"]));
+    let parts_of_speech = read_columns("a.conll", CONLL, &["2"]).unwrap();
+    assert_eq!(tags(&parts_of_speech, 0), ["NNP", "VBD", "."]);
+}
+
+#[test]
+fn words_in_json_are_found_by_their_usual_names() {
+    let row = |words: &str, tags: &str| format!("{{\"id\": 1, {words}: [\"a\", \"b c\"], {tags}: [0, \"O\"]}}\n");
+    for (name, tag) in [("\"tokens\"", "\"ner_tags\""), ("\"words\"", "\"tags\""), ("\"tokens\"", "\"pos_tags\"")] {
+        let dataset = read("a.jsonl", &row(name, tag));
+        assert_eq!((words(&dataset, 0), dataset.examples[0].text.as_str()), (vec!["a", "b c"], "a b c"));
+        assert_eq!(tags(&dataset, 0), ["0", "O"]);
+        assert_eq!(dataset.columns.label_names(), tag.trim_matches('"'));
+        assert_eq!(dataset.ignored_columns, ["id"]);
+    }
+}
+
+#[test]
+fn a_text_beside_words_stays_a_text() {
+    let json = "{\"text\": \"a b\", \"tokens\": [\"a\", \"b\"], \"label\": \"x\"}\n";
+    let dataset = read("a.jsonl", json);
+    assert_eq!((dataset.has_words(), dataset.examples[0].label_text()), (false, Some("x")));
+    let tagged = read("a.jsonl", "{\"text\": \"a b\", \"tokens\": [\"a\", \"b\"], \"ner_tags\": [\"O\", \"B-X\"]}\n");
+    assert!(tagged.has_words(), "where only the words have labels, they are read");
+}
+
+#[test]
+fn broken_words_are_errors_with_their_place() {
+    let json = |rows: &str| read_columns("a.jsonl", rows, &[]);
+    let good = "{\"tokens\": [\"a\"], \"tags\": [\"O\"]}\n";
+    says(
+        json(&format!("{good}{{\"tokens\": [], \"tags\": []}}")),
+        &["a.jsonl", "line 2", "`tokens`", "empty sentence"],
+    );
+    says(json(&format!("{good}{{\"tokens\": [3], \"tags\": [\"O\"]}}")), &["line 2", "list of strings", "a number"]);
+    says(json(&format!("{good}{{\"tokens\": \"a\", \"tags\": [\"O\"]}}")), &["line 2", "list of strings", "a string"]);
+    says(json(&format!("{good}{{\"tokens\": [\"a\"], \"tags\": [[1]]}}")), &["line 2", "`tags`", "a list in the list"]);
+    says(json("{\"tokens\": [\"a\"]}"), &["a.jsonl", "`ner_tags`", "`tokens`"]);
+    let conll = |text: &str| read_columns("a.conll", text, &[]);
+    says(conll("a X O\nb O\n"), &["a.conll", "line 2", "3 columns", "found 2"]);
+    says(conll("a\nb\n"), &["a.conll", "column `2`", "`1`"]);
+}
+
+#[test]
+fn words_need_no_tags_where_labels_are_optional() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.conll");
+    std::fs::write(&path, "one\ntwo\n\nthree\n").unwrap();
+    let dataset = Dataset::read(&path, &ColumnNames::default(), Labels::Optional).unwrap();
+    assert_eq!((words(&dataset, 0), dataset.examples[0].label.clone()), (vec!["one", "two"], None));
+}
+
+#[test]
+fn several_label_columns_are_a_list_in_their_order() {
+    let csv = "text,b,a,other\nx,1,0,y\nz,,1,y\nw,,,y\n";
+    for names in [&["a,b"][..], &["a", "b"]] {
+        let dataset = read_columns("a.csv", csv, names).unwrap();
+        assert_eq!(dataset.columns.labels, ["a", "b"]);
+        let label = |row: usize| dataset.examples[row].label.clone();
+        assert_eq!(label(0), Some(Label::List(vec!["0".into(), "1".into()])));
+        assert_eq!(label(1), Some(Label::List(vec!["1".into(), "".into()])));
+        assert_eq!((label(2), dataset.ignored_columns.clone()), (None, vec!["other".to_string()]));
+    }
+    let comma = read_columns("a.csv", "text,\"a,b\"\nx,1\n", &["a,b"]).unwrap();
+    assert_eq!(comma.columns.labels, ["a,b"], "a column whose name has a comma is one column");
+    says(read_columns("a.csv", csv, &["a,c"]), &["a.csv", "`c`", "`other`"]);
+    says(read_columns("a.csv", csv, &["a,a"]), &["a.csv", "`a` named twice"]);
+}
+
+#[test]
+fn a_pair_without_its_second_text_is_an_error() {
+    says(read_columns("a.csv", "text_a,text_b,label\nx,y,1\nx,,0\n", &[]), &["a.csv", "line 3", "`text_b`", "nothing"]);
+    let good = "{\"text_a\": \"x\", \"text_b\": \"y\", \"label\": 1}\n";
+    for (bad, found) in [("", "no such field"), (", \"text_b\": null", "null"), (", \"text_b\": \"\"", "nothing")] {
+        let rows = format!("{good}{{\"text_a\": \"x\", \"label\": 0{bad}}}\n");
+        says(read_columns("a.jsonl", &rows, &[]), &["line 2", "`text_b`", "second text of the pair", found]);
+    }
+}
+
+#[test]
+fn rows_from_memory_are_as_good_as_a_file() {
+    let columns = Columns { text: "tokens".into(), text_pair: None, labels: vec!["tags".into()] };
+    let row = |words: &[&str], tags: &[&str]| Example {
+        label: Some(Label::List(tags.iter().map(|tag| tag.to_string()).collect())),
+        ..Example::from_words(words)
+    };
+    let rows = vec![row(&["Ada", "wrote"], &["B-PER", "O"]), row(&["so"], &["O"])];
+    let dataset = Dataset::from_rows("rows", columns.clone(), rows.clone()).unwrap();
+    assert_eq!(dataset.examples.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!((words(&dataset, 0), dataset.sha256.len()), (vec!["Ada", "wrote"], 64));
+    let mut other = rows.clone();
+    other[1].label = Some(Label::List(vec!["B-PER".into()]));
+    assert_ne!(Dataset::from_rows("rows", columns.clone(), other).unwrap().sha256, dataset.sha256);
+    says(Dataset::from_rows("rows", columns.clone(), vec![]), &["rows", "at least one row"]);
+    let mut plain = rows.clone();
+    plain.push(Example::from_text("plain"));
+    says(Dataset::from_rows("rows", columns.clone(), plain), &["rows: row 3", "list of words", "none"]);
+    let mut outside = rows;
+    outside[0].words[1] = 4..99;
+    says(Dataset::from_rows("rows", columns, outside), &["rows: row 1", "within the text", "bytes 4 to 99 of 9"]);
+}
+
+#[test]
+fn plain_texts_are_parted_into_words_and_punctuation() {
+    let text = "Ada's  «engine», née 1843!?";
+    let found: Vec<&str> = split_words(text).into_iter().map(|word| &text[word]).collect();
+    assert_eq!(found, ["Ada", "'", "s", "«", "engine", "»", ",", "née", "1843", "!", "?"]);
+    assert!(split_words(" \t\n").is_empty() && split_words("").is_empty());
+}
