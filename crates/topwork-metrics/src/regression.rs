@@ -6,6 +6,9 @@
 
 use crate::metric::{Metric, TaskScores};
 
+/// A score of the values of one output, predicted and true.
+type Score = fn(&[f64], &[f64]) -> f64;
+
 /// The scores of `predicted` against `gold`, both `[rows, outputs]`; the loss is the mean squared error over all values.
 /// For values in the unit of the targets, undo their scaling first: only the correlations and R² do not depend on it.
 pub fn evaluate<P, G>(predicted: &[P], gold: &[G], outputs: usize) -> TaskScores
@@ -16,8 +19,8 @@ where
     let squares = mean(predicted.iter().zip(gold).map(|(&p, &g)| (p.into() - g.into()).powi(2)));
     let columns: Vec<(Vec<f64>, Vec<f64>)> =
         (0..outputs).map(|output| (column(predicted, outputs, output), column(gold, outputs, output))).collect();
-    let over_outputs = |score: fn(&[f64], &[f64]) -> f64| mean(columns.iter().map(|(p, g)| score(p, g)));
-    let scores: [(Metric, fn(&[f64], &[f64]) -> f64); 5] = [
+    let over_outputs = |score: Score| mean(columns.iter().map(|(p, g)| score(p, g)));
+    let scores: [(Metric, Score); 5] = [
         (Metric::Pearson, pearson),
         (Metric::Spearman, spearman),
         (Metric::Rmse, rmse),

@@ -58,8 +58,8 @@ impl Ridge {
     pub fn penalties(features: Matrix<'_>) -> Vec<f64> {
         let centred = centred(features);
         let mean = centred.squared_norm_l2() / centred.ncols().max(1) as f64;
-        let steps = if mean > 0.0 && mean.is_finite() { -12..=6 } else { 1..=0 };
-        steps.map(|step| mean * 10f64.powf(0.5 * f64::from(step))).collect()
+        let varies = mean > 0.0 && mean.is_finite();
+        (-12..=6).filter(|_| varies).map(|step| mean * 10f64.powf(0.5 * f64::from(step))).collect()
     }
 
     /// The predictions for `features` `[rows, features]`, `[rows, outputs]`.
