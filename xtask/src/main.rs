@@ -154,7 +154,7 @@ enum Chore {
         #[arg(long, default_value = "seedling")]
         model: String,
     },
-    /// Compute anew what the scores are held to, in `fixtures/scores.json`.
+    /// Compute anew what the scores are held to, in `fixtures/scores.json` and `fixtures/metrics.json`.
     Oracles,
     /// Turn a pre-trained directory into the model that the binary carries, in `assets/seedling`.
     Seedling {

@@ -165,7 +165,10 @@ pub(crate) fn nearness(data: &Path, model: &str) -> Result<()> {
 
 /// Computes the fixtures of the scores with numpy, scipy and scikit-learn.
 pub(crate) fn oracles() -> Result<()> {
-    run(Command::new(venv()?).args(["xtask/python/oracles.py", "fixtures/scores.json"]))
+    let python = venv()?;
+    run(Command::new(&python).args(["xtask/python/oracles.py", "fixtures/scores.json"]))?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "seqeval"]))?;
+    run(Command::new(&python).args(["xtask/python/task_oracles.py", "fixtures/metrics.json"]))
 }
 
 /// A script that runs the release binary and keeps no results.

@@ -54,6 +54,33 @@ pub fn by_chance(logits: &[f32], classes: usize, gold: &[u32], permutations: usi
     Some(Chance { p: p.max(least), least })
 }
 
+/// The chance that predictions without any relation to the targets of `rows` rows have as good a score: a permutation test
+/// of any score of which more is better. `statistic` gives the score when the prediction of each row `r` is put beside the
+/// target of row `order[r]`; the own score is that of the rows in their order. One is added to both counts (Phipson and
+/// Smyth, "Permutation P-values Should Never Be Zero", 2010), so that the chance is never below 1 / (1 + `permutations`).
+/// A score that is no number counts as good, against the predictions. None without rows, or when the own score is NaN.
+pub fn by_permutation(
+    rows: usize,
+    permutations: usize,
+    seed: u64,
+    mut statistic: impl FnMut(&[usize]) -> f64,
+) -> Option<f64> {
+    let own = statistic(&(0..rows).collect::<Vec<usize>>());
+    if rows == 0 || own.is_nan() {
+        return None;
+    }
+    let mut draws = Draws::new(seed);
+    // Sums in another order differ by rounding.
+    let least = own - 1e-9 * own.abs();
+    let as_good = (0..permutations)
+        .filter(|_| {
+            let other = statistic(&draws.permutation(rows));
+            other >= least || other.is_nan()
+        })
+        .count();
+    Some((1 + as_good) as f64 / (1 + permutations) as f64)
+}
+
 /// As [`Chance::least`]; none when a class is not below `classes`.
 pub fn least_chance(gold: &[u32], classes: usize) -> Option<f64> {
     if gold.iter().any(|&class| class as usize >= classes) {
@@ -241,6 +268,27 @@ mod tests {
     fn equal_answers_to_all_rows_prove_nothing() {
         let gold = [0, 1, 0, 1, 0, 0];
         assert_eq!(by_chance(&[1.0, 0.0].repeat(6), 2, &gold, 99, 1).unwrap().p, 1.0);
+    }
+
+    #[test]
+    fn a_permutation_test_of_any_score_convicts_as_often_as_it_says() {
+        let p = |seed: u64, lean: f64| {
+            let mut draws = Draws::new(seed);
+            let gold: Vec<f64> = (0..40).map(|_| draws.below(1000) as f64).collect();
+            let predicted: Vec<f64> = gold.iter().map(|gold| lean * gold + draws.below(1000) as f64).collect();
+            let score = |order: &[usize]| {
+                let permuted: Vec<f64> = order.iter().map(|&row| gold[row]).collect();
+                crate::regression::pearson(&predicted, &permuted)
+            };
+            by_permutation(gold.len(), 99, seed, score).unwrap()
+        };
+        let count = (0..200).filter(|&seed| p(seed, 0.0) <= 0.05).count();
+        assert!((2..=20).contains(&count), "{count} of 200");
+        assert_eq!(p(1, 3.0), 0.01);
+        assert_eq!(by_permutation(3, 9, 1, |_| 0.5), Some(1.0));
+        assert_eq!(by_permutation(0, 9, 1, |_| 0.5), None);
+        assert_eq!(by_permutation(3, 9, 1, |_| f64::NAN), None);
+        assert_eq!(by_permutation(3, 9, 1, |order| if order == [0, 1, 2] { 1.0 } else { f64::NAN }), Some(1.0));
     }
 
     #[test]

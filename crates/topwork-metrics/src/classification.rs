@@ -7,9 +7,6 @@
 //! values. What a wrong length leaves over is not counted, and an undefined score is NaN or as documented; nothing
 //! panics on a value.
 
-use std::fmt;
-use std::str::FromStr;
-
 /// The scores of one evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
@@ -22,93 +19,6 @@ pub struct Scores {
     /// Matthews correlation coefficient, in `[-1, 1]`.
     pub mcc: f64,
 }
-
-/// A score by which runs and checkpoints are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Metric {
-    /// [`Scores::loss`]; lower is better.
-    Loss,
-    /// [`Scores::accuracy`]; higher is better.
-    Accuracy,
-    /// [`Scores::macro_f1`]; higher is better.
-    MacroF1,
-    /// [`Scores::mcc`]; higher is better.
-    Mcc,
-}
-
-/// A metric's name that is not in the list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownMetric {
-    /// The name as it was given.
-    pub name: String,
-}
-
-impl Metric {
-    /// Every metric, in the order in which they are shown.
-    pub const ALL: [Metric; 4] = [Metric::Loss, Metric::Accuracy, Metric::MacroF1, Metric::Mcc];
-
-    /// The name in results and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Metric::Loss => "loss",
-            Metric::Accuracy => "accuracy",
-            Metric::MacroF1 => "macro_f1",
-            Metric::Mcc => "mcc",
-        }
-    }
-
-    /// This metric's value among `scores`.
-    pub fn value(self, scores: &Scores) -> f64 {
-        match self {
-            Metric::Loss => scores.loss,
-            Metric::Accuracy => scores.accuracy,
-            Metric::MacroF1 => scores.macro_f1,
-            Metric::Mcc => scores.mcc,
-        }
-    }
-
-    /// Whether `a` is strictly better than `b`. A number is better than NaN, NaN is better than nothing.
-    pub fn better(self, a: f64, b: f64) -> bool {
-        match (a.is_nan(), b.is_nan()) {
-            (true, _) => false,
-            (false, true) => true,
-            (false, false) => match self {
-                Metric::Loss => a < b,
-                Metric::Accuracy | Metric::MacroF1 | Metric::Mcc => a > b,
-            },
-        }
-    }
-}
-
-impl fmt::Display for Metric {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-impl FromStr for Metric {
-    type Err = UnknownMetric;
-
-    /// Accepts the names that Hugging Face's scripts use, with or without `eval_`.
-    fn from_str(name: &str) -> Result<Metric, UnknownMetric> {
-        match name.strip_prefix("eval_").unwrap_or(name) {
-            "loss" => Ok(Metric::Loss),
-            "accuracy" => Ok(Metric::Accuracy),
-            "macro_f1" | "f1_macro" | "f1" => Ok(Metric::MacroF1),
-            "mcc" | "matthews_correlation" => Ok(Metric::Mcc),
-            _ => Err(UnknownMetric { name: name.to_owned() }),
-        }
-    }
-}
-
-impl fmt::Display for UnknownMetric {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Metric::ALL.map(Metric::name).join(", ");
-        write!(formatter, "metric: expected one of {names}, found `{}`", self.name)
-    }
-}
-
-impl std::error::Error for UnknownMetric {}
 
 /// All scores of `logits` `[rows, classes]` against the classes `gold` `[rows]`.
 pub fn evaluate(logits: &[f32], classes: usize, gold: &[u32]) -> Scores {

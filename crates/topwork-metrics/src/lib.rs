@@ -12,17 +12,25 @@ pub mod label_errors;
 pub mod learning_curve;
 pub mod logistic;
 mod matrix;
+mod metric;
+pub mod multi_label;
+pub mod one_vs_rest;
+#[cfg(test)]
+pub(crate) mod oracle;
 pub mod paired;
 mod proportion;
+pub mod regression;
+pub mod ridge;
+pub mod sequence;
 pub mod similarity;
 pub mod transferability;
 
-pub use chance::{Chance, after_order_luck, by_chance, least_chance};
+pub use chance::{Chance, after_order_luck, by_chance, by_permutation, least_chance};
 pub use classification::{
-    Metric, Scores, UnknownMetric, accuracy, argmax, confusion, cross_entropy, evaluate, macro_f1,
-    matthews_correlation, softmax,
+    Scores, accuracy, argmax, confusion, cross_entropy, evaluate, macro_f1, matthews_correlation, softmax,
 };
 pub use drift::relative_drift;
 pub use faer::Mat;
 pub use matrix::{Matrix, matrix, select_rows};
+pub use metric::{Metric, TaskScores, UnknownMetric};
 pub use proportion::{wilson, wilson_among};

@@ -174,7 +174,7 @@ impl Problem<'_> {
 }
 
 /// Minimises a smooth convex function from `values` on; gives the least value that was found.
-fn minimise(values: &mut [f64], effort: Effort, function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> f64 {
+pub(crate) fn minimise(values: &mut [f64], effort: Effort, function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> f64 {
     let (mut value, mut slope) = function(values);
     let mut past: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
     for _ in 0..effort.steps {

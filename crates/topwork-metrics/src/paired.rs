@@ -124,6 +124,32 @@ pub fn difference_of_means(a: &[f64], b: &[f64], resamples: usize, seed: u64) ->
     Some(Gap { gap: mean(a) - mean(b), interval: middle(gaps)? })
 }
 
+/// The score of `a_rows` rows minus the score of `b_rows` other rows, for any score, with the interval in which the middle
+/// 95 % of the resamples lie; each resample draws both sides anew, apart from each other. `a` and `b` give the score of the
+/// rows with these indices, which may repeat. Resamples with a score that is not finite, such as a correlation of one row
+/// drawn again and again, are left out. None when a side has no row, when an own score is not finite, or when no resample
+/// is left.
+pub fn difference_of_scores(
+    a_rows: usize,
+    b_rows: usize,
+    resamples: usize,
+    seed: u64,
+    mut a: impl FnMut(&[usize]) -> f64,
+    mut b: impl FnMut(&[usize]) -> f64,
+) -> Option<Gap> {
+    if a_rows == 0 || b_rows == 0 {
+        return None;
+    }
+    let whole = |rows: usize| (0..rows).collect::<Vec<usize>>();
+    let gap = a(&whole(a_rows)) - b(&whole(b_rows));
+    if !gap.is_finite() {
+        return None;
+    }
+    let mut draws = Draws::new(seed);
+    let gaps = (0..resamples).map(|_| a(&draws.resample(a_rows)) - b(&draws.resample(b_rows))).collect();
+    Some(Gap { gap, interval: middle(gaps)? })
+}
+
 /// How likely tosses of a coin split at least as unevenly as this, either way.
 ///
 /// The binomial weights are multiples of the one in the middle, so there is no factorial to overflow; those too small for a
@@ -325,5 +351,20 @@ mod tests {
         assert_eq!(difference_of_means(&[1.0], &[], 10, 0), None);
         assert_eq!(difference_of_means(&[1.0], &[f64::NAN], 10, 0), None);
         assert_eq!(difference_of_means(&[1.0], &[2.0], 0, 0), None);
+    }
+
+    #[test]
+    fn the_difference_of_mean_scores_is_the_difference_of_means() {
+        let mut draws = Draws::new(4);
+        let (a, b): (Vec<f64>, Vec<f64>) = (0..80).map(|_| (noise(&mut draws, 1.0), noise(&mut draws, 0.4))).unzip();
+        let of = |values: &[f64], rows: &[usize]| mean(&rows.iter().map(|&row| values[row]).collect::<Vec<f64>>());
+        let found = difference_of_scores(80, 80, 500, 7, |rows| of(&a, rows), |rows| of(&b, rows)).unwrap();
+        let expected = difference_of_means(&a, &b, 500, 7).unwrap();
+        assert!((found.gap - expected.gap).abs() < 1e-12);
+        assert!((found.interval.0 - expected.interval.0).abs() < 1e-12, "{found:?} {expected:?}");
+        assert!((found.interval.1 - expected.interval.1).abs() < 1e-12);
+        assert_eq!(difference_of_scores(0, 3, 9, 1, |_| 1.0, |_| 1.0), None);
+        assert_eq!(difference_of_scores(3, 3, 9, 1, |_| f64::NAN, |_| 1.0), None);
+        assert_eq!(difference_of_scores(3, 3, 0, 1, |_| 2.0, |_| 1.0), None);
     }
 }
