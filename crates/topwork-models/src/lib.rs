@@ -37,7 +37,7 @@ pub use load::{
     HeadRule, LoadOptions, LoadReport, LoadedParameters, WeightOptions, Weights, checkpoint_has, initial_parameters,
     load_parameters,
 };
-pub use model::{Dropouts, Input, Model, ModelOptions, PretrainingLogits};
+pub use model::{Dropouts, Input, Model, ModelOptions, OutputScale, PretrainingLogits};
 pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
 pub use tokenizer::{
     SpecialIds, TokenizerKind, TokenizerOptions, check_tokenizer, continuations, load_tokenizer, max_length,

@@ -95,6 +95,18 @@ pub struct Model {
     pooler: Option<Branch>,
     main: Branch,
     pairs: Option<Branch>,
+    /// What the outputs are put in while training.
+    output_scale: Option<OutputScale>,
+}
+
+/// The unit of outputs: each is what the head gives times its `scale` plus its `shift`. The head is trained on numbers of
+/// mean 0 and deviation 1, and predicts in the unit of the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputScale {
+    /// `[outputs]`
+    pub scale: Vec<f32>,
+    /// `[outputs]`
+    pub shift: Vec<f32>,
 }
 
 impl Model {
@@ -128,7 +140,28 @@ impl Model {
             main: branch(&layout.main)?,
             pairs: if_there(&layout.pairs)?,
             backbone,
+            output_scale: None,
         })
+    }
+
+    /// Puts the outputs of a head for sequences in this unit.
+    pub fn set_output_scale(&mut self, scale: OutputScale) {
+        self.output_scale = Some(scale);
+    }
+
+    /// Takes the unit of the outputs into the weights of the output layer, so that a model without a unit gives the same
+    /// outputs, but for rounding: `transformers` knows none.
+    pub fn fold_output_scale(&mut self, parameters: &mut Parameters) {
+        let (Some(OutputScale { scale, shift }), Some(output)) = (self.output_scale.take(), self.output()) else { return };
+        let weight = &mut parameters.get_mut(output.weight).values;
+        let columns = weight.len() / scale.len().max(1);
+        for (row, scale) in weight.chunks_exact_mut(columns.max(1)).zip(&scale) {
+            row.iter_mut().for_each(|value| *value *= scale);
+        }
+        if let Some(bias) = output.bias {
+            let bias = parameters.get_mut(bias).values.iter_mut();
+            bias.zip(&scale).zip(&shift).for_each(|((bias, scale), shift)| *bias = *bias * scale + shift);
+        }
     }
 
     /// The network below the head.
@@ -227,7 +260,11 @@ impl Model {
         let input = input.into();
         let sequences = input.sequences();
         let pooled = self.pooled(tape, input);
-        self.main.run(tape, pooled, sequences)
+        let outputs = self.main.run(tape, pooled, sequences);
+        match &self.output_scale {
+            Some(OutputScale { scale, shift }) => tape.affine(&outputs, scale, shift),
+            None => outputs,
+        }
     }
 
     /// What the output layer of a head for tokens sees at the rows `asked` of the token axis (ascending), without the

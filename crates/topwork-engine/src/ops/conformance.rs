@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    activation, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, mean, rows,
+    activation, affine, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, mean, rows,
     squared_error, weighted_sum,
 };
 
@@ -157,6 +157,13 @@ fn cases() -> Vec<Case> {
             parameters: vec![],
             run: |tape, inputs, _| tape.sequence_means(&inputs[0], &sequences()),
             reference: |all| mean::reference::sequence_means(&all[0], 19, &OFFSETS),
+        },
+        Case {
+            name: "affine",
+            inputs: vec![(5, 3)],
+            parameters: vec![],
+            run: |tape, inputs, _| tape.affine(&inputs[0], &[2.0, -0.5, 1.0], &[0.5, 0.0, -3.0]),
+            reference: |all| affine::reference::affine(&all[0], &[2.0, -0.5, 1.0], &[0.5, 0.0, -3.0]),
         },
         Case {
             name: "first_token",

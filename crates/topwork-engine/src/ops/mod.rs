@@ -2,6 +2,7 @@
 //! in double precision that its test compares with.
 
 mod activation;
+mod affine;
 mod attention;
 mod binary_cross_entropy;
 mod cosine;

@@ -13,7 +13,8 @@ use topwork_metrics::transferability::CrossValidation;
 
 use crate::error::Error;
 use crate::plan::recipe::Recipe;
-use crate::session::inputs::{Datasets, Inputs};
+use crate::session::files::Datasets;
+use crate::session::inputs::Inputs;
 use crate::words::words;
 
 /// Pairs and rows of each kind that are kept to be shown.
@@ -332,9 +333,9 @@ impl Audit {
     /// Adds the rows whose label a cross-validated probe doubts: `rows` are the numbers of the training rows that it was
     /// asked about.
     pub fn look_at_labels(&mut self, inputs: &Inputs, rows: &[usize], probe: &CrossValidation) {
-        let given: Vec<u32> = rows.iter().map(|&row| inputs.train.labels[row]).collect();
+        let given: Vec<u32> = rows.iter().map(|&row| inputs.train.classes()[row]).collect();
         let probabilities: Matrix<'_> = probe.probabilities.as_ref();
-        let name = |class: u32| inputs.labels.names()[class as usize].clone();
+        let name = |class: u32| inputs.labels()[class as usize].clone();
         let doubted = |issue: topwork_metrics::label_errors::LabelIssue| {
             let example = &inputs.train.examples[rows[issue.row]];
             DoubtedLabel {

@@ -15,7 +15,7 @@ use crate::plan::defaults::SMALL_MODEL;
 use crate::plan::recipe::Recipe;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
-    LoadedModel, TrainingRows, TrainingSetup, classification, fit_options, start_from_probe, starts_from_probe,
+    LoadedModel, TrainingRows, TrainingSetup, fit_options, learning, start_from_probe, starts_from_probe,
 };
 use topwork_metrics::transferability::folds;
 
@@ -87,7 +87,7 @@ pub(crate) fn choose(
     let Chosen { inputs, rows, features, effort, rows_to_learn, .. } = *chosen;
     let first = entrants[0].clone();
     let unchecked = |why: String| format!("not checked: {why}");
-    let Some(parts) = parts(features, &rows.labels, chosen.keys) else {
+    let Some(parts) = parts(features, rows.classes(), chosen.keys) else {
         let why = unchecked(format!("a race needs {PARTS} different rows"));
         return Ok(LearningRate { range_test, tested_freeze_layers, race: None, setting: first, why });
     };
@@ -131,21 +131,21 @@ pub(crate) fn test(
     let loaded = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
     let from_probe = starts_from_probe(&inputs.plan, &loaded);
     let LoadedModel { mut parameters, model, .. } = loaded;
-    let mut task = classification(TrainingRows::planned(inputs), &setup, &model, inputs.plan.seed.value);
-    task.train = rows.rows();
+    let learnt = TrainingRows { train: rows, validation: inputs.validation.as_ref() };
+    let mut problem = learning(inputs, learnt, &setup, &model, inputs.plan.seed.value);
     if from_probe {
-        start_from_probe(&model, &mut parameters, pooled, &rows.labels, &task.options);
+        start_from_probe(inputs, &model, &mut parameters, pooled, rows, &problem.options);
     }
     let options = options.unwrap_or_else(|| {
-        let per_row = rows.texts.total_tokens() as f64 / rows.labels.len().max(1) as f64;
-        let tokens = per_row * task.options.rows_per_step().min(rows.labels.len()) as f64;
+        let per_row = rows.texts.total_tokens() as f64 / rows.len().max(1) as f64;
+        let tokens = per_row * problem.options.rows_per_step().min(rows.len()) as f64;
         let cost = inputs.plan.facts.model.layer_values() as f64 * (6.0 * tokens + STEP_OPERATIONS);
         let usual = RangeOptions::default();
         let steps = ((OPERATIONS / cost.max(1.0)) as usize).clamp(FEWEST_STEPS, usual.steps);
         RangeOptions { steps, ..usual }
     });
     let fit = fit_options(&inputs.plan, options.steps);
-    range_test(&mut task, &mut parameters, None, fit.adamw, fit.max_grad_norm, &options)
+    range_test(&mut problem, &mut parameters, None, fit.adamw, fit.max_grad_norm, &options)
 }
 
 /// What the settings that race are made of.

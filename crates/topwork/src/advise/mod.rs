@@ -38,6 +38,7 @@ use crate::plan::recipe::{Options, Recipe};
 use crate::plan::resolve::resolve;
 use crate::plan::value::Init;
 use crate::run::{lap, thread_pool};
+use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup};
 use depth::DepthProposal;
@@ -198,13 +199,13 @@ fn run(
     let mut advice = Advice {
         topwork_version: VERSION,
         rows: best.inputs.plan.facts.rows,
-        rows_looked_at: rows.labels.len(),
+        rows_looked_at: rows.len(),
         model: best.scored.candidate.model.clone(),
         audit,
         similarity,
         transferability: Transferability {
             candidates: looked.iter().map(|looked| looked.scored.candidate.clone()).collect(),
-            not_told_apart: not_told_apart(&looked, &rows.labels),
+            not_told_apart: not_told_apart(&looked, rows.classes()),
             baselines,
         },
         depth: None,
@@ -238,7 +239,7 @@ fn train(
     let planned = as_planned(recipe, best)?;
     let probes = &best.scored.probes[..features.layers.len()];
     let depth = match inputs.plan.init.value {
-        Init::Pretrained => depth::propose(probes, rows.labels.len(), advice.rows),
+        Init::Pretrained => depth::propose(probes, rows.len(), advice.rows),
         Init::Random => {
             let why = "random layers have all to learn".to_string();
             DepthProposal { freeze_layers: 0, why, considered: Vec::new() }
@@ -259,7 +260,7 @@ fn train(
             .scored
             .probe
             .as_ref()
-            .map(|probe| Asked::Probe { accuracy: probe.accuracy(&rows.labels), rows: rows.labels.len() }),
+            .map(|probe| Asked::Probe { accuracy: probe.accuracy(rows.classes()), rows: rows.len() }),
     };
     let steps = planned.steps(epoch, learning_rate.setting.num_train_epochs);
     let seconds = seconds_of_a_run(&planned, best, &learning_rate, steps, epoch);
@@ -267,8 +268,8 @@ fn train(
         expect(&Measured {
             asked,
             rows: rows_to_learn,
-            curve: &probe_curve(best, &rows.labels),
-            looked_at: rows.labels.len(),
+            curve: &probe_curve(best, rows.classes()),
+            looked_at: rows.len(),
             bag_of_words: advice.transferability.baselines.bag_of_words,
             majority: advice.transferability.baselines.majority,
             model: &advice.model,
@@ -383,7 +384,7 @@ fn look(
     let own = every_row(recipe, model)?;
     let mut silent = NoObserver;
     let inputs = Inputs::read(&own, hub, if is_first { &mut *observer } else { &mut silent })?;
-    let numbers = sample::sample(&inputs.train.labels, inputs.labels.len(), inputs.plan.seed.value);
+    let numbers = sample::sample(inputs.train.classes(), inputs.labels().len(), inputs.plan.seed.value);
     let rows = inputs.train.select(&numbers);
     let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
     observer.event(&RunEvent::phase("encode"));
@@ -393,7 +394,7 @@ fn look(
     observer.event(&RunEvent::phase("score"));
     let parameters = inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
     let keys = keys(&rows.examples);
-    let scored = score(model, parameters, &features, &rows.labels, &keys);
+    let scored = score(model, parameters, &features, rows.classes(), &keys);
     Ok(Looked { inputs, numbers, keys, features, scored, speed })
 }
 
@@ -413,8 +414,8 @@ pub(crate) fn every_row(recipe: &Recipe, model: &str) -> Result<Recipe, Error> {
 
 /// What needs no pretrained model, in the same folds as the probe.
 fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
-    let (labels, count) = (&rows.labels, best.inputs.labels.len());
-    let counts = LabelSet::counts(&best.inputs.labels, labels);
+    let (labels, count) = (rows.classes(), best.inputs.labels().len());
+    let counts = counts(&rows.targets, count);
     let majority = counts.iter().max().copied().unwrap_or(0) as f64 / labels.len().max(1) as f64;
     let fold_of = folds(best.features.layer_mean().as_ref(), labels, &best.keys, FOLDS);
     let (mut right, mut asked) = (0, 0);
@@ -424,10 +425,10 @@ fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
             continue;
         }
         let (train, test) = (rows.select(&fitted), rows.select(&held_out));
-        let logits = bag_of_words::logits(&train.examples, &train.labels, count, &test.examples);
+        let logits = bag_of_words::logits(&train.examples, train.classes(), count, &test.examples);
         let predicted = topwork_metrics::argmax(&logits, count);
-        right += predicted.iter().zip(&test.labels).filter(|(predicted, gold)| predicted == gold).count();
-        asked += test.labels.len();
+        right += predicted.iter().zip(test.classes()).filter(|(predicted, gold)| predicted == gold).count();
+        asked += test.len();
     }
     // Where all rows are alike none can be held out, and words tell no more than how frequent each class is.
     let bag_of_words = if asked == 0 { majority } else { right as f64 / asked as f64 };
@@ -486,11 +487,11 @@ fn seconds_of_a_run(plan: &Plan, best: &Looked, found: &LearningRate, steps: usi
     /// Writing the model, reading it back and scoring it.
     const AROUND: f64 = 1.0;
     let Inputs { train, test, .. } = &best.inputs;
-    let a_row = train.texts.total_tokens() as f64 / train.labels.len().max(1) as f64;
+    let a_row = train.texts.total_tokens() as f64 / train.len().max(1) as f64;
     let tokens = |rows: usize| a_row * rows as f64;
     let held_out = plan.facts.validation_rows(plan.validation_fraction.value);
     let learnt = plan.facts.rows_to_learn(plan.validation_fraction.value);
-    let test = test.as_ref().map_or(0, |split| split.labels.len());
+    let test = test.as_ref().map_or(0, |split| split.len());
     let epochs = steps.div_ceil(steps_per_epoch);
     // The rows of the probe, the validation rows after each epoch, some training rows at the end.
     let scored = tokens(learnt + held_out * (epochs + 1) + learnt.min(crate::tune::TRAIN_ROWS_SCORED) + test);
@@ -521,11 +522,11 @@ pub fn look_at_every_row(
         let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer)?;
         audit.look_at_tokens(&inputs);
         observer.event(&RunEvent::phase("encode"));
-        let numbers: Vec<usize> = (0..inputs.train.labels.len()).collect();
+        let numbers: Vec<usize> = (0..inputs.train.len()).collect();
         let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
         let features = LayerFeatures::of(&subject.model, &subject.parameters, &inputs.train.texts);
         observer.event(&RunEvent::phase("score"));
-        let Split { labels, examples, .. } = &inputs.train;
+        let (labels, examples) = (inputs.train.classes(), &inputs.train.examples);
         if let Some(probe) = cross_validate(features.layer_mean().as_ref(), labels, &keys(examples)) {
             audit.look_at_labels(&inputs, &numbers, &probe);
         }
@@ -551,7 +552,7 @@ pub fn find_learning_rate(
         let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer)?;
         observer.event(&RunEvent::phase("range test"));
         let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
-        let numbers = sample::sample(&inputs.train.labels, inputs.labels.len(), inputs.plan.seed.value);
+        let numbers = sample::sample(inputs.train.classes(), inputs.labels().len(), inputs.plan.seed.value);
         let rows = inputs.train.select(&numbers);
         let batch_size = inputs.plan.per_device_eval_batch_size.value;
         let pooled = infer(&subject.model, &subject.parameters, &rows.texts, batch_size, Output::Features);

@@ -17,16 +17,15 @@ use super::interrupted;
 use crate::error::Error;
 use crate::events::{NoObserver, Observer, RunEvent};
 use crate::fit::{FitContext, Progress, Stop, fit};
-use crate::network::batch::{Output, Rows, infer};
+use crate::network::batch::{Output, infer};
 use crate::network::features::LayerFeatures;
 use crate::network::prefix::Prefix;
 use crate::run::side_by_side;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
-    LoadedModel, TrainingSetup, VALUES_AT_ONCE, classification_options, fit_options, start_from_probe,
-    starts_from_probe, total_steps,
+    LoadedModel, TrainingRows, TrainingSetup, VALUES_AT_ONCE, fit_options, learning, learning_options,
+    start_from_probe, starts_from_probe, total_steps,
 };
-use crate::tasks::classification::Classification;
 
 /// Parts of the rows that are held out in turn.
 pub(crate) const PARTS: usize = 4;
@@ -259,7 +258,7 @@ impl Track<'_> {
 
     /// Rows that are not held out.
     fn rows_learnt(&self) -> usize {
-        self.rows.labels.len() * (PARTS - 1) / PARTS
+        self.rows.len() * (PARTS - 1) / PARTS
     }
 
     /// Optimizer steps of a training of a setting on the rows that are not held out.
@@ -279,7 +278,7 @@ impl Track<'_> {
         let (values, layers) = (facts.model.layer_values() as f64, facts.model.num_hidden_layers.max(1) as f64);
         let tuned = (layers - entrant.freeze_layers as f64) / layers;
         let tokens = self.rows.texts.total_tokens() as f64 * (PARTS - 1) as f64 / PARTS as f64;
-        let tokens_a_row = self.rows.texts.total_tokens() as f64 / self.rows.labels.len().max(1) as f64;
+        let tokens_a_row = self.rows.texts.total_tokens() as f64 / self.rows.len().max(1) as f64;
         let tokens_a_step = tokens_a_row * self.inputs.plan.rows_per_step() as f64;
         // With frozen layers, their forward pass once.
         let prefix = if entrant.freeze_layers > 0 { 2.0 * values * (1.0 - tuned) * tokens } else { 0.0 };
@@ -319,39 +318,31 @@ impl Track<'_> {
         plan.learning_rate.value = entrant.learning_rate;
         plan.num_train_epochs.value = entrant.num_train_epochs.unwrap_or(plan.num_train_epochs.value);
         let setup = TrainingSetup::of(self.inputs, plan)?;
-        let classes = self.inputs.labels.len();
+        let classes = self.inputs.labels().len();
         let plan = &setup.plan;
         // What is new in the model is drawn as `tune` will draw it, and as it was when the features were made; the order of rows and
         // dropout differ from heat to heat.
         let loaded = LoadedModel::load(self.inputs, &setup, plan.seed.value)?;
         let from_probe = starts_from_probe(plan, &loaded);
         let LoadedModel { mut parameters, model, .. } = loaded;
-        let mut options = classification_options(plan, &train.labels);
+        let mut options = learning_options(plan, &train, &self.inputs.scoring);
         options.seed = plan.seed.value.wrapping_add(heat.seed as u64);
         if from_probe {
             let width = self.features.hidden_size;
             let pooled: Vec<f32> =
                 learnt.iter().flat_map(|&row| &self.features.pooled[row * width..(row + 1) * width]).copied().collect();
-            start_from_probe(&model, &mut parameters, &pooled, &train.labels, &options);
+            start_from_probe(self.inputs, &model, &mut parameters, &pooled, &train, &options);
         }
         let prefix = prefixes.get(&entrant.freeze_layers);
         let of_train = prefix.map(|prefix| prefix.select(&learnt));
         let batch_size = options.eval_batch_size;
-        let mut task = Classification {
-            model: &model,
-            policy: &setup.policy,
-            classes,
-            train: train.rows(),
-            validation: None::<Rows<'_>>,
-            gauge: None,
-            prefix: of_train.as_ref(),
-            options,
-            order: None,
-        };
-        let steps = ((heat.part * total_steps(plan, &task) as f64).round() as usize).max(1);
+        let learnt_rows = TrainingRows { train: &train, validation: None };
+        let mut problem = learning(self.inputs, learnt_rows, &setup, &model, options.seed);
+        (problem.prefix, problem.options) = (of_train.as_ref(), options);
+        let steps = ((heat.part * total_steps(plan, &problem) as f64).round() as usize).max(1);
         let options = fit_options(plan, steps);
         let context = FitContext { observer: &mut NoObserver, interrupt, checkpoints: None };
-        let stop = fit(&mut task, &mut parameters, &options, &mut Progress::default(), context)?;
+        let stop = fit(&mut problem, &mut parameters, &options, &mut Progress::default(), context)?;
         let diverged = matches!(stop, Some(Stop::Diverged(_)));
         let logits = match prefix {
             Some(prefix) => prefix.select(&held_out).infer(&model, &parameters, batch_size),
@@ -363,7 +354,7 @@ impl Track<'_> {
             // What tune would refuse to go on with is no good, whatever it knew before.
             (predicted[place] == gold && !diverged, topwork_metrics::cross_entropy(own, classes, &[gold]))
         };
-        Ok(Finish { rows: validation.labels.iter().enumerate().map(row).collect(), learnt: learnt.len() })
+        Ok(Finish { rows: validation.classes().iter().enumerate().map(row).collect(), learnt: learnt.len() })
     }
 }
 

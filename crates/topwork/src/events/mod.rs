@@ -9,11 +9,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use topwork_metrics::Scores;
+use topwork_metrics::TaskScores;
 
 use crate::error::Error;
 
-pub use scores::SplitScores;
+pub use scores::{MetricScores, SplitScores, shown};
 
 /// What a step did with a block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,18 +94,9 @@ pub enum RunEvent {
         epoch: f64,
         /// `train`, `validation` or `test`.
         split: String,
-        /// Mean cross-entropy in nats.
-        #[serde(deserialize_with = "number_or_nan")]
-        loss: f64,
-        /// The part of the rows that were right.
-        #[serde(deserialize_with = "number_or_nan")]
-        accuracy: f64,
-        /// Unweighted mean of the classes' F1.
-        #[serde(deserialize_with = "number_or_nan")]
-        macro_f1: f64,
-        /// Matthews correlation coefficient.
-        #[serde(deserialize_with = "number_or_nan")]
-        mcc: f64,
+        /// The loss and the metrics of the task.
+        #[serde(flatten)]
+        scores: MetricScores,
     },
     /// The model answered the questions of a pre-training objective.
     Predicted {
@@ -187,9 +178,8 @@ pub enum RunEvent {
 
 impl RunEvent {
     /// The scores of a split after so many steps.
-    pub fn evaluated(step: usize, epoch: f64, split: &str, scores: &Scores) -> Self {
-        let Scores { loss, accuracy, macro_f1, mcc } = *scores;
-        Self::Evaluated { step, epoch, split: split.to_string(), loss, accuracy, macro_f1, mcc }
+    pub fn evaluated(step: usize, epoch: f64, split: &str, scores: &TaskScores) -> Self {
+        Self::Evaluated { step, epoch, split: split.to_string(), scores: MetricScores(scores.clone()) }
     }
 
     /// Something that the user should know.
@@ -347,7 +337,7 @@ mod tests {
     fn a_line_is_one_tagged_object_and_reads_back() {
         let mut bytes = Vec::new();
         let mut observer = JsonlObserver::new(&mut bytes, Path::new("events.jsonl"));
-        let scores = Scores { loss: 0.5, accuracy: 0.75, macro_f1: 0.7, mcc: 0.6 };
+        let scores = topwork_metrics::Scores { loss: 0.5, accuracy: 0.75, macro_f1: 0.7, mcc: 0.6 }.into();
         let events = [RunEvent::phase("train"), step(0.25), RunEvent::evaluated(2, 1.0, "validation", &scores)];
         events.iter().for_each(|event| observer.event(event));
         observer.finish().unwrap();

@@ -93,8 +93,8 @@ impl<W: Write> TensorBoardObserver<W> {
                 let scalars = [("loss", *loss), ("learning_rate", *learning_rate), ("grad_norm", *grad_norm)];
                 return self.scalars(*step, "train", &scalars);
             }
-            RunEvent::Evaluated { step, split, loss, accuracy, macro_f1, mcc, .. } => {
-                let scalars = [("loss", *loss), ("accuracy", *accuracy), ("macro_f1", *macro_f1), ("mcc", *mcc)];
+            RunEvent::Evaluated { step, split, scores, .. } => {
+                let scalars: Vec<(&str, f64)> = scores.iter().map(|(metric, value)| (metric.name(), value)).collect();
                 self.scalars(*step, group(split), &scalars)?;
             }
             RunEvent::Predicted { step, split, objective, loss, accuracy, .. } => {

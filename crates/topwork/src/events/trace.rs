@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::events::BlockMotion;
-use crate::events::{Observer, RunEvent};
+use crate::events::{MetricScores, Observer, RunEvent};
 
 /// The curves of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,12 +53,15 @@ pub struct EvaluationTrace {
     pub epoch: f64,
     /// `train`, `validation` or `test`.
     pub split: String,
-    /// Mean cross-entropy in nats.
-    pub loss: f64,
-    /// The part of the rows that were right.
-    pub accuracy: f64,
-    /// Unweighted mean of the classes' F1.
-    pub macro_f1: f64,
+    /// The loss and the metrics of the task.
+    pub scores: MetricScores,
+}
+
+impl EvaluationTrace {
+    /// The mean loss.
+    pub fn loss(&self) -> f64 {
+        self.scores.loss()
+    }
 }
 
 impl Trace {
@@ -105,14 +108,12 @@ impl Observer for Trace {
             RunEvent::Blocks { step, epoch, blocks } => {
                 self.blocks.push(BlockTrace { step: *step, epoch: *epoch, blocks: blocks.clone() });
             }
-            RunEvent::Evaluated { step, epoch, split, loss, accuracy, macro_f1, .. } => {
+            RunEvent::Evaluated { step, epoch, split, scores } => {
                 self.evaluations.push(EvaluationTrace {
                     step: *step,
                     epoch: *epoch,
                     split: split.clone(),
-                    loss: *loss,
-                    accuracy: *accuracy,
-                    macro_f1: *macro_f1,
+                    scores: scores.clone(),
                 });
             }
             _ => {}

@@ -20,6 +20,7 @@ use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::resolve::resolve;
 use crate::plan::value::Init;
 use crate::run::{side_by_side, thread_pool};
+use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
     LoadedModel, Trained, TrainingRows, TrainingSetup, train_and_predict, trainings_at_once,
@@ -136,10 +137,10 @@ fn run(
         (None, Some(validation)) => ("validation", validation),
         (None, None) => return Err(Error::run("expected held-out rows to score, found none", "--test FILE")),
     };
-    let classes = inputs.labels.len();
+    let classes = inputs.labels().len();
     let sizes = sizes(inputs, options)?;
     let accuracy =
-        |logits: &[f32]| topwork_metrics::accuracy(&held_out.labels, &topwork_metrics::argmax(logits, classes));
+        |logits: &[f32]| topwork_metrics::accuracy(held_out.classes(), &topwork_metrics::argmax(logits, classes));
     observer.event(&RunEvent::phase("encode"));
     let setup = TrainingSetup::planned(inputs);
     let untouched = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
@@ -147,7 +148,7 @@ fn run(
     let features =
         |rows: &Split| infer(&untouched.model, &untouched.parameters, &rows.texts, batch_size, Output::Features);
     let (of_train, of_held_out) = (features(&inputs.train), features(held_out));
-    let width = of_train.len() / inputs.train.labels.len().max(1);
+    let width = of_train.len() / inputs.train.len().max(1);
 
     observer.event(&RunEvent::phase("train"));
     let named: &[&'static str] = match inputs.plan.init.value {
@@ -155,7 +156,7 @@ fn run(
         Init::Random => &[WORDS, RANDOM],
     };
     let seeds = 0..options.seeds as u64;
-    let all = inputs.train.labels.len();
+    let all = inputs.train.len();
     let is_new = |item: &Item| item.seed == 0 || item.size < all || matches!(item.name, RANDOM | TUNED);
     let items: Vec<Item> = sizes
         .iter()
@@ -168,11 +169,11 @@ fn run(
         let rows = draw(&inputs.train, classes, item.size, inputs.plan.seed.value.wrapping_add(item.seed));
         let train = inputs.train.select(&rows);
         let logits = match item.name {
-            WORDS => bag_of_words(&train.examples, &train.labels, classes, &held_out.examples),
+            WORDS => bag_of_words(&train.examples, train.classes(), classes, &held_out.examples),
             FROZEN => {
                 let own: Vec<f32> =
                     rows.iter().flat_map(|&row| &of_train[row * width..(row + 1) * width]).copied().collect();
-                probe::logits(&own, &train.labels, classes, &of_held_out)
+                probe::logits(&own, train.classes(), classes, &of_held_out)
             }
             _ => {
                 let plan = plan_for(recipe, inputs, &train)?;
@@ -217,18 +218,18 @@ fn run(
                     false => Ok(CurvePoint { rows: size, accuracy: Mean::of(&accuracies), accuracies }),
                 }
             });
-            Ok(CurveContender::new(name, points.collect::<Result<_, Error>>()?, inputs.train.labels.len()))
+            Ok(CurveContender::new(name, points.collect::<Result<_, Error>>()?, inputs.train.len()))
         })
         .collect::<Result<_, Error>>()?;
     let mut counts = vec![0usize; classes];
-    held_out.labels.iter().for_each(|&label| counts[label as usize] += 1);
-    let majority = counts.into_iter().max().unwrap_or(0) as f64 / held_out.labels.len().max(1) as f64;
+    held_out.classes().iter().for_each(|&label| counts[label as usize] += 1);
+    let majority = counts.into_iter().max().unwrap_or(0) as f64 / held_out.len().max(1) as f64;
     let sentence = sentence(&contenders, majority);
     Ok(Some(Curve {
         topwork_version: VERSION.to_string(),
         model: inputs.plan.model_name_or_path.value.clone(),
         split: split.to_string(),
-        rows_scored: held_out.labels.len(),
+        rows_scored: held_out.len(),
         majority,
         contenders,
         sentence,
@@ -244,8 +245,8 @@ fn all_diverged(name: &str, size: usize) -> Error {
 
 /// The numbers of rows, ascending.
 fn sizes(inputs: &Inputs, options: &CurveOptions) -> Result<Vec<usize>, Error> {
-    let all = inputs.train.labels.len();
-    let classes = inputs.labels.len();
+    let all = inputs.train.len();
+    let classes = inputs.labels().len();
     if options.sizes.is_empty() {
         let least = FEWEST.max(classes);
         let halves = (0..SIZES).map(|halvings| all >> halvings).take_while(|&rows| rows >= least);
@@ -273,19 +274,19 @@ fn sizes(inputs: &Inputs, options: &CurveOptions) -> Result<Vec<usize>, Error> {
 
 /// The numbers of so many rows, drawn at random: the first is one of each class, and more rows hold all of fewer.
 fn draw(rows: &Split, classes: usize, size: usize, seed: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..rows.labels.len()).collect();
+    let mut order: Vec<usize> = (0..rows.len()).collect();
     Stream::named("curve", seed).shuffle(&mut order);
     let mut seen = vec![false; classes];
     let (first, others): (Vec<usize>, Vec<usize>) =
-        order.into_iter().partition(|&row| !std::mem::replace(&mut seen[rows.labels[row] as usize], true));
+        order.into_iter().partition(|&row| !std::mem::replace(&mut seen[rows.classes()[row] as usize], true));
     first.into_iter().chain(others).take(size).collect()
 }
 
 /// The plan for so many rows.
 fn plan_for(recipe: &Recipe, inputs: &Inputs, train: &Split) -> Result<Plan, Error> {
     let mut facts = inputs.plan.facts.clone();
-    facts.rows = train.labels.len();
-    facts.class_counts = inputs.labels.counts(&train.labels);
+    facts.rows = train.len();
+    facts.class_counts = counts(&train.targets, inputs.labels().len());
     facts.total_tokens = train.texts.total_tokens();
     let mut recipe = recipe.clone();
     // What pins the whole file is not of its parts, and folds and repetitions are the curve's own.

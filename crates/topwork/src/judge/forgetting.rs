@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::events::number_or_nan;
 use crate::network::features::LayerFeatures;
 use crate::plan::value::Init;
-use crate::predict::Classifier;
+use crate::predict::Predictor;
 use crate::session::inputs::Inputs;
 use crate::session::masked_words::{HiddenWords, MaskedWords};
 use crate::session::retained::{EarlierTask, LEAST_ROWS, LEAST_TEXTS, Retained, longest, spread};
@@ -215,14 +215,14 @@ fn sample(retained: &Retained, trained_tokens: u64, has_words: bool) -> Sample {
 /// The accuracy of the model that training began with and of its head on the tuned encoder, and the rows that make the difference.
 fn old_task(inputs: &Inputs, earlier: &EarlierTask, tuned: &Parameters) -> Result<(BeforeAfter, ChangedRows), Error> {
     let EarlierTask { texts, classes: gold } = earlier;
-    let mut classifier = Classifier::load(&inputs.source)?;
-    let classes = classifier.labels.len();
-    let answers = |classifier: &Classifier| {
-        argmax(&classifier.logits(texts, inputs.plan.per_device_eval_batch_size.value), classes)
+    let mut earlier_model = Predictor::load(&inputs.source)?;
+    let classes = earlier_model.labels().len();
+    let answers = |earlier_model: &Predictor| {
+        argmax(&earlier_model.logits(texts, inputs.plan.per_device_eval_batch_size.value), classes)
     };
-    let before = answers(&classifier);
-    classifier.take_encoder(tuned);
-    let after = answers(&classifier);
+    let before = answers(&earlier_model);
+    earlier_model.take_encoder(tuned);
+    let after = answers(&earlier_model);
     let only = |winner: &[u32], loser: &[u32]| {
         let is_only = |&row: &usize| winner[row] == gold[row] && loser[row] != gold[row];
         (0..gold.len()).filter(is_only).count()
@@ -521,7 +521,7 @@ mod tests {
         let copy = folder.path().join("model.safetensors");
         std::fs::copy(inputs.source.join("model.safetensors"), &copy).unwrap();
         inputs.checkpoint = topwork_models::Checkpoint::open(folder.path()).unwrap();
-        // Without its `config.json` there is no classifier here.
+        // Without its `config.json` there is no earlier_model here.
         inputs.source = folder.path().to_path_buf();
         let tuned = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), 0).unwrap().parameters;
         let there = measure(&inputs, &inputs.retained, &tuned, 1_000);

@@ -1,9 +1,13 @@
 //! The held-out rows that are worth reading: where the model was sure and wrong, and where it could not decide.
 
 use serde::{Deserialize, Serialize};
+use topwork_data::{Example, TargetKind, Targets};
 use topwork_metrics::{argmax, softmax};
 
 use crate::judge::Scored;
+use crate::session::inputs::Inputs;
+use crate::tasks::Scoring;
+use crate::tasks::prediction::Prediction;
 
 /// The file of them in a run's directory.
 pub const HARD_ROWS: &str = "hard_rows.json";
@@ -38,15 +42,58 @@ pub struct HardRow {
     pub label: String,
     /// The label that the model gives it.
     pub predicted: String,
-    /// The probability of that.
-    pub confidence: f64,
+    /// The probability of that; none where there are no probabilities of one class a row.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confidence: Option<f64>,
     /// The probability of its own label.
-    pub label_probability: f64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label_probability: Option<f64>,
+    /// The loss of the row, where rows are listed by it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loss: Option<f64>,
 }
 
 impl HardRows {
-    /// Finds them by the answers to a split.
-    pub(crate) fn find(scored: &Scored<'_>, labels: &[String]) -> Self {
+    /// Finds them by the outputs for a split: of classes by their probabilities, of other targets by the loss.
+    pub(crate) fn find(inputs: &Inputs, scored: &Scored<'_>, scoring: &Scoring) -> Self {
+        match inputs.task.kind() {
+            TargetKind::Class => Self::of_classes(scored, inputs.labels()),
+            TargetKind::Labels | TargetKind::Value | TargetKind::TokenTags => Self::by_loss(inputs, scored, scoring),
+        }
+    }
+
+    /// The rows of the greatest loss. There is no confidence, and a row is right when its prediction is its target.
+    fn by_loss(inputs: &Inputs, scored: &Scored<'_>, scoring: &Scoring) -> Self {
+        let Scored { name, split, logits } = *scored;
+        let losses = inputs.task.row_losses(logits, &split.targets, scoring);
+        let predicted: Vec<String> =
+            inputs.task.predict(logits, &split.examples, scoring).iter().map(Prediction::to_string).collect();
+        let targets = target_texts(&split.targets, inputs.labels());
+        let mut order: Vec<usize> = (0..losses.len()).collect();
+        order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
+        let row = |&row: &usize| HardRow {
+            line: split.examples[row].line,
+            text: cut(&whole(&split.examples[row])),
+            label: cut(&targets[row]),
+            predicted: cut(&predicted[row]),
+            confidence: None,
+            label_probability: None,
+            loss: Some(losses[row]),
+        };
+        Self {
+            split: name.to_string(),
+            right: targets.iter().zip(&predicted).map(|(own, said)| if own == said { '1' } else { '0' }).collect(),
+            confident_errors: order
+                .iter()
+                .filter(|&&row| targets[row] != predicted[row])
+                .take(LISTED)
+                .map(row)
+                .collect(),
+            uncertain: Vec::new(),
+        }
+    }
+
+    fn of_classes(scored: &Scored<'_>, labels: &[String]) -> Self {
         let Scored { name, split, logits } = *scored;
         let classes = labels.len();
         let predicted = argmax(logits, classes);
@@ -61,25 +108,23 @@ impl HardRows {
             leads.push(probabilities[class as usize] - second);
         }
         let (confidence, lead) = (|row: usize| confidences[row], |row: usize| leads[row]);
-        let mut wrong: Vec<usize> = (0..predicted.len()).filter(|&row| predicted[row] != split.labels[row]).collect();
+        let mut wrong: Vec<usize> =
+            (0..predicted.len()).filter(|&row| predicted[row] != split.classes()[row]).collect();
         wrong.sort_by(|&a, &b| confidence(b).total_cmp(&confidence(a)));
         let mut undecided: Vec<usize> = (0..predicted.len()).collect();
         undecided.sort_by(|&a, &b| lead(a).total_cmp(&lead(b)));
-        let letter = |row: usize| if predicted[row] == split.labels[row] { '1' } else { '0' };
+        let letter = |row: usize| if predicted[row] == split.classes()[row] { '1' } else { '0' };
         let right = (0..predicted.len()).map(letter).collect();
         let row = |&row: &usize| {
             let example = &split.examples[row];
-            let text = match &example.text_pair {
-                Some(pair) => format!("{} ⟂ {pair}", example.text),
-                None => example.text.clone(),
-            };
             HardRow {
                 line: example.line,
-                text: cut(&text),
-                label: labels[split.labels[row] as usize].clone(),
+                text: cut(&whole(example)),
+                label: labels[split.classes()[row] as usize].clone(),
                 predicted: labels[predicted[row] as usize].clone(),
-                confidence: f64::from(confidence(row)),
-                label_probability: f64::from(of(row)[split.labels[row] as usize]),
+                confidence: Some(f64::from(confidence(row))),
+                label_probability: Some(f64::from(of(row)[split.classes()[row] as usize])),
+                loss: None,
             }
         };
         Self {
@@ -87,6 +132,38 @@ impl HardRows {
             right,
             confident_errors: wrong.iter().take(LISTED).map(row).collect(),
             uncertain: undecided.iter().take(LISTED).map(row).collect(),
+        }
+    }
+}
+
+/// The text, or both of a pair.
+fn whole(example: &Example) -> String {
+    match &example.text_pair {
+        Some(pair) => format!("{} ⟂ {pair}", example.text),
+        None => example.text.clone(),
+    }
+}
+
+/// The targets of rows as predictions are written.
+fn target_texts(targets: &Targets, names: &[String]) -> Vec<String> {
+    match targets {
+        Targets::Class(classes) => classes.iter().map(|&class| names[class as usize].clone()).collect(),
+        Targets::Labels(labels) => {
+            let row = |row: usize| {
+                let applying =
+                    (0..labels.width()).filter(|&label| labels.row(row)[label]).map(|label| names[label].clone());
+                Prediction::Labels { labels: applying.collect(), probabilities: Vec::new() }.to_string()
+            };
+            (0..labels.rows()).map(row).collect()
+        }
+        Targets::Values(values) => {
+            (0..values.rows()).map(|row| Prediction::Values { values: values.row(row).to_vec() }.to_string()).collect()
+        }
+        Targets::Tags(tags) => {
+            let row = |row: usize| {
+                tags.row(row).iter().map(|&tag| names[tag as usize].as_str()).collect::<Vec<_>>().join(" ")
+            };
+            (0..tags.rows()).map(row).collect()
         }
     }
 }

@@ -12,13 +12,15 @@ pub mod transfer;
 
 use serde::{Deserialize, Serialize};
 use topwork_engine::Parameters;
-use topwork_metrics::argmax;
+use topwork_data::TargetKind;
+use topwork_metrics::{Metric, argmax};
 
 use crate::events::SplitScores;
 use crate::events::trace::Trace;
 use crate::events::{Observer, RunEvent};
 use crate::plan::value::Init;
 use crate::session::inputs::{Inputs, Split};
+use crate::tasks::Scoring;
 use learning_rate::Signs;
 
 pub use calibration::{Calibration, calibrate};
@@ -66,7 +68,7 @@ impl<'a> Scored<'a> {
 
     /// The answers alone.
     pub fn answers(&self) -> Answers<'a> {
-        Answers { logits: self.logits, gold: &self.split.labels }
+        Answers { logits: self.logits, gold: self.split.classes() }
     }
 }
 
@@ -75,6 +77,8 @@ pub(crate) struct FinishedRun<'a> {
     pub(crate) inputs: &'a Inputs,
     /// The result.
     pub(crate) parameters: &'a Parameters,
+    /// How its outputs are scored.
+    pub(crate) scoring: &'a Scoring,
     /// Rows that were learnt from.
     pub(crate) train: Scored<'a>,
     /// Rows that were not: test rows, or validation rows where there are none.
@@ -90,25 +94,39 @@ impl FinishedRun<'_> {
     /// Measures what is still to be measured, and judges.
     pub(crate) fn verdict(&self) -> Verdict {
         let (inputs, trace) = (self.inputs, self.trace);
-        let classes = inputs.labels.len();
-        let held_out = self.held_out.map(|held_out| HeldOut {
-            name: held_out.name,
-            answers: held_out.answers(),
-            // The last scoring is not one that weights were chosen by. A run that diverged goes back to the best as well.
-            chosen_among: match held_out.name == "validation"
-                && (inputs.plan.load_best_model_at_end.value || self.diverged_at.is_some())
-            {
-                true => trace.of("validation").count().saturating_sub(1).max(1),
-                false => 1,
-            },
-        });
-        let overfitting = overfitting::judge(classes, self.train.answers(), inputs.train.labels.len(), held_out, trace);
+        // The last scoring is not one that weights were chosen by. A run that diverged goes back to the best as well.
+        let chosen_among = |held_out: &Scored<'_>| match held_out.name == "validation"
+            && (inputs.plan.load_best_model_at_end.value || self.diverged_at.is_some())
+        {
+            true => trace.of("validation").count().saturating_sub(1).max(1),
+            false => 1,
+        };
+        let overfitting = match inputs.task.kind() {
+            TargetKind::Class => {
+                let held_out = self.held_out.map(|held_out| HeldOut {
+                    name: held_out.name,
+                    answers: held_out.answers(),
+                    chosen_among: chosen_among(&held_out),
+                });
+                let classes = inputs.labels().len();
+                overfitting::judge(classes, self.train.answers(), inputs.train.len(), held_out, trace)
+            }
+            TargetKind::Labels | TargetKind::Value | TargetKind::TokenTags => {
+                let held_out = self.held_out.map(|held_out| (held_out, chosen_among(&held_out)));
+                overfitting::judge_scores(inputs, self.scoring, self.train, held_out, trace)
+            }
+        };
         let forgetting = forgetting::measure(inputs, &inputs.retained, self.parameters, self.tokens);
-        let scores = topwork_metrics::evaluate(self.train.logits, classes, &self.train.split.labels);
+        let of_train = &self.train.split.targets;
+        let scores = inputs.task.evaluate(self.train.logits, of_train, self.scoring);
+        let guess = inputs.task.guess(&inputs.train.targets, &inputs.train.targets, self.scoring);
         let signs = Signs {
             train_loss: scores.loss,
-            train_accuracy: scores.accuracy,
-            label_entropy: entropy(&inputs.train.labels, classes),
+            train_accuracy: scores.get(Metric::Accuracy).unwrap_or(f64::NAN),
+            label_entropy: match inputs.task.kind() {
+                TargetKind::Class => entropy(inputs.train.classes(), inputs.labels().len()),
+                _ => inputs.task.evaluate(&guess, &inputs.train.targets, self.scoring).loss,
+            },
             // Random weights have farther to go than the lines that are drawn know.
             drift: forgetting.largest_drift().filter(|_| inputs.plan.init.value == Init::Pretrained),
             cka: forgetting.cka.last().copied().flatten(),

@@ -1,13 +1,22 @@
 //! Whether a model learnt its training rows or what they have in common.
 
 use serde::{Deserialize, Serialize};
-use topwork_metrics::{Chance, after_order_luck, by_chance, least_chance, paired, wilson, wilson_among};
+use topwork_data::{Stream, Targets};
+use topwork_metrics::{Chance, Metric, after_order_luck, by_chance, least_chance, paired, wilson, wilson_among};
 
-use super::{Answers, Estimate, HeldOut, percent, points};
+use super::repeats::lines;
+use super::{Answers, Estimate, HeldOut, Scored, percent, points};
+use crate::events::shown;
+use crate::session::inputs::Inputs;
+use crate::tasks::Scoring;
 use crate::events::trace::Trace;
 
 /// Resamples of an interval.
 const RESAMPLES: usize = 1_000;
+/// Resamples of an interval of a score that is not a mean over rows.
+const RESAMPLES_OF_SCORES: usize = 200;
+/// Permutations that such a score is compared with.
+const PERMUTATIONS_OF_SCORES: u64 = 49;
 /// Random permutations that the held-out answers are compared with: the more the fewer rows there are, of which one permutation
 /// in some thousands may be as good by chance.
 const PERMUTATIONS: std::ops::RangeInclusive<usize> = 1_999..=19_999;
@@ -84,9 +93,12 @@ pub struct Overfitting {
     /// the mean probability of the right class, multiplied with the number of evaluations that the weights were chosen among.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub p_chance: Option<f64>,
-    /// What else the finding follows from.
+    /// What else the finding follows from, of a classifier.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accuracies: Option<Accuracies>,
+    /// The same of a task that is told by another score.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub score: Option<ScoreGap>,
     /// Where the loss on the held-out rows was lowest, when it rose again after.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub turned: Option<Turned>,
@@ -109,6 +121,37 @@ pub struct Accuracies {
     pub train_by_guessing: f64,
     /// What guessing their own largest class gets of the held-out rows.
     pub held_out_by_guessing: f64,
+}
+
+/// What a model scores on rows that it learnt from and on others, of a task that is not told by accuracy.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoreGap {
+    /// The metric's place in [`Metric::ALL`] is not kept: its name is.
+    #[serde(with = "metric_name")]
+    pub metric: Metric,
+    /// The score on training rows.
+    pub train: f64,
+    /// The score on held-out rows.
+    pub held_out: f64,
+    /// How many held-out rows there are.
+    pub rows: usize,
+    /// The score on training rows less that on held-out rows.
+    pub gap: Estimate,
+}
+
+/// A metric in files.
+mod metric_name {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use topwork_metrics::Metric;
+
+    pub(super) fn serialize<S: Serializer>(metric: &Metric, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(metric.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metric, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Metric::find(&name, &Metric::ALL).map_err(serde::de::Error::custom)
+    }
 }
 
 /// A loss on held-out rows that rose again.
@@ -183,6 +226,77 @@ pub fn judge(
     overfitting
 }
 
+/// Judges a model of any task by its scores on some of the rows that it learnt from, and on rows that it did not, which may have
+/// chosen its weights among so many evaluations.
+pub(crate) fn judge_scores(
+    inputs: &Inputs,
+    scoring: &Scoring,
+    train: Scored<'_>,
+    held_out: Option<(Scored<'_>, usize)>,
+    trace: &Trace,
+) -> Overfitting {
+    let Some((others, chosen_among)) = held_out.filter(|(rows, _)| !rows.split.is_empty()) else {
+        return unknown("there are no predictions for held-out rows to compare those for training rows with".to_string());
+    };
+    let (rows, split) = (others.split.len(), others.name);
+    if rows < FEWEST_ROWS {
+        return unknown(format!("the {rows} {split} rows are too few"));
+    }
+    let metric = inputs.task.headline();
+    let score = |outputs: &[f32], targets: &Targets| {
+        inputs.task.evaluate(outputs, targets, scoring).get(metric).filter(|score| score.is_finite()).unwrap_or(0.0)
+    };
+    let of = |scored: Scored<'_>| score(scored.logits, &scored.split.targets);
+    let (on_train, on_others) = (of(train), of(others));
+    let resampled = |scored: Scored<'_>, lines: &[&[f32]], chosen: &[usize]| {
+        let outputs: Vec<f32> = chosen.iter().flat_map(|&row| lines[row]).copied().collect();
+        score(&outputs, &scored.split.targets.select(chosen))
+    };
+    let [of_train, of_others] = [train, others].map(|scored| lines(inputs, scored.logits, scored.split));
+    let gap = paired::difference_of_scores(
+        train.split.len(),
+        rows,
+        RESAMPLES_OF_SCORES,
+        SEED,
+        |chosen| resampled(train, &of_train, chosen),
+        |chosen| resampled(others, &of_others, chosen),
+    );
+    let Some(gap) = gap else { return unknown(format!("the outputs for {split} rows are no numbers")) };
+    let p = chance_of_score(on_others, others, &score) * chosen_among.max(1) as f64;
+    let losses = |scored: Scored<'_>| inputs.task.row_losses(scored.logits, &scored.split.targets, scoring);
+    let gap = Estimate { value: gap.gap, interval: gap.interval };
+    let mut overfitting = Overfitting {
+        split: Some(split.to_string()),
+        loss_gap: difference(&losses(others), &losses(train)),
+        p_chance: Some(p.min(1.0)),
+        score: Some(ScoreGap { metric, train: on_train, held_out: on_others, rows, gap }),
+        turned: turned(trace),
+        ..unknown(String::new())
+    };
+    overfitting.judge();
+    overfitting
+}
+
+/// How often predictions without any relation to the targets would score as well on these rows, by the normal distribution of
+/// scores on permuted targets: the few permutations that can be afforded tell no small frequency by counting.
+fn chance_of_score(own: f64, scored: Scored<'_>, score: &impl Fn(&[f32], &Targets) -> f64) -> f64 {
+    let permuted = |nth: u64| {
+        let mut draws = Stream::named("chance", SEED).nth(nth);
+        score(scored.logits, &scored.split.targets.permute(&mut draws))
+    };
+    let scores: Vec<f64> = (0..PERMUTATIONS_OF_SCORES).map(permuted).collect();
+    let reached = scores.iter().filter(|score| **score >= own).count();
+    if reached > 0 {
+        return (reached + 1) as f64 / (scores.len() + 1) as f64;
+    }
+    let mean = mean(&scores);
+    let deviation = (scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / scores.len() as f64).sqrt();
+    // The upper tail of the normal distribution (Abramowitz and Stegun, formula 26.2.17, is finer than needed): its bound by
+    // Mills' ratio.
+    let z = (own - mean) / deviation.max(1e-12);
+    ((-0.5 * z * z).exp() / (z.max(1.0) * (2.0 * std::f64::consts::PI).sqrt())).min(1.0 / (scores.len() + 1) as f64)
+}
+
 fn unknown(why: String) -> Overfitting {
     Overfitting {
         finding: OverfittingFinding::Unknown,
@@ -192,6 +306,7 @@ fn unknown(why: String) -> Overfitting {
         loss_gap: None,
         p_chance: None,
         accuracies: None,
+        score: None,
         turned: None,
     }
 }
@@ -232,9 +347,37 @@ impl Accuracies {
 impl Overfitting {
     /// Says what the measures mean; where there are none, what was said stays.
     pub(crate) fn judge(&mut self) {
+        if let (Some(score), Some(p)) = (self.score, self.p_chance) {
+            self.finding = found_by_score(&score, p);
+            self.sentence = self.said_of_score(&score, p);
+            return;
+        }
         let (Some(accuracies), Some(p)) = (self.accuracies, self.p_chance) else { return };
         self.finding = self.found(&accuracies, p);
         self.sentence = self.said(&accuracies, p);
+    }
+
+    fn said_of_score(&self, score: &ScoreGap, p: f64) -> String {
+        let split = self.split.as_deref().unwrap_or("held-out");
+        let ScoreGap { metric, train, held_out, rows, gap } = *score;
+        let both = format!(
+            "{} {} on training rows, {} on {split} rows",
+            metric.label(),
+            shown(metric, train),
+            shown(metric, held_out)
+        );
+        let gap = format!("{:.3} ({:.3} to {:.3})", gap.value, gap.interval.0, gap.interval.1);
+        let p = p_value(p);
+        let sentence = match self.finding {
+            OverfittingFinding::Memorised => format!("it memorised: {both}, no better than chance ({p}, {rows} rows)"),
+            OverfittingFinding::NothingLearnt => {
+                format!("nothing was learnt: {both}, no better than chance ({p}, {rows} rows)")
+            }
+            OverfittingFinding::Unknown => format!("unknown: {both}, which may be luck ({p}, {rows} rows)"),
+            OverfittingFinding::Overfits => format!("it overfits: {both}, a gap of {gap}"),
+            OverfittingFinding::Generalises => format!("it generalises: {both}, a gap of {gap}"),
+        };
+        sentence + &self.turned.map_or(String::new(), Turned::sentence)
     }
 
     fn found(&self, accuracies: &Accuracies, p: f64) -> OverfittingFinding {
@@ -282,6 +425,18 @@ impl Overfitting {
             OverfittingFinding::Generalises => format!("it generalises: {both}, a gap of {gap}"),
         };
         sentence + &self.turned.map_or(String::new(), Turned::sentence)
+    }
+}
+
+/// What a score on held-out rows says, which is 0 for predictions without any relation to the targets and 1 at best.
+fn found_by_score(score: &ScoreGap, p: f64) -> OverfittingFinding {
+    let holds = p < CONVINCING && score.held_out > HOLDS_AT_LEAST * score.train.max(0.0);
+    match score.gap {
+        gap if holds && gap.value > WIDE_GAP && gap.interval.0 > 0.0 => OverfittingFinding::Overfits,
+        _ if holds => OverfittingFinding::Generalises,
+        _ if p >= UNCONVINCING && score.train <= NEXT_TO_NOTHING => OverfittingFinding::NothingLearnt,
+        _ if p >= UNCONVINCING && score.train > KNOWN => OverfittingFinding::Memorised,
+        _ => OverfittingFinding::Unknown,
     }
 }
 
@@ -340,16 +495,17 @@ pub(crate) fn can_tell(classes: usize, gold: &[u32], chosen_among: usize) -> boo
 /// Where the validation loss turned, when it ended clearly above its lowest.
 fn turned(trace: &Trace) -> Option<Turned> {
     let last_step = trace.steps.last()?.step;
-    let lowest = trace.of("validation").filter(|e| e.loss.is_finite()).min_by(|a, b| a.loss.total_cmp(&b.loss))?;
+    let lowest =
+        trace.of("validation").filter(|e| e.loss().is_finite()).min_by(|a, b| a.loss().total_cmp(&b.loss()))?;
     // Of the last epoch's, not of the final scoring, which may be of weights that were put back.
     let last = trace.of("validation").find(|evaluation| evaluation.step == last_step)?;
-    let has_turned = last.loss.is_finite() && last.loss > (1.0 + TURNED) * lowest.loss && lowest.step < last.step;
+    let has_turned = last.loss().is_finite() && last.loss() > (1.0 + TURNED) * lowest.loss() && lowest.step < last.step;
     has_turned.then_some(Turned {
         epoch: lowest.epoch,
-        lowest: lowest.loss,
-        last: last.loss,
-        accuracy_then: Some(lowest.accuracy),
-        accuracy_last: Some(last.accuracy),
+        lowest: lowest.loss(),
+        last: last.loss(),
+        accuracy_then: lowest.scores.get(Metric::Accuracy),
+        accuracy_last: last.scores.get(Metric::Accuracy),
     })
 }
 

@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 
-use serde::{Deserialize, Serialize};
-use topwork_data::{Stream, folds};
-use topwork_metrics::paired;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use topwork_data::{Strata, Stream, Targets};
+use topwork_metrics::{Metric, paired};
 
 use crate::error::Error;
 use crate::events::Observer;
@@ -18,7 +19,7 @@ use crate::session::training::{Trained, TrainingRows, TrainingSetup, train_and_p
 /// What was left out of a fold's training, and answered by it.
 pub const LEFT_OUT: &str = "left-out";
 
-/// A mean over trainings of a score from 0 to 1.
+/// A mean over trainings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     /// The mean.
@@ -26,30 +27,36 @@ pub struct Mean {
     /// The sample's standard deviation; none for one training.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub std: Option<f64>,
-    /// Student's interval, which holds the true mean in 95 of 100 cases, cut at 0 and 1; none for one training.
+    /// Student's interval, which holds the true mean in 95 of 100 cases, that of a share cut at 0 and 1; none for one training.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub interval: Option<(f64, f64)>,
 }
 
 impl Mean {
-    /// The mean of these values.
+    /// The mean of these shares.
     pub fn of(values: &[f64]) -> Self {
-        Self::widened(values, 1.0)
+        Self::widened(values, 1.0, true)
     }
 
-    /// The same with an interval that is so many times as wide as that of independent trainings.
-    fn widened(values: &[f64], times: f64) -> Self {
+    /// The mean of a metric, with an interval that is so many times as wide as that of independent trainings.
+    fn of_metric(metric: Metric, scores: &[SplitScores], times: f64) -> Self {
+        let values: Vec<f64> = scores.iter().map(|scores| scores.value(metric)).collect();
+        Self::widened(&values, times, metric.is_share())
+    }
+
+    fn widened(values: &[f64], times: f64, is_share: bool) -> Self {
         let Some(found) = paired::mean_interval(values) else {
             return Self { mean: values.iter().sum::<f64>() / values.len() as f64, std: None, interval: None };
         };
         let half = times * (found.interval.1 - found.mean);
-        let interval = ((found.mean - half).max(0.0), (found.mean + half).min(1.0));
+        let (low, high) = (found.mean - half, found.mean + half);
+        let interval = if is_share { (low.max(0.0), high.min(1.0)) } else { (low, high) };
         Self { mean: found.mean, std: Some(found.std), interval: Some(interval) }
     }
 }
 
 /// Scores of several trainings.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Repeated {
     /// The rows that were scored: `test`, `validation`, or `left-out` of folds.
     pub split: String,
@@ -61,19 +68,47 @@ pub struct Repeated {
     /// How many of the trainings diverged. Those of which an epoch could be kept have that epoch's scores.
     #[serde(default)]
     pub diverged: usize,
-    /// Over the trainings.
-    pub accuracy: Mean,
-    /// Over the trainings.
-    pub macro_f1: Mean,
+    /// How many times as wide as those of independent trainings the intervals are.
+    #[serde(default = "one")]
+    pub widened: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// With the mean of each metric over the trainings, by the metric's name.
+impl Serialize for Repeated {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("split", &self.split)?;
+        map.serialize_entry("scores", &self.scores)?;
+        map.serialize_entry("numbers", &self.numbers)?;
+        map.serialize_entry("diverged", &self.diverged)?;
+        map.serialize_entry("widened", &self.widened)?;
+        for metric in self.metrics() {
+            map.serialize_entry(metric.name(), &self.mean(metric))?;
+        }
+        map.end()
+    }
 }
 
 impl Repeated {
     /// `widened`: how many times as wide as those of independent trainings the intervals are.
     fn new(split: &str, scored: Vec<(u64, SplitScores)>, diverged: usize, widened: f64) -> Self {
         let (numbers, scores): (Vec<u64>, Vec<SplitScores>) = scored.into_iter().unzip();
-        let mean = |of: fn(&SplitScores) -> f64| Mean::widened(&scores.iter().map(of).collect::<Vec<f64>>(), widened);
-        let (accuracy, macro_f1) = (mean(|scores| scores.accuracy), mean(|scores| scores.macro_f1));
-        Self { split: split.to_string(), scores, numbers, diverged, accuracy, macro_f1 }
+        Self { split: split.to_string(), scores, numbers, diverged, widened }
+    }
+
+    /// The metrics but the loss.
+    pub fn metrics(&self) -> Vec<Metric> {
+        let of_first = self.scores.first().into_iter().flat_map(|scores| scores.scores.iter());
+        of_first.map(|(metric, _)| metric).filter(|metric| *metric != Metric::Loss).collect()
+    }
+
+    /// The mean of a metric over the trainings.
+    pub fn mean(&self, metric: Metric) -> Mean {
+        Mean::of_metric(metric, &self.scores, self.widened)
     }
 }
 
@@ -109,7 +144,7 @@ enum RepeatedRows<'a> {
     /// Learns from all training rows.
     All { answers: &'a Split },
     /// Learns from all training rows, with these labels.
-    Labelled { labels: &'a [u32], answers: &'a Split },
+    Labelled { targets: &'a Targets, answers: &'a Split },
 }
 
 /// Leaves each of so many parts of the training rows out in turn. None when interrupted before the first is done.
@@ -122,8 +157,8 @@ pub(crate) fn cross_validate<'a>(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Option<CrossValidated<'a>>, Error> {
-    let (rows, classes, seed) = (&inputs.train, inputs.labels.len(), inputs.plan.seed.value);
-    let parts = folds(&rows.examples, &rows.labels, classes, count, seed);
+    let (rows, seed) = (&inputs.train, inputs.plan.seed.value);
+    let parts = Strata::new(&inputs.scoring.space, &rows.targets).folds(&rows.examples, count, seed);
     let mut repetitions: Vec<Repetition<'_>> = Vec::new();
     for (fold, part) in parts.iter().enumerate() {
         let name = format!("fold {} of {count}", fold + 1);
@@ -135,21 +170,21 @@ pub(crate) fn cross_validate<'a>(
     let mut by_row: Vec<(usize, &[f32])> = Vec::new();
     for ((part, number), trained) in parts.iter().zip(1..).zip(&trained) {
         let Some(logits) = trained.as_ref().and_then(|trained| trained.logits.as_ref()) else { continue };
-        let gold: Vec<u32> = part.iter().map(|&row| rows.labels[row]).collect();
-        scored.push((number, scores_of(logits, &gold, classes)));
-        by_row.extend(part.iter().copied().zip(logits.chunks_exact(classes)));
+        let left_out = rows.select(part);
+        scored.push((number, inputs.evaluate(logits, &left_out)));
+        by_row.extend(part.iter().copied().zip(lines(inputs, logits, &left_out)));
     }
     if scored.is_empty() {
         return Ok(None);
     }
     by_row.sort_by_key(|(row, _)| *row);
-    let answered = match by_row.len() == rows.labels.len() {
+    let answered = match by_row.len() == rows.len() {
         true => Cow::Borrowed(rows),
         false => Cow::Owned(rows.select(&by_row.iter().map(|(row, _)| *row).collect::<Vec<usize>>())),
     };
     let logits: Vec<f32> = by_row.iter().flat_map(|(_, logits)| *logits).copied().collect();
     let widened = folds_share(scored.len(), parts.len());
-    let together = scores_of(&logits, &answered.labels, classes);
+    let together = inputs.evaluate(&logits, &answered);
     Ok(Some(CrossValidated {
         repeated: Repeated::new(LEFT_OUT, scored, diverged, widened),
         answered,
@@ -158,8 +193,24 @@ pub(crate) fn cross_validate<'a>(
     }))
 }
 
+/// The outputs of each row: a line, or a line for each of its words.
+pub(crate) fn lines<'a>(inputs: &Inputs, outputs: &'a [f32], rows: &Split) -> Vec<&'a [f32]> {
+    let width = inputs.scoring.outputs();
+    let mut rest = outputs;
+    let line = |row: usize| {
+        let count = match &rows.targets {
+            Targets::Tags(tags) => tags.row(row).len(),
+            Targets::Class(_) | Targets::Labels(_) | Targets::Values(_) => 1,
+        };
+        let (own, others) = rest.split_at((count * width).min(rest.len()));
+        rest = others;
+        own
+    };
+    (0..rows.len()).map(line).collect()
+}
+
 /// The scores of a run that others are compared with.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Own<'a> {
     /// `validation` or `test`.
     pub(crate) name: &'static str,
@@ -191,7 +242,7 @@ pub(crate) fn with_seeds(
     let mut scored = vec![(first, own.scores)];
     for (repetition, trained) in repetitions.iter().zip(&trained) {
         if let Some(logits) = trained.as_ref().and_then(|trained| trained.logits.as_ref()) {
-            scored.push((repetition.seed, scores_of(logits, &own.split.labels, inputs.labels.len())));
+            scored.push((repetition.seed, inputs.evaluate(logits, own.split)));
         }
     }
     if scored.len() < 2 {
@@ -213,17 +264,12 @@ pub(crate) fn permuted_control(
     interrupt: &AtomicBool,
 ) -> Result<Option<SplitScores>, Error> {
     let seed = inputs.plan.seed.value;
-    let mut labels = inputs.train.labels.clone();
-    Stream::named("permuted control", seed).shuffle(&mut labels);
-    let rows = RepeatedRows::Labelled { labels: &labels, answers };
+    let targets = inputs.train.targets.permute(&mut Stream::named("permuted control", seed));
+    let rows = RepeatedRows::Labelled { targets: &targets, answers };
     let repetition = Repetition { name: "labels in random order".to_string(), seed, rows };
     let trained = train_all(inputs, &[repetition], observer, interrupt)?.pop().flatten();
     let logits = trained.and_then(|trained| trained.logits);
-    Ok(logits.map(|logits| scores_of(&logits, &answers.labels, inputs.labels.len())))
-}
-
-fn scores_of(logits: &[f32], gold: &[u32], classes: usize) -> SplitScores {
-    SplitScores::new(gold.len(), &topwork_metrics::evaluate(logits, classes, gold))
+    Ok(logits.map(|logits| inputs.evaluate(&logits, answers)))
 }
 
 /// What each repetition comes to, in order; none for those that an interruption prevented.
@@ -243,23 +289,22 @@ fn train_all(
     let train = |repetition: &Repetition<'_>| match repetition.rows {
         RepeatedRows::AllBut(part) => {
             let is_other = |row: &usize| part.binary_search(row).is_err();
-            let others: Vec<usize> = (0..inputs.train.labels.len()).filter(is_other).collect();
+            let others: Vec<usize> = (0..inputs.train.len()).filter(is_other).collect();
             on(&inputs.train.select(&others), &inputs.train.select(part), repetition.seed)
         }
         RepeatedRows::All { answers } => on(&inputs.train, answers, repetition.seed),
-        RepeatedRows::Labelled { labels, answers } => {
-            let train = Split { labels: labels.to_vec(), ..inputs.train.clone() };
+        RepeatedRows::Labelled { targets, answers } => {
+            let train = Split { targets: targets.clone(), ..inputs.train.clone() };
             on(&train, answers, repetition.seed)
         }
     };
     let done = |repetition: &Repetition<'_>, trained: &Result<Option<Trained>, Error>| {
         let Ok(Some(trained)) = trained else { return };
-        let gold = match repetition.rows {
-            RepeatedRows::AllBut(part) => part.iter().map(|&row| inputs.train.labels[row]).collect(),
-            RepeatedRows::All { answers } | RepeatedRows::Labelled { answers, .. } => answers.labels.clone(),
+        let score = |logits: &[f32]| match repetition.rows {
+            RepeatedRows::AllBut(part) => inputs.evaluate(logits, &inputs.train.select(part)),
+            RepeatedRows::All { answers } | RepeatedRows::Labelled { answers, .. } => inputs.evaluate(logits, answers),
         };
-        let accuracy = |logits: &[f32]| scores_of(logits, &gold, inputs.labels.len()).accuracy;
-        trained.report(&repetition.name, accuracy, observer);
+        trained.report(&repetition.name, score, observer);
     };
     side_by_side(inputs.plan.threads.value, at_once, repetitions, train, done)
 }
@@ -283,11 +328,12 @@ mod tests {
     #[test]
     fn folds_share_rows_and_their_interval_is_wider_for_it() {
         let scores = |(accuracy, number): (f64, u64)| {
-            (number, SplitScores { rows: 4, loss: 1.0, accuracy, macro_f1: accuracy, mcc: 0.0 })
+            let scores = topwork_metrics::Scores { loss: 1.0, accuracy, macro_f1: accuracy, mcc: 0.0 };
+            (number, SplitScores::new(4, scores.into()))
         };
         let all = || [(0.49, 1), (0.5, 2), (0.51, 3)].map(scores).to_vec();
         let width = |widened: f64| {
-            let (low, high) = Repeated::new(LEFT_OUT, all(), 0, widened).accuracy.interval.unwrap();
+            let (low, high) = Repeated::new(LEFT_OUT, all(), 0, widened).mean(Metric::Accuracy).interval.unwrap();
             high - low
         };
         // √(1/3 + 1/2) in place of √(1/3).

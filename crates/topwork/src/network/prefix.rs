@@ -1,10 +1,10 @@
 //! What frozen layers say of rows, computed once: trainings that tune only the layers above start from there.
 
-use topwork_data::TokenizedTexts;
+use topwork_data::{PackedBatch, TokenizedTexts};
 use topwork_engine::{Mode, Parameters, Pool, Sequences, Tape, Tensor, Value};
 use topwork_models::{Input, Model};
 
-use crate::network::batch::Batch;
+use crate::network::batch::{Batch, outputs, streams};
 
 /// Rows of one forward pass.
 const ROWS_A_BATCH: usize = 32;
@@ -14,6 +14,8 @@ const ROWS_A_BATCH: usize = 32;
 pub struct Prefix {
     layers: usize,
     hidden_size: usize,
+    /// The rows: where their sequences and words are.
+    texts: TokenizedTexts,
     /// The bounds of the rows' tokens.
     offsets: Vec<usize>,
     /// `[tokens, hidden]`
@@ -27,7 +29,7 @@ impl Prefix {
     /// When the model has fewer layers.
     pub fn of(model: &Model, parameters: &Parameters, texts: &TokenizedTexts, layers: usize) -> Self {
         let pool = Pool::new();
-        let mut prefix = Self { layers, hidden_size: 0, offsets: vec![0], values: Vec::new() };
+        let mut prefix = Self { layers, hidden_size: 0, texts: texts.clone(), offsets: vec![0], values: Vec::new() };
         let rows: Vec<usize> = (0..texts.len()).collect();
         for rows in rows.chunks(ROWS_A_BATCH) {
             let batch = Batch::gather(texts, rows, |_| 0);
@@ -51,7 +53,9 @@ impl Prefix {
 
     /// The prefix of these rows, in this order.
     pub fn select(&self, rows: &[usize]) -> Self {
-        let mut own = Self { layers: self.layers, hidden_size: self.hidden_size, offsets: vec![0], values: Vec::new() };
+        let (layers, hidden_size) = (self.layers, self.hidden_size);
+        let mut own =
+            Self { layers, hidden_size, texts: self.texts.select(rows), offsets: vec![0], values: Vec::new() };
         for &row in rows {
             let tokens = self.offsets[row]..self.offsets[row + 1];
             own.values.extend_from_slice(&self.values[tokens.start * self.hidden_size..tokens.end * self.hidden_size]);
@@ -60,28 +64,35 @@ impl Prefix {
         own
     }
 
-    /// The logits of rows, `[rows, classes]`; `stream` names each row's random stream.
-    pub(crate) fn logits(
+    /// The outputs of rows, a line for each row, or for each word that has a token; `stream` names each row's random stream.
+    pub(crate) fn outputs(
         &self,
         model: &Model,
         tape: &mut Tape<'_>,
         rows: &[usize],
         stream: impl Fn(usize) -> u64,
     ) -> Value {
-        let Self { offsets, values, .. } = self.select(rows);
-        let sequences = Sequences::new(offsets, rows.iter().map(|&row| stream(row)).collect());
+        let packed = PackedBatch::gather(&self.texts, rows);
+        let words: Vec<u32> = packed.words.iter().map(|word| word.token as u32).collect();
+        let sequences = Sequences::new(packed.offsets, streams(&self.texts, rows, stream));
+        let values: Vec<f32> = rows.iter().flat_map(|&row| self.row(row)).copied().collect();
         let hidden = tape.constant(Tensor::from_values(&values, sequences.tokens(), self.hidden_size));
-        model.logits(tape, Input::Hidden { layers: self.layers, hidden, sequences: &sequences })
+        outputs(model, tape, Input::Hidden { layers: self.layers, hidden, sequences: &sequences }, &words)
     }
 
-    /// The logits of all rows, without dropout, in order.
+    /// The output for the tokens of a row, `[tokens, hidden]`.
+    fn row(&self, row: usize) -> &[f32] {
+        &self.values[self.offsets[row] * self.hidden_size..self.offsets[row + 1] * self.hidden_size]
+    }
+
+    /// The outputs of all rows, without dropout, in order; words without a token have none.
     pub(crate) fn infer(&self, model: &Model, parameters: &Parameters, batch_size: usize) -> Vec<f32> {
         let pool = Pool::new();
         let rows: Vec<usize> = (0..self.offsets.len() - 1).collect();
         let mut all = Vec::new();
         for rows in rows.chunks(batch_size.max(1)) {
             let mut tape = Tape::new(parameters, &pool, Mode::Inference);
-            all.extend_from_slice(self.logits(model, &mut tape, rows, |_| 0).values());
+            all.extend_from_slice(self.outputs(model, &mut tape, rows, |_| 0).values());
         }
         all
     }

@@ -16,7 +16,7 @@ const WEIGHT_DECAY: f64 = 0.05;
 
 /// What the fitted weights are multiplied with. A head that is sure of every training row passes hardly any gradient on
 /// to the body, which then learns nothing; scaled down, the probe gives the direction and fine-tuning the size.
-const SCALE: f32 = 0.1;
+pub(crate) const SCALE: f32 = 0.1;
 
 /// The probe's weight `[classes, features]` and bias `[classes]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +86,13 @@ impl Standardisation {
     }
 }
 
-fn regression(features: &[f32], targets: &[u32], classes: usize, class_weights: Option<&[f32]>) -> LinearProbe {
+/// Multinomial logistic regression on `features` `[rows, columns]`, as it is fitted.
+pub(crate) fn regression(
+    features: &[f32],
+    targets: &[u32],
+    classes: usize,
+    class_weights: Option<&[f32]>,
+) -> LinearProbe {
     let rows = targets.len();
     let columns = features.len() / rows.max(1);
     let mut parameters = Parameters::new();

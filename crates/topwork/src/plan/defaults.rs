@@ -1,6 +1,7 @@
 //! The defaults of fine-tuning, one function each, with the reason that the plan shows; those of a single line stand in
 //! `resolve.rs`. Pre-training's are in `pretrain/resolve.rs`.
 
+use topwork_data::TargetKind;
 use topwork_metrics::Metric;
 use topwork_models::{DropoutRate, DropoutRates};
 
@@ -93,6 +94,9 @@ pub(crate) fn learning_rate(facts: &Facts, init: Init) -> Resolved<f64> {
 
 /// A head that was fitted on few rows is soon sure of them all, and then the body learns nothing more of use.
 pub(crate) fn label_smoothing_factor(facts: &Facts) -> Resolved<f32> {
+    if facts.task.kind != TargetKind::Class {
+        return fixed(0.0, "it is of one class a row");
+    }
     if facts.rows < FEW_ROWS {
         return because(
             0.1,
@@ -123,7 +127,10 @@ pub(crate) fn layer_decay(init: Init) -> Resolved<f64> {
 }
 
 /// Starting from a random head distorts the pretrained features (Kumar et al., 2022).
-pub(crate) fn head_init(init: Init) -> Resolved<HeadInit> {
+pub(crate) fn head_init(facts: &Facts, init: Init) -> Resolved<HeadInit> {
+    if !facts.task.starts_from_probe {
+        return because(HeadInit::Random, format!("{} has no linear model to start from", facts.task.name));
+    }
     if init == Init::Random {
         return fixed(HeadInit::Random, "random features are not worth a probe");
     }
@@ -157,6 +164,9 @@ pub(crate) fn class_weights() -> Resolved<ClassWeights> {
 
 /// Accuracy looks away from small classes.
 pub(crate) fn metric_for_best_model(facts: &Facts) -> Resolved<Metric> {
+    if facts.task.kind != TargetKind::Class {
+        return because(facts.task.headline, format!("as {} is told by", facts.task.name));
+    }
     let largest = facts.class_counts.iter().max().copied().unwrap_or(0);
     let smallest = facts.class_counts.iter().min().copied().unwrap_or(0);
     if largest <= 2 * smallest {

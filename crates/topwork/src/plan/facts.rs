@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use topwork_data::TargetKind;
+use topwork_metrics::Metric;
 use topwork_models::DropoutRates;
 
 use crate::plan::value::on_one_line;
@@ -18,8 +20,10 @@ pub struct Facts {
     pub validation_rows: Option<usize>,
     /// The labels of the training file, in the order of their ids.
     pub labels: Vec<String>,
-    /// Rows of each label.
+    /// Rows of each label, where each row has one; words of each tag; none of numbers.
     pub class_counts: Vec<usize>,
+    /// What is learnt.
+    pub task: TaskFacts,
     /// Tokens of the training rows before any is cut.
     pub tokens: TokenLengths,
     /// All of them together.
@@ -34,10 +38,43 @@ pub struct Facts {
     pub test_sha256: Option<String>,
     /// SHA-256 of the file of what should not be forgotten.
     pub retain_sha256: Option<String>,
+    /// SHA-256 of the file with the names of labels.
+    pub label_names_sha256: Option<String>,
     /// A directory for the result that is not taken.
     pub unused_output_dir: PathBuf,
     /// Cores that may be used.
     pub cores: usize,
+}
+
+/// What is known of the task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskFacts {
+    /// Its name.
+    pub name: &'static str,
+    /// The targets of its rows.
+    pub kind: TargetKind,
+    /// Its metrics.
+    pub metrics: &'static [Metric],
+    /// The metric that a score is told by.
+    pub headline: Metric,
+    /// Whether its head starts from a linear model.
+    pub starts_from_probe: bool,
+    /// What it was recognised by, where nobody said it.
+    pub recognised_by: String,
+}
+
+impl Default for TaskFacts {
+    /// One class a row.
+    fn default() -> Self {
+        Self {
+            name: "classification",
+            kind: TargetKind::Class,
+            metrics: &Metric::CLASSIFICATION,
+            headline: Metric::Accuracy,
+            starts_from_probe: true,
+            recognised_by: String::new(),
+        }
+    }
 }
 
 /// How long the training rows are, in tokens.
@@ -122,6 +159,7 @@ impl Facts {
             optional("validation_sha256", &self.validation_sha256),
             optional("test_sha256", &self.test_sha256),
             optional("retain_sha256", &self.retain_sha256),
+            optional("label_names_sha256", &self.label_names_sha256),
             Some(("model_sha256", on_one_line(&self.model.sha256))),
             Some(("config_sha256", on_one_line(&self.model.config_sha256))),
             Some(("tokenizer_sha256", on_one_line(&self.model.tokenizer_sha256))),

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use topwork_metrics::Metric;
+use topwork_models::Pooling;
 
 use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
@@ -21,6 +22,7 @@ const PINNED: &[(&str, &str)] = &[
     ("validation_sha256", "validation_file"),
     ("test_sha256", "test_file"),
     ("retain_sha256", "retain_file"),
+    ("label_names_sha256", "label_names_file"),
     ("model_sha256", "model_name_or_path"),
     ("config_sha256", "model_name_or_path"),
     ("tokenizer_sha256", "model_name_or_path"),
@@ -224,7 +226,9 @@ options! {
         init: Init => Init, [];
         /// How many of the lowest layers, with the embeddings below them, stay as they are; 0 trains everything.
         freeze_layers: usize => usize, ["num_frozen_layers"];
-        /// Where the classifier starts.
+        /// What of the tokens of a text the head reads.
+        pooling: Pooling => Pooling, [];
+        /// Where the head starts: from a linear model on the untouched features, or from random numbers.
         head_init: HeadInit => HeadInit, [];
         /// Dropout of embeddings and sublayers.
         hidden_dropout_prob: f32 => f32, ["hidden_dropout"];
@@ -247,14 +251,23 @@ options! {
         text_column: String => Option<String>, ["text_column_name", "text_column_names"];
         /// The column with the second text of a pair.
         text_pair_column: String => Option<String>, ["text_pair_column_name"];
-        /// The column with the label.
+        /// The column with the label; several, with commas between, for tasks that have several.
         label_column: String => Option<String>, ["label_column_name"];
-        /// Tokens after which a text is cut.
+        /// A file with the names of labels that are numbers in the data, one a line, from 0.
+        label_names_file: PathBuf => Option<PathBuf>, ["label_names"];
+        /// Tokens after which a text is cut; a longer row of words is parted into windows.
         max_seq_length: usize => usize, ["max_length", "cutoff_len"];
         /// The part of the training rows to hold out for validation; 0 holds out none.
         validation_fraction: f64 => f64, ["val_size"];
         /// The directory for the result.
         output_dir: PathBuf => PathBuf, ["output"];
+    }
+    Objective {
+        /// What is learnt: classification, multi_label, regression or token_classification.
+        task: String => String, [];
+        /// The error, in deviations of the targets, beyond which the loss of a regression grows linearly, in place of squared
+        /// errors.
+        huber_delta: f64 => Option<f64>, [];
     }
     Training {
         /// How often the training rows are gone through.
@@ -289,12 +302,12 @@ options! {
         max_grad_norm: f64 => f64, [];
         /// The part of each target that is spread over all classes.
         label_smoothing_factor: f32 => f32, ["label_smoothing", "smoothing"];
-        /// How much each class counts in the loss: none, balanced, or label=weight,label=weight.
+        /// How much each class, label or tag counts in the loss: none, balanced, or label=weight,label=weight.
         class_weights: ClassWeights => ClassWeights, [];
         /// Evaluations without improvement after which training stops.
         early_stopping_patience: usize => Option<usize>, [];
-        /// What "better" means.
-        metric_for_best_model: Metric => Metric, ["metric"];
+        /// What "better" means: a metric of the task, or loss.
+        metric_for_best_model: String => Metric, ["metric"];
         /// Whether the best evaluation's weights are the result, instead of the last.
         load_best_model_at_end: bool => bool, [];
         /// Seeds with which the result is compared with what would be had without transfer; 0 compares nothing.

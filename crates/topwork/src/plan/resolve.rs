@@ -5,13 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::defaults::{self, fixed};
+use crate::plan::defaults::{self, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::{Facts, VERSION};
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
-use crate::plan::value::{ClassWeights, Init, RecipeValue};
+use crate::plan::value::{ClassWeights, HeadInit, Init, RecipeValue};
 use crate::plan::{Origin, Plan, Resolved};
-use topwork_models::SEEDLING;
+use topwork_data::TargetKind;
+use topwork_metrics::Metric;
+use topwork_models::{Pooling, SEEDLING};
 
 /// The longest patience, step count and so on: beyond any use, and safe to multiply.
 const MOST: usize = 1_000_000_000;
@@ -22,7 +24,7 @@ const MOST: usize = 1_000_000_000;
 /// When something without a default was not said, a value is out of range, two things contradict each other, or a
 /// fact that the recipe pins has changed.
 pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
-    check_contradictions(recipe, facts)?;
+    check_contradictions(recipe)?;
     let version_warning = check_pins(&recipe.pins, &facts.pins(), Recipe::PINNED)?;
     let layers = facts.model.num_hidden_layers;
     let longest = facts.model.max_position_embeddings;
@@ -63,7 +65,8 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
             .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?
             .or(|| fixed(0, "everything is trained")),
-        head_init: said(&recipe.head_init, "head_init").or(|| defaults::head_init(init.value)),
+        pooling: pooling(recipe, facts)?,
+        head_init: head_init(recipe, facts)?.unwrap_or_else(|| defaults::head_init(facts, init.value)),
         attention_probs_dropout_prob: dropout(&recipe.attention_probs_dropout_prob, "attention_probs_dropout_prob")?
             .or(|| defaults::attention_probs_dropout_prob(facts)),
         classifier_dropout: dropout(&recipe.classifier_dropout, "classifier_dropout")?
@@ -77,12 +80,19 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         text_column: said(&recipe.text_column, "text_column").or_absent("found by its usual name"),
         text_pair_column: said(&recipe.text_pair_column, "text_pair_column").or_absent("found by its usual name"),
         label_column: said(&recipe.label_column, "label_column").or_absent("found by its usual name"),
+        label_names_file: said(&recipe.label_names_file, "label_names_file").or_absent("labels are names"),
         max_seq_length: said(&recipe.max_seq_length, "max_seq_length")
             .within(&positions, |length| (2..=longest).contains(length))?
             .or(|| defaults::max_seq_length(facts)),
         validation_fraction,
         output_dir: said(&recipe.output_dir, "output_dir")
             .or(|| fixed(facts.unused_output_dir.clone(), "a name that is not taken")),
+
+        task: match &recipe.task {
+            Some(said) => Resolved { value: facts.task.name.to_string(), ..resolved(said) },
+            None => because(facts.task.name.to_string(), facts.task.recognised_by.clone()),
+        },
+        huber_delta: huber_delta(recipe, facts)?,
 
         num_train_epochs: epochs,
         max_steps,
@@ -115,12 +125,12 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
             .or(|| fixed(1.0, "as BERT was fine-tuned")),
         label_smoothing_factor: dropout(&recipe.label_smoothing_factor, "label_smoothing_factor")?
+            .within("0: numbers have no classes", |part| facts.task.kind != TargetKind::Value || *part == 0.0)?
             .or(|| defaults::label_smoothing_factor(facts)),
         class_weights: said(&recipe.class_weights, "class_weights")
             .within(&weights_expected(facts), |weights| weights_fit(weights, facts))?
             .or(defaults::class_weights),
-        metric_for_best_model: said(&recipe.metric_for_best_model, "metric_for_best_model")
-            .or(|| defaults::metric_for_best_model(facts)),
+        metric_for_best_model: metric(recipe, facts)?,
         load_best_model_at_end: said(&recipe.load_best_model_at_end, "load_best_model_at_end")
             .or(|| defaults::load_best_model_at_end(validation_rows, patience.value)),
         early_stopping_patience: patience,
@@ -140,6 +150,50 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     })
 }
 
+/// The metric that was named, among those of the task.
+fn metric(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Metric>, PlanError> {
+    let Some(said) = &recipe.metric_for_best_model else { return Ok(defaults::metric_for_best_model(facts)) };
+    match Metric::find(&said.value, facts.task.metrics) {
+        Ok(value) => {
+            let Resolved { origin, reason, .. } = resolved(said);
+            Ok(Resolved { value, origin, reason })
+        }
+        Err(_) => {
+            let names: Vec<&str> = facts.task.metrics.iter().map(|metric| metric.name()).collect();
+            Err(PlanError::Invalid {
+                place: said.place.of("metric_for_best_model"),
+                expected: format!("a metric of {}: {}", facts.task.name, names.join(", ")),
+                found: said.value.to_toml(),
+            })
+        }
+    }
+}
+
+/// What the head reads of a text.
+fn pooling(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Pooling>, PlanError> {
+    let is_of_words = facts.task.kind == TargetKind::TokenTags;
+    let choice = said(&recipe.pooling, "pooling")
+        .within("first_token: a tagger reads each word", |pooling| !is_of_words || *pooling == Pooling::FirstToken)?;
+    Ok(choice.or(|| fixed(Pooling::FirstToken, "as the heads of transformers do")))
+}
+
+/// Where the head starts, where it was said.
+fn head_init(recipe: &Recipe, facts: &Facts) -> Result<Option<Resolved<HeadInit>>, PlanError> {
+    let expected = format!("random: {} has no linear model to start from", facts.task.name);
+    said(&recipe.head_init, "head_init")
+        .within(&expected, |init| facts.task.starts_from_probe || *init == HeadInit::Random)?;
+    Ok(recipe.head_init.as_ref().map(resolved))
+}
+
+/// The threshold of Huber's loss, which only numbers have.
+fn huber_delta(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Option<f64>>, PlanError> {
+    let is_of_numbers = facts.task.kind == TargetKind::Value;
+    let expected = if is_of_numbers { "a number above 0" } else { "nothing: only a regression has this loss" };
+    let choice = said(&recipe.huber_delta, "huber_delta")
+        .within(expected, |delta| is_of_numbers && *delta > 0.0 && delta.is_finite())?;
+    Ok(choice.or_absent("squared errors"))
+}
+
 /// Whoever says a number of seeds wants an interval; a plan that is repeated only names them all.
 fn one_seed(recipe: &Recipe) -> Option<String> {
     let is_flag = |said: &&Said<usize>| matches!(said.place, Place::Flag { .. });
@@ -149,13 +203,17 @@ fn one_seed(recipe: &Recipe) -> Option<String> {
 
 /// Every class needs a row in every fold.
 fn folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
-    let smallest = facts.class_counts.iter().min().copied().unwrap_or(0);
-    let label =
-        facts.class_counts.iter().position(|count| *count == smallest).and_then(|class| facts.labels.get(class));
+    let (label, smallest) = match (facts.task.kind, facts.class_counts.iter().min()) {
+        (TargetKind::Class, Some(&smallest)) => {
+            let class = facts.class_counts.iter().position(|count| *count == smallest);
+            (class.and_then(|class| facts.labels.get(class)), smallest)
+        }
+        _ => (None, facts.rows),
+    };
     let expected = match label {
         Some(label) if smallest >= 2 => format!("2 to {smallest}, the rows of the smallest class, `{label}`"),
         Some(label) => format!("at least 2 rows in every class to part them: `{label}` has {smallest}"),
-        None => "at least 2".to_string(),
+        None => format!("2 to {smallest}, the rows there are"),
     };
     said(&recipe.folds, "folds").within(&expected, |folds| (2..=smallest).contains(folds))
 }
@@ -236,7 +294,7 @@ fn weights_fit(weights: &ClassWeights, facts: &Facts) -> bool {
     named == facts.labels.iter().collect() && weights.values().all(|weight| *weight > 0.0 && weight.is_finite())
 }
 
-fn check_contradictions(recipe: &Recipe, facts: &Facts) -> Result<(), PlanError> {
+fn check_contradictions(recipe: &Recipe) -> Result<(), PlanError> {
     let fraction = recipe.validation_fraction.as_ref();
     if let (Some(file), Some(fraction)) = (&recipe.validation_file, fraction)
         && fraction.value != 0.0
@@ -294,7 +352,6 @@ fn check_contradictions(recipe: &Recipe, facts: &Facts) -> Result<(), PlanError>
             hint: "--test FILE".into(),
         });
     }
-    debug_assert_eq!(facts.labels.len(), facts.class_counts.len());
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use toml_edit::{InlineTable, Value};
 use topwork_metrics::Metric;
+use topwork_models::Pooling;
 
 use crate::plan::schedule::Schedule;
 
@@ -164,15 +164,31 @@ impl RecipeValue for PathBuf {
 }
 
 impl RecipeValue for Metric {
-    const EXPECTED: &'static str = "loss, accuracy, macro_f1 or mcc";
-    const CHOICES: &'static [&'static str] = &["loss", "accuracy", "macro_f1", "mcc"];
+    const EXPECTED: &'static str = "a metric";
 
     fn from_toml(value: &Value) -> Option<Self> {
         Self::from_text(value.as_str()?)
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        Metric::from_str(text).ok()
+        Metric::find(text, &Metric::ALL).ok()
+    }
+
+    fn to_toml(&self) -> String {
+        on_one_line(self.name())
+    }
+}
+
+impl RecipeValue for Pooling {
+    const EXPECTED: &'static str = "first_token or mean";
+    const CHOICES: &'static [&'static str] = &["first_token", "mean"];
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        Self::from_text(value.as_str()?)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|pooling| pooling.name() == text)
     }
 
     fn to_toml(&self) -> String {
@@ -344,7 +360,8 @@ mod tests {
             reads_back(text.to_string());
         }
         reads_back(i64::MAX as u64);
-        Metric::CLASSIFICATION.into_iter().for_each(reads_back);
+        Metric::ALL.into_iter().for_each(reads_back);
+        Pooling::ALL.into_iter().for_each(reads_back);
         Schedule::ALL.into_iter().for_each(reads_back);
         reads_back(HeadInit::LinearProbe);
         reads_back(Init::Random);

@@ -19,7 +19,8 @@ use crate::error::Error;
 use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
 use crate::plan::recipe::Pins;
 use crate::run::directory::unused_directory;
-use crate::session::inputs::{find_model, hash_files, hash_tokenizer, required, warn_of_namesake};
+use crate::session::files::required;
+use crate::session::inputs::{find_model, hash_files, hash_tokenizer, warn_of_namesake};
 use crate::tasks::objectives::{Vocabulary, vocabulary};
 
 /// Rarer tokens are not worth a place in the vocabulary.

@@ -6,59 +6,26 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
-use topwork_data::{
-    ColumnNames, Dataset, Example, LabelSet, Labels, TokenizedTexts, distinct_texts, hold_out, label_variants,
-};
+use topwork_data::{Dataset, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words};
 use topwork_models::{
-    Checkpoint, HeadKind, HubSettings, ModelConfig, SEEDLING, check_tokenizer, load_tokenizer, locate, max_length,
-    tokenizer_files, unpack_seedling,
+    Checkpoint, HeadKind, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
+    max_length, tokenizer_files, unpack_seedling,
 };
 
 use crate::error::Error;
-use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
-use crate::network::batch::{Rows, check_tokens};
+use crate::events::{Observer, Observers, RecordedEvents, RunEvent, SplitScores};
+use crate::network::batch::check_tokens;
 use crate::plan::Plan;
-use crate::plan::error::PlanError;
 use crate::plan::facts::{Facts, ModelFacts, TokenLengths};
 use crate::plan::policy::{Policy, policy};
-use crate::plan::recipe::{Recipe, Said};
+use crate::plan::recipe::Recipe;
 use crate::plan::resolve::resolve;
 use crate::run::directory::unused_directory;
+use crate::session::files::{Datasets, Files};
 use crate::session::retained::{Retained, RetainedFile};
-
-/// The rows of one purpose: texts, tokens and classes.
-#[derive(Clone, Debug)]
-pub struct Split {
-    /// The rows as they were read.
-    pub examples: Vec<Example>,
-    /// Their classes.
-    pub labels: Vec<u32>,
-    /// Their tokens.
-    pub texts: TokenizedTexts,
-}
-
-impl Split {
-    /// Tokens and classes.
-    pub fn rows(&self) -> Rows<'_> {
-        Rows { texts: &self.texts, labels: &self.labels }
-    }
-
-    /// So many rows, or all where there are fewer: at even distances, because a file may be sorted by label.
-    pub fn spread(&self, count: usize) -> Self {
-        let rows = self.labels.len();
-        let count = count.min(rows);
-        self.select(&(0..count).map(|i| i * rows / count).collect::<Vec<_>>())
-    }
-
-    /// The rows of these numbers.
-    pub fn select(&self, rows: &[usize]) -> Self {
-        Self {
-            examples: rows.iter().map(|&row| self.examples[row].clone()).collect(),
-            labels: rows.iter().map(|&row| self.labels[row]).collect(),
-            texts: self.texts.select(rows),
-        }
-    }
-}
+pub use crate::session::split::Split;
+use crate::tasks::regression::scale_of;
+use crate::tasks::{Scoring, Supervised};
 
 /// What a run works on, and what it will do.
 pub struct Inputs {
@@ -76,8 +43,10 @@ pub struct Inputs {
     pub checkpoint: Checkpoint,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// The classes.
-    pub labels: LabelSet,
+    /// What is learnt.
+    pub task: &'static dyn Supervised,
+    /// How outputs are scored: the classes, labels, numbers or tags, and their unit.
+    pub scoring: Scoring,
     /// The rows to learn from.
     pub train: Split,
     /// The rows to look at after each epoch.
@@ -110,7 +79,17 @@ impl Inputs {
 
     /// What stands on the model.
     pub fn head(&self) -> HeadKind {
-        HeadKind::Sequence { outputs: self.labels.len() }
+        self.task.head(self.scoring.outputs())
+    }
+
+    /// The names of the classes, labels, numbers or tags, in their order.
+    pub fn labels(&self) -> &[String] {
+        self.scoring.space.names()
+    }
+
+    /// The scores of outputs for rows.
+    pub fn evaluate(&self, outputs: &[f32], rows: &Split) -> SplitScores {
+        SplitScores::new(rows.len(), self.task.evaluate(outputs, &rows.targets, &self.scoring))
     }
 
     fn gather(recipe: &Recipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
@@ -126,64 +105,64 @@ impl Inputs {
         }
         let config = ModelConfig::load(&source)?;
         let checkpoint = Checkpoint::open(&source)?;
-        let tokenizer = load_tokenizer(&source)?;
-        let model =
-            model_facts(&source, &config, &checkpoint, &tokenizer, HeadKind::Sequence { outputs: files.labels.len() })?;
+        let mut tokenizer = load_tokenizer(&source)?;
+        if files.task.kind() == TargetKind::TokenTags {
+            tokenizer = for_words(&tokenizer);
+        }
+        let head = files.task.head(files.space.names().len());
+        let specs = config.specs(head)?;
+        let model = model_facts(&source, &config, &checkpoint, &tokenizer, head)?;
         let load_seconds = started.elapsed().as_secs_f64();
 
         observer.event(&RunEvent::phase("tokenize"));
         let started = Instant::now();
         // The plan depends on how long the rows are, so they are tokenized whole first.
-        let train_texts = TokenizedTexts::tokenize(&tokenizer, &files.train.examples, usize::MAX, &files.train.path)?;
-        let retain_sha256 = retained.as_ref().map(|file| file.sha256().to_string());
-        let facts = Facts { retain_sha256, ..files.facts(model, &train_texts) };
+        let train = &files.datasets.train;
+        let train_texts = TokenizedTexts::tokenize(&tokenizer, &train.examples, usize::MAX, &train.path)?;
+        let train_targets = files.space.encode(train)?;
+        let facts = facts(recipe, &files, model, &train_texts, &train_targets, retained.as_ref())?;
         let plan = resolve(recipe, &facts)?;
-        let policy = policy(&config.specs(HeadKind::Sequence { outputs: files.labels.len() })?, &plan)?;
+        let policy = policy(&specs, &plan)?;
         let retained = Retained::gather(retained, &source, &config, &tokenizer, &plan)?;
         for warning in plan.warnings.iter().chain(&retained.warnings) {
             observer.event(&RunEvent::warning(warning));
         }
-        let Files { train, validation, test, labels } = files;
-        let most = plan.max_seq_length.value;
-        let sizes = config.encoder().sizes();
-        let mut counted = Counted::default();
-        let mut tokenize = |dataset: &Dataset, whole: Option<TokenizedTexts>| -> Result<TokenizedTexts, Error> {
-            let texts = match whole {
-                Some(whole) if whole.length_quantile(1.0) <= most => whole,
-                _ => TokenizedTexts::tokenize(&tokenizer, &dataset.examples, most, &dataset.path)?,
-            };
-            check_tokens(&texts, &sizes, &dataset.path)?;
-            counted.add(&texts, &dataset.path, most, observer);
-            Ok(texts)
-        };
-        let train_labels = labels.encode(&train)?;
+        let Files { datasets: Datasets { train, validation, test }, task, space, .. } = files;
+        let strata = Strata::new(&space, &train_targets);
         if let Some(folds) = plan.folds.value {
-            check_folds(folds, &train, &train_labels, &labels)?;
+            check_folds(folds, &train, &strata, &space)?;
         }
+        let mut scoring = Scoring::of(space);
+        let mut reader = Reader {
+            tokenizer: &tokenizer,
+            sizes: config.encoder().sizes(),
+            space: &scoring.space,
+            most: plan.max_seq_length.value,
+            counted: Counted::default(),
+            observer,
+        };
         let held_out = match validation {
             Some(_) => None,
-            None => {
-                Some(hold_out(&train, &train_labels, labels.len(), plan.validation_fraction.value, plan.seed.value))
-            }
+            None => Some(strata.hold_out(&train, plan.validation_fraction.value, plan.seed.value)),
         };
-        let whole =
-            Split { texts: tokenize(&train, Some(train_texts))?, labels: train_labels, examples: train.examples };
-        let mut split = |dataset: Dataset| -> Result<Split, Error> {
-            Ok(Split { labels: labels.encode(&dataset)?, texts: tokenize(&dataset, None)?, examples: dataset.examples })
-        };
-        let test = test.map(&mut split).transpose()?;
+        let texts = reader.tokenize(&train, Some(train_texts))?;
+        let whole = Split { texts, targets: train_targets, examples: train.examples };
+        let test = test.map(|test| reader.split(test)).transpose()?;
         let is_held_out = held_out.is_some();
         let (train, validation) = match (held_out, validation) {
             (Some(parts), _) if !parts.held_out.is_empty() => {
                 (whole.select(&parts.train), Some(whole.select(&parts.held_out)))
             }
-            (_, Some(validation)) => (whole, Some(split(validation)?)),
+            (_, Some(validation)) => (whole, Some(reader.split(validation)?)),
             (_, None) => (whole, None),
         };
         let tokenize_seconds = started.elapsed().as_secs_f64();
-        counted.warn_unknown(observer);
+        reader.counted.warn_unknown(observer);
         if is_held_out && validation.is_none() && plan.validation_fraction.value > 0.0 {
             no_validation_rows(&plan, observer)?;
+        }
+        if let Targets::Values(values) = &train.targets {
+            scoring.scale = Some(scale_of(values));
         }
         Ok(Self {
             plan,
@@ -193,7 +172,8 @@ impl Inputs {
             config,
             checkpoint,
             tokenizer,
-            labels,
+            task,
+            scoring,
             train,
             validation,
             test,
@@ -205,119 +185,84 @@ impl Inputs {
     }
 }
 
-/// The data files of a run.
-pub(crate) struct Files {
-    pub(crate) train: Dataset,
-    pub(crate) validation: Option<Dataset>,
-    pub(crate) test: Option<Dataset>,
-    pub(crate) labels: LabelSet,
+/// Makes the rows of a file ready for the model.
+struct Reader<'a> {
+    tokenizer: &'a Tokenizer,
+    sizes: Sizes,
+    space: &'a TargetSpace,
+    most: usize,
+    counted: Counted,
+    observer: &'a mut dyn Observer,
 }
 
-/// The data files of a run, whatever their labels are.
-pub(crate) struct Datasets {
-    pub(crate) train: Dataset,
-    pub(crate) validation: Option<Dataset>,
-    pub(crate) test: Option<Dataset>,
-}
+impl Reader<'_> {
+    fn split(&mut self, dataset: Dataset) -> Result<Split, Error> {
+        let targets = self.space.encode(&dataset)?;
+        Ok(Split { targets, texts: self.tokenize(&dataset, None)?, examples: dataset.examples })
+    }
 
-impl Datasets {
-    /// Reads the files; with optional labels a row may lack one, but there is a column for them all the same.
-    pub(crate) fn read(recipe: &Recipe, labels: Labels) -> Result<Self, Error> {
-        let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
-        let mut train = Dataset::read(file, &names, labels)?;
-        if train.columns.labels.is_empty() {
-            train = Dataset::read(file, &names, Labels::Required)?;
-        }
-        // The other files have the columns of the training file, not whichever they would be read by on their own.
-        let names = ColumnNames {
-            text: Some(train.columns.text.clone()),
-            text_pair: train.columns.text_pair.clone(),
-            labels: train.columns.labels.clone(),
+    /// The tokens of a file; `whole` are those before any text is cut.
+    fn tokenize(&mut self, dataset: &Dataset, whole: Option<TokenizedTexts>) -> Result<TokenizedTexts, Error> {
+        let texts = match whole {
+            Some(whole) if whole.length_quantile(1.0) <= self.most => whole,
+            _ => TokenizedTexts::tokenize(self.tokenizer, &dataset.examples, self.most, &dataset.path)?,
         };
-        let other = |file: &Option<Said<PathBuf>>| {
-            file.as_ref().map(|file| Dataset::read(&file.value, &names, labels)).transpose()
-        };
-        let (validation, test) = (other(&recipe.validation_file)?, other(&recipe.test_file)?);
-        Ok(Self { train, validation, test })
+        check_tokens(&texts, &self.sizes, &dataset.path)?;
+        self.counted.add(&texts, &dataset.path, self.most, self.observer);
+        Ok(texts)
     }
 }
 
-impl Files {
-    pub(crate) fn read(recipe: &Recipe) -> Result<Self, Error> {
-        let Datasets { train, validation, test } = Datasets::read(recipe, Labels::Required)?;
-        let labels = LabelSet::from_training(&train)?;
-        for dataset in [&validation, &test].into_iter().flatten() {
-            labels.encode(dataset)?;
-        }
-        Ok(Self { train, validation, test, labels })
-    }
-
-    /// The file of what should not be forgotten, if there is one.
-    fn retained(&self, recipe: &Recipe) -> Result<Option<RetainedFile>, Error> {
-        let Some(file) = &recipe.retain_file else { return Ok(None) };
-        RetainedFile::read(&file.value, &said_columns(recipe), &self.train.columns).map(Some)
-    }
-
-    fn warn(&self, observer: &mut dyn Observer) {
-        for (a, b) in label_variants(self.labels.names()) {
-            let message = format!("labels `{a}` and `{b}` differ only in case or space: they count as two classes");
-            observer.event(&RunEvent::warning(message));
-        }
-        let ignored = &self.train.ignored_columns;
-        if !ignored.is_empty() {
-            let shown: Vec<&str> = ignored.iter().take(8).map(String::as_str).collect();
-            let more = if ignored.len() > 8 { ", …" } else { "" };
-            let message = format!("{}: columns not used: {}{more}", self.train.path.display(), shown.join(", "));
-            observer.event(&RunEvent::warning(message));
-        }
-    }
-
-    fn facts(&self, model: ModelFacts, texts: &TokenizedTexts) -> Facts {
-        let sha256 = |dataset: &Option<Dataset>| dataset.as_ref().map(|dataset| dataset.sha256.clone());
-        // Every row of the training file has a label of the set that was made from it.
-        let counts = self.labels.encode(&self.train).map(|labels| self.labels.counts(&labels)).unwrap_or_default();
-        Facts {
-            rows: self.train.examples.len(),
-            validation_rows: self.validation.as_ref().map(|dataset| dataset.examples.len()),
-            labels: self.labels.names().to_vec(),
-            class_counts: counts,
-            tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),
-            total_tokens: texts.total_tokens(),
-            model,
-            train_sha256: self.train.sha256.clone(),
-            validation_sha256: sha256(&self.validation),
-            test_sha256: sha256(&self.test),
-            retain_sha256: None,
-            unused_output_dir: unused_directory(&self.train.path),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-        }
-    }
+fn facts(
+    recipe: &Recipe,
+    files: &Files,
+    model: ModelFacts,
+    texts: &TokenizedTexts,
+    targets: &Targets,
+    retained: Option<&RetainedFile>,
+) -> Result<Facts, Error> {
+    let Datasets { train, validation, test } = &files.datasets;
+    let sha256 = |dataset: &Option<Dataset>| dataset.as_ref().map(|dataset| dataset.sha256.clone());
+    let label_names = recipe.label_names_file.as_ref().map(|said| hash_files(&[&said.value])).transpose()?;
+    Ok(Facts {
+        rows: train.examples.len(),
+        validation_rows: validation.as_ref().map(|dataset| dataset.examples.len()),
+        labels: files.space.names().to_vec(),
+        class_counts: files.counts(targets),
+        task: files.task_facts(),
+        tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),
+        total_tokens: texts.total_tokens(),
+        model,
+        train_sha256: train.sha256.clone(),
+        validation_sha256: sha256(validation),
+        test_sha256: sha256(test),
+        retain_sha256: retained.map(|file| file.sha256().to_string()),
+        label_names_sha256: label_names,
+        unused_output_dir: unused_directory(&train.path),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    })
 }
 
-/// The columns that were named.
-fn said_columns(recipe: &Recipe) -> ColumnNames {
-    let said = |name: &Option<Said<String>>| name.as_ref().map(|said| said.value.clone());
-    ColumnNames {
-        text: said(&recipe.text_column),
-        text_pair: said(&recipe.text_pair_column),
-        labels: said(&recipe.label_column).into_iter().collect(),
-    }
-}
-
-/// A class is in as many folds as it has different texts, and every fold needs one of it.
-fn check_folds(count: usize, train: &Dataset, train_labels: &[u32], labels: &LabelSet) -> Result<(), Error> {
-    let texts = distinct_texts(&train.examples, train_labels, labels.len());
+/// A class is in as many folds as it has different texts, and every fold needs one of it; other targets need as many different
+/// texts as there are folds.
+fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpace) -> Result<(), Error> {
+    let texts = match space.kind() {
+        TargetKind::Class => strata.distinct_texts(&train.examples),
+        _ => distinct_texts(&train.examples, &vec![0; train.examples.len()], 1),
+    };
     let Some((class, &fewest)) = texts.iter().enumerate().min_by_key(|(_, texts)| **texts) else { return Ok(()) };
     if count <= fewest {
         return Ok(());
     }
-    let label = labels.names().get(class).map_or("", String::as_str);
-    let message = format!(
-        "folds: {}: expected at most {fewest}, the different texts of `{label}`, found {count}",
-        train.path.display()
-    );
+    let of = match space {
+        TargetSpace::Class(labels) => format!(" of `{}`", labels.names().get(class).map_or("", String::as_str)),
+        _ => String::new(),
+    };
+    let message =
+        format!("folds: {}: expected at most {fewest}, the different texts{of}, found {count}", train.path.display());
     let hint = match fewest {
-        0 | 1 => "more texts of that class, or --validation FILE instead of folds".to_string(),
+        0 | 1 if !of.is_empty() => "more texts of that class, or --validation FILE instead of folds".to_string(),
+        0 | 1 => "more texts, or --validation FILE instead of folds".to_string(),
         fewest => format!("--folds {fewest}"),
     };
     Err(Error::run(message, hint))
@@ -353,7 +298,22 @@ impl Counted {
 /// That texts of a file are cut, when some are.
 pub fn cut_warning(texts: &TokenizedTexts, path: &Path, most: usize) -> Option<String> {
     let (cut, rows) = (texts.truncated, texts.len());
-    (cut > 0).then(|| format!("{}: {cut} of {rows} texts are cut after {most} tokens", path.display()))
+    let is_of_words = (0..rows).any(|row| texts.words(row) > 0);
+    match is_of_words {
+        true if cut > 0 => Some(format!(
+            "{}: {cut} of {rows} rows have a word of more than {most} tokens, which is cut",
+            path.display()
+        )),
+        true if texts.windowed > 0 => {
+            let windowed = texts.windowed;
+            Some(format!(
+                "{}: {windowed} of {rows} rows have more than {most} tokens and are read in windows",
+                path.display()
+            ))
+        }
+        false if cut > 0 => Some(format!("{}: {cut} of {rows} texts are cut after {most} tokens", path.display())),
+        _ => None,
+    }
 }
 
 /// So few rows that none could be held out: an error where something was asked of them.
@@ -387,10 +347,6 @@ pub(crate) fn warn_of_namesake(spec: &str, observer: &mut dyn Observer) {
         let message = format!("{SEEDLING} is the model that topwork carries; the folder of that name is ./{SEEDLING}");
         observer.event(&RunEvent::warning(message));
     }
-}
-
-pub(crate) fn required<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Result<&'a T, PlanError> {
-    said.as_ref().map(|said| &said.value).ok_or(PlanError::Missing { key })
 }
 
 fn model_facts(

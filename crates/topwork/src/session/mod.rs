@@ -1,7 +1,9 @@
 //! What a run works on: files, model and plan, read and checked, and a training on them.
 
+pub(crate) mod files;
 pub mod inputs;
 pub(crate) mod masked_words;
 pub mod profile;
 pub mod retained;
+pub mod split;
 pub(crate) mod training;

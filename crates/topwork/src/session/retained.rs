@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use tokenizers::Tokenizer;
-use topwork_data::{ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TokenizedTexts};
+use topwork_data::{ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TargetKind, TokenizedTexts};
 use topwork_models::{ModelConfig, Sizes};
 
 use crate::error::Error;
 use crate::network::batch::check_tokens;
 use crate::plan::Plan;
 use crate::plan::value::Init;
-use crate::predict::Classifier;
+use crate::predict::Predictor;
 use crate::session::profile::OwnProfile;
 use crate::session::profile::PROFILE;
 
@@ -289,10 +289,12 @@ fn earlier_rows(
             "{path} has {found} rows with labels that the model's head knows, and {LEAST_ROWS} are needed{others}"
         ));
     }
-    if plan.init.value == Init::Pretrained
-        && let Err(error) = Classifier::load(source)
-    {
-        return none(format!("the model's head of one cannot be used: {error}"));
+    if plan.init.value == Init::Pretrained {
+        match Predictor::load(source) {
+            Ok(earlier) if earlier.task().kind() == TargetKind::Class => {}
+            Ok(earlier) => return none(format!("the model's head is of {}", earlier.task().name())),
+            Err(error) => return none(format!("the model's head of one cannot be used: {error}")),
+        }
     }
     if !left_out.is_empty() {
         missing.push(format!("the score on an earlier task leaves out rows of {path}: {left_out}, of {all}"));

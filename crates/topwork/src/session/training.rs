@@ -2,13 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use topwork_data::TargetKind;
 use topwork_engine::{AdamWOptions, Parameters};
-use topwork_models::{
-    Block, Dropouts, LoadReport, Model, ModelOptions, OutputLayer, Pooling, ProblemType, WeightOptions, Weights,
-};
+use topwork_models::{Block, Dropouts, LoadReport, Model, ModelOptions, OutputLayer, WeightOptions, Weights};
 
 use crate::error::Error;
-use crate::events::{NoObserver, Observer, RunEvent};
+use crate::events::{NoObserver, Observer, RunEvent, SplitScores, shown};
 use crate::fit::{Budget, FitContext, FitOptions, Progress, Stop, fit, restore_best};
 use crate::network::batch::{Output, infer};
 use crate::network::probe;
@@ -16,8 +15,10 @@ use crate::plan::Plan;
 use crate::plan::defaults;
 use crate::plan::policy::{Policy, policy};
 use crate::plan::value::{HeadInit, Init};
+use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
-use crate::tasks::classification::{Classification, ClassificationOptions};
+use crate::tasks::supervised::{Learning, LearningOptions};
+use crate::tasks::{LinearModel, LossOptions, Scoring};
 
 /// What a training does, and with each parameter.
 pub(crate) struct TrainingSetup {
@@ -47,7 +48,7 @@ impl TrainingSetup {
     pub(crate) fn without_transfer(inputs: &Inputs, mut plan: Plan) -> Result<Self, Error> {
         plan.init.value = Init::Random;
         plan.freeze_layers.value = 0;
-        plan.head_init = defaults::head_init(Init::Random);
+        plan.head_init = defaults::head_init(&plan.facts, Init::Random);
         plan.layer_decay = defaults::layer_decay(Init::Random);
         plan.learning_rate = defaults::learning_rate(&plan.facts, Init::Random);
         Self::of(inputs, plan)
@@ -65,11 +66,10 @@ impl LoadedModel {
     /// The pretrained weights or random ones, trainable or frozen as the policy says. `seed` names what is random.
     pub(crate) fn load(inputs: &Inputs, setup: &TrainingSetup, seed: u64) -> Result<Self, Error> {
         let plan = &setup.plan;
-        let (head, labels) = (inputs.head(), inputs.labels.names());
+        let (head, labels) = (inputs.head(), inputs.labels());
         let weights = match plan.init.value {
             Init::Pretrained => {
-                let problem = Some(ProblemType::SingleLabelClassification);
-                let head_rule = inputs.config.head_rule_for(head, labels, problem);
+                let head_rule = inputs.config.head_rule_for(head, labels, inputs.task.problem_type());
                 Weights::load(&inputs.checkpoint, &inputs.config, &WeightOptions { seed, head, head_rule })?
             }
             Init::Random => Weights::initial(&inputs.config, head, seed)?,
@@ -83,8 +83,11 @@ impl LoadedModel {
             attention: plan.attention_probs_dropout_prob.value,
             head: plan.classifier_dropout.value,
         };
-        let options = ModelOptions { head, pooling: Pooling::FirstToken, dropouts };
-        let model = Model::bind(&inputs.config, &parameters, options)?;
+        let options = ModelOptions { head, pooling: plan.pooling.value, dropouts };
+        let mut model = Model::bind(&inputs.config, &parameters, options)?;
+        if let Some(scale) = &inputs.scoring.scale {
+            model.set_output_scale(scale.clone());
+        }
         let mut report = weights.report;
         if plan.init.value == Init::Random {
             let of_head = weights.specs.iter().filter(|spec| spec.block == Block::Head);
@@ -110,40 +113,44 @@ impl<'a> TrainingRows<'a> {
     }
 }
 
-/// The task of a setup, on a model.
-pub(crate) fn classification<'a>(
+/// Learning from rows as a setup says, on a model.
+pub(crate) fn learning<'a>(
+    inputs: &'a Inputs,
     learnt: TrainingRows<'a>,
     setup: &'a TrainingSetup,
     model: &'a Model,
     seed: u64,
-) -> Classification<'a> {
-    Classification {
+) -> Learning<'a> {
+    Learning {
+        task: inputs.task,
         model,
         policy: &setup.policy,
-        classes: setup.plan.facts.labels.len(),
+        scoring: &inputs.scoring,
         train: learnt.train.rows(),
         validation: learnt.validation.map(Split::rows),
-        gauge: None,
+        sample: None,
         prefix: None,
-        options: ClassificationOptions { seed, ..classification_options(&setup.plan, &learnt.train.labels) },
+        options: LearningOptions { seed, ..learning_options(&setup.plan, learnt.train, &inputs.scoring) },
         order: None,
     }
 }
 
 /// Optimizer steps of the whole run.
-pub(crate) fn total_steps(plan: &Plan, task: &Classification<'_>) -> usize {
-    plan.steps(task.steps_per_epoch(), None)
+pub(crate) fn total_steps(plan: &Plan, problem: &Learning<'_>) -> usize {
+    plan.steps(problem.steps_per_epoch(), None)
 }
 
-pub(crate) fn classification_options(plan: &Plan, labels: &[u32]) -> ClassificationOptions {
-    let mut counts = vec![0; plan.facts.labels.len()];
-    labels.iter().for_each(|&label| counts[label as usize] += 1);
-    ClassificationOptions {
+pub(crate) fn learning_options(plan: &Plan, train: &Split, scoring: &Scoring) -> LearningOptions {
+    LearningOptions {
         batch_size: plan.per_device_train_batch_size.value,
         gradient_accumulation_steps: plan.gradient_accumulation_steps.value,
         eval_batch_size: plan.per_device_eval_batch_size.value,
-        label_smoothing: plan.label_smoothing_factor.value,
-        class_weights: plan.class_weight_values(&counts),
+        loss: LossOptions {
+            label_smoothing: plan.label_smoothing_factor.value,
+            class_weights: plan.class_weight_values(&counts(&train.targets, plan.facts.labels.len())),
+            huber_delta: plan.huber_delta.value.map(|delta| delta as f32),
+            scale: scoring.scale.clone(),
+        },
         seed: plan.seed.value,
         metric: plan.metric_for_best_model.value,
     }
@@ -173,24 +180,35 @@ pub(crate) fn starts_from_probe(plan: &Plan, loaded: &LoadedModel) -> bool {
     plan.head_init.value == HeadInit::LinearProbe && is_new
 }
 
-pub(crate) fn fit_probe(train: &Split, model: &Model, parameters: &mut Parameters, options: &ClassificationOptions) {
+/// Puts a linear model on the untouched features of these rows in the place of the output layer.
+pub(crate) fn fit_probe(inputs: &Inputs, train: &Split, loaded: &mut LoadedModel, options: &LearningOptions) {
+    let LoadedModel { parameters, model, .. } = loaded;
     let features = infer(model, parameters, &train.texts, options.eval_batch_size, Output::Features);
-    start_from_probe(model, parameters, &features, &train.labels, options);
+    start_from_probe(inputs, model, parameters, &features, train, options);
 }
 
-/// Puts a probe on these features `[rows, hidden]` of what the classifier sees in the classifier's place.
+/// Puts a linear model on these features `[rows, hidden]` of what the output layer sees in its place, scaled down: it predicts
+/// the same classes, and is sure of none. One of numbers stays as it is.
 pub(crate) fn start_from_probe(
+    inputs: &Inputs,
     model: &Model,
     parameters: &mut Parameters,
     features: &[f32],
-    labels: &[u32],
-    options: &ClassificationOptions,
+    train: &Split,
+    options: &LearningOptions,
 ) {
     let Some(OutputLayer { weight, bias: Some(bias) }) = model.output() else { return };
-    let classes = parameters.get(bias).values.len();
-    let probe = probe::fit(features, labels, classes, options.class_weights.as_deref());
-    parameters.get_mut(weight).values.copy_from_slice(&probe.weight);
-    parameters.get_mut(bias).values.copy_from_slice(&probe.bias);
+    let Some(LinearModel { weight: fitted, bias: fitted_bias }) =
+        inputs.task.linear_model(features, &train.targets, &options.loss, inputs.scoring.outputs())
+    else {
+        return;
+    };
+    let scale = if inputs.task.kind() == TargetKind::Value { 1.0 } else { probe::SCALE };
+    let put = |own: &mut [f32], fitted: &[f32]| {
+        own.iter_mut().zip(fitted).for_each(|(own, fitted)| *own = scale * fitted);
+    };
+    put(&mut parameters.get_mut(weight).values, &fitted);
+    put(&mut parameters.get_mut(bias).values, &fitted_bias);
 }
 
 /// So many values are trained at once: with their gradients and moments they take 1.6 GB.
@@ -230,14 +248,15 @@ pub(crate) struct Trained {
 }
 
 impl Trained {
-    /// Says how accurate it is, and that it diverged where it did.
-    pub(crate) fn report(&self, name: &str, accuracy: impl Fn(&[f32]) -> f64, observer: &mut dyn Observer) {
+    /// Says how good it is, and that it diverged where it did.
+    pub(crate) fn report(&self, name: &str, score: impl Fn(&[f32]) -> SplitScores, observer: &mut dyn Observer) {
         if let Some(step) = self.diverged {
             let kept = if self.logits.is_none() { ", and there is nothing to keep" } else { "" };
             observer.event(&RunEvent::warning(format!("{name}: diverged at step {step}{kept}")));
         }
         if let Some(logits) = &self.logits {
-            let message = format!("{name}: accuracy {:.1} %", 100.0 * accuracy(logits));
+            let (metric, value) = score(logits).headline();
+            let message = format!("{name}: {} {}", metric.label(), shown(metric, value));
             observer.event(&RunEvent::Note { message });
         }
     }
@@ -259,17 +278,17 @@ pub(crate) fn train_and_predict(
         return Ok(None);
     }
     let mut loaded = LoadedModel::load(inputs, setup, seed)?;
-    let from_probe = starts_from_probe(plan, &loaded);
-    let LoadedModel { parameters, model, .. } = &mut loaded;
-    let mut task = classification(learnt, setup, model, seed);
-    let keep_by_training_loss = learnt.validation.is_none();
-    let options = FitOptions { keep_by_training_loss, ..fit_options(plan, total_steps(plan, &task)) };
-    if from_probe && !is_interrupted() {
-        fit_probe(learnt.train, model, parameters, &task.options);
+    let options = LearningOptions { seed, ..learning_options(plan, learnt.train, &inputs.scoring) };
+    if starts_from_probe(plan, &loaded) && !is_interrupted() {
+        fit_probe(inputs, learnt.train, &mut loaded, &options);
     }
+    let LoadedModel { parameters, model, .. } = &mut loaded;
+    let mut problem = learning(inputs, learnt, setup, model, seed);
+    let keep_by_training_loss = learnt.validation.is_none();
+    let options = FitOptions { keep_by_training_loss, ..fit_options(plan, total_steps(plan, &problem)) };
     let mut progress = Progress::default();
     let context = FitContext { observer: &mut NoObserver, interrupt, checkpoints: None };
-    let stop = fit(&mut task, parameters, &options, &mut progress, context)?;
+    let stop = fit(&mut problem, parameters, &options, &mut progress, context)?;
     if stop == Some(Stop::Interrupted) || is_interrupted() {
         return Ok(None);
     }

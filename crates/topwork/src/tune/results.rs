@@ -16,6 +16,9 @@ pub const DIVERGED: &str = "diverged";
 /// The content of `all_results.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Results {
+    /// What was learnt.
+    #[serde(default = "classification")]
+    pub task: String,
     /// Scores on rows of the training split, without dropout; on at most [`crate::tune::TRAIN_ROWS_SCORED`] of them.
     pub train: SplitScores,
     /// Scores on the validation rows.
@@ -24,6 +27,9 @@ pub struct Results {
     /// Scores on the test file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub test: Option<SplitScores>,
+    /// The probability from which on each label applies, by its id, fitted on validation rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub thresholds: Option<Vec<f64>>,
     /// Wall time by part of the run.
     pub seconds: Seconds,
     /// The most memory that the process held, in MB (10⁶ bytes); none where the system does not say.
@@ -65,10 +71,18 @@ pub struct Results {
     /// What the plan asks for and was not done, because it was interrupted or failed. The model is not touched by it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unfinished: Vec<String>,
+    /// The parts of advice and judgement that do not apply to the task, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub not_applicable: Vec<(String, String)>,
     /// What was proved.
     pub proofs: Proofs,
     /// The version of topwork.
     pub topwork_version: Cow<'static, str>,
+}
+
+/// What runs of before learnt.
+fn classification() -> String {
+    crate::tasks::classification::TASK.name.to_string()
 }
 
 /// Classes up to which their confusions are kept: a table of 300 has 90,000 numbers.
@@ -103,7 +117,7 @@ impl Confusion {
             return None;
         }
         let predicted = topwork_metrics::argmax(scored.logits, classes);
-        let counts = topwork_metrics::confusion(&scored.split.labels, &predicted, classes);
+        let counts = topwork_metrics::confusion(scored.split.classes(), &predicted, classes);
         let counts = counts.chunks(classes.max(1)).map(<[u64]>::to_vec).collect();
         Some(Self { split: scored.name.to_string(), labels: labels.to_vec(), counts })
     }

@@ -1,36 +1,64 @@
 //! Writing the result of fine-tuning.
 
+use serde_json::Value;
+use topwork_data::TargetKind;
 use topwork_engine::Parameters;
-use topwork_models::{save_config, save_tokenizer};
+use topwork_models::{Pooling, save_config, save_tokenizer};
 
 use super::model_card::model_card;
 use super::results::Results;
 use crate::error::Error;
-use crate::predict::TEMPERATURE;
+use crate::predict::{POOLING, TASK, TEMPERATURE, THRESHOLDS};
 use crate::run::directory::{OutputDirectory, RESULTS};
 use crate::session::inputs::Inputs;
 
-/// Writes the classifier as `transformers` loads it.
+/// Writes the model as `transformers` loads it.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub(super) fn write_model(output: &OutputDirectory, inputs: &Inputs, parameters: &Parameters) -> Result<(), Error> {
+pub(super) fn write_model(
+    output: &OutputDirectory,
+    inputs: &Inputs,
+    parameters: &Parameters,
+    thresholds: Option<&[f64]>,
+) -> Result<(), Error> {
     output.write_weights(parameters)?;
-    let mut config = inputs.config.for_classification(inputs.labels.names());
-    // The temperature of the model that this one was made from is not this one's.
-    config.as_object_mut().map(|object| object.remove(TEMPERATURE));
-    save_config(output.path(), &config)?;
+    write_config(output, inputs, None, thresholds)?;
     save_tokenizer(&inputs.source, output.path(), &inputs.tokenizer, inputs.plan.max_seq_length.value)?;
     Ok(())
 }
 
-/// Writes `config.json` once more, with a temperature that was fitted.
+/// Writes `config.json`: as `transformers` reads it, and with what was fitted on held-out rows.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn write_temperature(output: &OutputDirectory, inputs: &Inputs, temperature: f64) -> Result<(), Error> {
-    let mut config = inputs.config.for_classification(inputs.labels.names());
-    config.as_object_mut().map(|object| object.insert(TEMPERATURE.to_string(), temperature.into()));
+pub(super) fn write_config(
+    output: &OutputDirectory,
+    inputs: &Inputs,
+    temperature: Option<f64>,
+    thresholds: Option<&[f64]>,
+) -> Result<(), Error> {
+    // A single number has no name in `transformers`.
+    let labels = match (inputs.task.kind(), inputs.labels()) {
+        (TargetKind::Value, [_]) => &[],
+        (_, labels) => labels,
+    };
+    let mut config = inputs.config.for_head(inputs.head(), labels, inputs.task.problem_type())?;
+    // What was fitted for the model that this one was made from is not this one's.
+    let own: [(&str, Option<Value>); 4] = [
+        (TASK, Some(inputs.task.name().into())),
+        (POOLING, (inputs.plan.pooling.value != Pooling::FirstToken).then(|| inputs.plan.pooling.value.name().into())),
+        (TEMPERATURE, temperature.map(Value::from)),
+        (THRESHOLDS, thresholds.map(Value::from)),
+    ];
+    if let Some(object) = config.as_object_mut() {
+        for (key, value) in own {
+            match value {
+                Some(value) => _ = object.insert(key.to_string(), value),
+                None => _ = object.remove(key),
+            }
+        }
+    }
     Ok(save_config(output.path(), &config)?)
 }
 

@@ -165,7 +165,7 @@ pub(crate) fn compare(
         ),
     }
     if let Some(path) = source_labels {
-        match labelled(inputs, (&own, &target.labels), &enciphered, path)? {
+        match labelled(inputs, (&own, target.classes()), &enciphered, path)? {
             Some(measure) => panel.measures.push(measure),
             None => panel.missing.push(format!("the distance to {}: too few rows, here or there", path.display())),
         }

@@ -9,8 +9,11 @@ pub mod bag_of_words;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::{Deserialize, Serialize};
-use topwork_metrics::Scores;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use topwork_data::TargetKind;
+use topwork_metrics::Metric;
+use topwork_models::OutputScale;
 
 use crate::error::Error;
 use crate::events::SplitScores;
@@ -23,6 +26,7 @@ use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
     LoadedModel, Trained, TrainingRows, TrainingSetup, train_and_predict, trainings_at_once,
 };
+use crate::tasks::{LossOptions, Part};
 
 pub(crate) const RANDOM: &str = "random weights";
 pub(crate) const FROZEN: &str = "frozen + linear head";
@@ -45,37 +49,54 @@ pub(crate) struct Compared {
     pub(crate) asked: usize,
 }
 
-/// Something that answers, and how well.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Something that predicts, and how well.
+#[derive(Clone, Debug, Deserialize)]
 pub struct Contender {
     /// What it is.
     pub name: Cow<'static, str>,
     /// Its scores, one a seed.
     pub scores: Vec<SplitScores>,
-    /// Mean accuracy over the seeds.
-    pub accuracy: f64,
-    /// Standard deviation of the accuracy over the seeds; none for one seed.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub accuracy_std: Option<f64>,
-    /// Mean macro-F1 over the seeds.
-    pub macro_f1: f64,
-    /// Standard deviation of the macro-F1 over the seeds; none for one seed.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub macro_f1_std: Option<f64>,
+}
+
+/// With the mean and the standard deviation of each metric over the seeds, as `accuracy` and `accuracy_std`.
+impl Serialize for Contender {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", &self.name)?;
+        map.serialize_entry("scores", &self.scores)?;
+        for metric in self.metrics() {
+            map.serialize_entry(metric.name(), &self.mean(metric))?;
+            if let Some(deviation) = self.deviation(metric) {
+                map.serialize_entry(&format!("{}_std", metric.name()), &deviation)?;
+            }
+        }
+        map.end()
+    }
 }
 
 impl Contender {
     fn new(name: &'static str, scores: Vec<SplitScores>) -> Self {
-        let accuracies: Vec<f64> = scores.iter().map(|scores| scores.accuracy).collect();
-        let macro_f1s: Vec<f64> = scores.iter().map(|scores| scores.macro_f1).collect();
-        Self {
-            name: Cow::Borrowed(name),
-            accuracy: mean(&accuracies),
-            accuracy_std: deviation(&accuracies),
-            macro_f1: mean(&macro_f1s),
-            macro_f1_std: deviation(&macro_f1s),
-            scores,
-        }
+        Self { name: Cow::Borrowed(name), scores }
+    }
+
+    /// The metrics but the loss.
+    pub fn metrics(&self) -> Vec<Metric> {
+        let of_first = self.scores.first().into_iter().flat_map(|scores| scores.scores.iter());
+        of_first.map(|(metric, _)| metric).filter(|metric| *metric != Metric::Loss).collect()
+    }
+
+    /// The mean of a metric over the seeds.
+    pub fn mean(&self, metric: Metric) -> f64 {
+        mean(&self.values(metric))
+    }
+
+    /// The standard deviation of a metric over the seeds; none for one seed.
+    pub fn deviation(&self, metric: Metric) -> Option<f64> {
+        deviation(&self.values(metric))
+    }
+
+    fn values(&self, metric: Metric) -> Vec<f64> {
+        self.scores.iter().map(|scores| scores.value(metric)).collect()
     }
 }
 
@@ -114,10 +135,7 @@ pub(crate) fn compare(
         (None, Some(validation)) => ("validation", validation),
         (None, None) => return Ok(None),
     };
-    let score = |logits: &[f32]| -> SplitScores {
-        let scores: Scores = topwork_metrics::evaluate(logits, inputs.labels.len(), &rows.labels);
-        SplitScores::new(rows.labels.len(), &scores)
-    };
+    let score = |logits: &[f32]| inputs.evaluate(logits, rows);
     let (from_scratch, planned) = (TrainingSetup::from_scratch(inputs)?, TrainingSetup::planned(inputs));
     // The run itself, with its repetitions, is the first of its kind.
     let known = own.len() as u64;
@@ -126,25 +144,29 @@ pub(crate) fn compare(
         Init::Pretrained => of_seeds(RANDOM, &from_scratch, 0).chain(of_seeds(TUNED, &planned, known)).collect(),
         Init::Random => of_seeds(RANDOM, &planned, known).collect(),
     };
-    let own = || own.iter().copied();
-    let frozen = score(&frozen(inputs, rows)?);
+    let own = || own.iter().cloned();
+    let frozen = frozen(inputs, rows)?.map(|outputs| Contender::new(FROZEN, vec![score(&outputs)]));
     let trained = train_all(inputs, &trainings, &|logits| score(logits), rows, observer, interrupt)?;
     let of = |name| {
         let own = trainings.iter().zip(&trained).filter(move |(training, _)| training.name == name);
-        own.filter_map(|(_, scores)| *scores)
+        own.filter_map(|(_, scores)| scores.clone())
     };
-    let mut contenders = vec![
-        Contender::new("majority class", vec![score(&majority(inputs, rows))]),
-        Contender::new("bag of words", vec![score(&bag_of_words(inputs, rows))]),
-    ];
+    let guess = inputs.task.guess(&inputs.train.targets, &rows.targets, &inputs.scoring);
+    let guess_name = if inputs.task.kind() == TargetKind::Class { "majority class" } else { "guess" };
+    let mut contenders = vec![Contender::new(guess_name, vec![score(&guess)])];
+    if inputs.task.why_not(Part::BagOfWords).is_none() {
+        contenders.push(Contender::new("bag of words", vec![score(&bag_of_words(inputs, rows))]));
+    }
     match inputs.plan.init.value {
-        Init::Pretrained => contenders.extend([
-            Contender::new(RANDOM, of(RANDOM).collect()),
-            Contender::new(FROZEN, vec![frozen]),
-            Contender::new(TUNED, own().chain(of(TUNED)).collect()),
-        ]),
-        Init::Random => contenders
-            .extend([Contender::new(FROZEN, vec![frozen]), Contender::new(RANDOM, own().chain(of(RANDOM)).collect())]),
+        Init::Pretrained => {
+            contenders.push(Contender::new(RANDOM, of(RANDOM).collect()));
+            contenders.extend(frozen);
+            contenders.push(Contender::new(TUNED, own().chain(of(TUNED)).collect()));
+        }
+        Init::Random => {
+            contenders.extend(frozen);
+            contenders.push(Contender::new(RANDOM, own().chain(of(RANDOM)).collect()));
+        }
     }
     // One of which no training was finished has no scores.
     contenders.retain(|contender| !contender.scores.is_empty());
@@ -156,29 +178,39 @@ pub(crate) fn compare(
     }))
 }
 
-/// The log-frequencies of the classes, for every row.
-fn majority(inputs: &Inputs, rows: &Split) -> Vec<f32> {
-    let mut counts = vec![0.0f32; inputs.labels.len()];
-    inputs.train.labels.iter().for_each(|&label| counts[label as usize] += 1.0);
-    let logits: Vec<f32> = counts.iter().map(|count| count.max(0.5).ln()).collect();
-    logits.repeat(rows.labels.len())
-}
-
 fn bag_of_words(inputs: &Inputs, rows: &Split) -> Vec<f32> {
-    let Split { examples, labels, .. } = &inputs.train;
-    bag_of_words::logits(examples, labels, inputs.labels.len(), &rows.examples)
+    let train = &inputs.train;
+    bag_of_words::logits(&train.examples, train.classes(), inputs.labels().len(), &rows.examples)
 }
 
-/// A linear head on the features of the untouched pretrained encoder.
-fn frozen(inputs: &Inputs, rows: &Split) -> Result<Vec<f32>, Error> {
+/// The outputs of a linear head on the features of the untouched pretrained encoder; none where the task has none.
+fn frozen(inputs: &Inputs, rows: &Split) -> Result<Option<Vec<f32>>, Error> {
+    if inputs.task.why_not(Part::FrozenHead).is_some() {
+        return Ok(None);
+    }
     let mut setup = TrainingSetup::planned(inputs);
     setup.plan.init.value = Init::Pretrained;
-    let subject = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
+    let loaded = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
-    let features =
-        |split: &Split| infer(&subject.model, &subject.parameters, &split.texts, batch_size, Output::Features);
+    let features = |split: &Split| infer(&loaded.model, &loaded.parameters, &split.texts, batch_size, Output::Features);
     let (train, held_out) = (features(&inputs.train), features(rows));
-    Ok(probe::logits(&train, &inputs.train.labels, inputs.labels.len(), &held_out))
+    Ok(linear_outputs(inputs, &train, &inputs.train, &held_out))
+}
+
+/// The outputs for features `held_out` of a linear model that is fitted on the features of `rows`.
+pub(crate) fn linear_outputs(inputs: &Inputs, features: &[f32], rows: &Split, held_out: &[f32]) -> Option<Vec<f32>> {
+    if inputs.task.kind() == TargetKind::Class {
+        return Some(probe::logits(features, rows.classes(), inputs.labels().len(), held_out));
+    }
+    let options = LossOptions { scale: inputs.scoring.scale.clone(), ..LossOptions::default() };
+    let model = inputs.task.linear_model(features, &rows.targets, &options, inputs.scoring.outputs())?;
+    let mut outputs = model.outputs(held_out);
+    if let Some(OutputScale { scale, shift }) = &inputs.scoring.scale {
+        for row in outputs.chunks_exact_mut(scale.len()) {
+            row.iter_mut().zip(scale).zip(shift).for_each(|((value, scale), shift)| *value = *value * scale + shift);
+        }
+    }
+    Some(outputs)
 }
 
 /// A training to compare with.
@@ -203,7 +235,7 @@ fn train_all(
     let done = |training: &Training<'_>, trained: &Result<Option<Trained>, Error>| {
         let Ok(Some(trained)) = trained else { return };
         let name = format!("for comparison: {}, seed {}", training.name, training.seed(inputs));
-        trained.report(&name, |logits| score(logits).accuracy, observer);
+        trained.report(&name, |logits| score(logits), observer);
     };
     let train = |training: &Training<'_>| {
         train_and_predict(inputs, training.setup, TrainingRows::planned(inputs), training.seed(inputs), rows, interrupt)
@@ -228,11 +260,17 @@ mod tests {
 
     #[test]
     fn spread_is_the_sample_s_and_needs_two() {
-        let scores = |accuracy: f64| SplitScores { rows: 4, loss: 1.0, accuracy, macro_f1: accuracy / 2.0, mcc: 0.0 };
+        let scores = |accuracy: f64| {
+            let scores = topwork_metrics::Scores { loss: 1.0, accuracy, macro_f1: accuracy / 2.0, mcc: 0.0 };
+            SplitScores::new(4, scores.into())
+        };
         let one = Contender::new("one", vec![scores(0.5)]);
-        assert_eq!((one.accuracy, one.accuracy_std), (0.5, None));
+        assert_eq!((one.mean(Metric::Accuracy), one.deviation(Metric::Accuracy)), (0.5, None));
         let three = Contender::new("three", vec![scores(0.2), scores(0.4), scores(0.6)]);
-        assert!((three.accuracy - 0.4).abs() < 1e-12 && (three.accuracy_std.unwrap() - 0.2).abs() < 1e-12);
-        assert!((three.macro_f1_std.unwrap() - 0.1).abs() < 1e-12);
+        assert!(
+            (three.mean(Metric::Accuracy) - 0.4).abs() < 1e-12
+                && (three.deviation(Metric::Accuracy).unwrap() - 0.2).abs() < 1e-12
+        );
+        assert!((three.deviation(Metric::MacroF1).unwrap() - 0.1).abs() < 1e-12);
     }
 }

@@ -8,6 +8,16 @@
 use topwork_data::Stream;
 
 use super::{Pair, PairObjective};
+use crate::tasks::TaskDescription;
+
+/// The line in the list of tasks.
+pub const TASK: TaskDescription = TaskDescription {
+    name: "contrastive",
+    aliases: &[],
+    summary: "which passage of the batch goes on another (pre-training)",
+    data: "text files: `topwork pretrain --objective mlm,contrastive`",
+    supervised: None,
+};
 
 /// The inverse of the temperature 0.05.
 pub const SCALE: f32 = 20.0;

@@ -3,6 +3,16 @@
 use topwork_data::Stream;
 
 use super::Vocabulary;
+use crate::tasks::TaskDescription;
+
+/// The line in the list of tasks.
+pub const TASK: TaskDescription = TaskDescription {
+    name: "mlm",
+    aliases: &["masked_lm", "masked_words"],
+    summary: "hidden words, from plain text (pre-training)",
+    data: "text files: `topwork pretrain`",
+    supervised: None,
+};
 
 /// `mlm`: which tokens are hidden, and what stands in their place.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,6 +4,16 @@
 use topwork_data::Stream;
 
 use super::{Pair, PairObjective};
+use crate::tasks::TaskDescription;
+
+/// The line in the list of tasks.
+pub const TASK: TaskDescription = TaskDescription {
+    name: "nsp",
+    aliases: &["next_sentence"],
+    summary: "whether a passage is the next one (pre-training)",
+    data: "text files: `topwork pretrain --objective mlm,nsp`",
+    supervised: None,
+};
 
 /// `nsp`: 0 when the second passage is the next, 1 when it is a random one, as in `transformers`.
 #[derive(Clone, Copy, Debug)]

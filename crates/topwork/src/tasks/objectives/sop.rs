@@ -3,6 +3,16 @@
 use topwork_data::Stream;
 
 use super::{Pair, PairObjective};
+use crate::tasks::TaskDescription;
+
+/// The line in the list of tasks.
+pub const TASK: TaskDescription = TaskDescription {
+    name: "sop",
+    aliases: &["sentence_order"],
+    summary: "in which order two passages stand (pre-training)",
+    data: "text files: `topwork pretrain --objective mlm,sop`",
+    supervised: None,
+};
 
 /// `sop`: 0 in order, 1 swapped.
 #[derive(Clone, Copy, Debug)]

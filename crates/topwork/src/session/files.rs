@@ -1,0 +1,237 @@
+//! The data files of a run, read and checked: which task they are of, and their targets.
+
+use std::path::{Path, PathBuf};
+
+use topwork_data::{
+    ColumnNames, Dataset, Labels, TargetKind, TargetSpace, Targets, label_variants, recognise, split_words,
+};
+
+use crate::error::Error;
+use crate::events::{Observer, RunEvent};
+use crate::plan::error::PlanError;
+use crate::plan::facts::TaskFacts;
+use crate::plan::recipe::{Recipe, Said};
+use crate::session::retained::RetainedFile;
+use crate::tasks::{Supervised, TaskDescription, of_kind};
+
+/// The data files of a run.
+pub(crate) struct Files {
+    pub(crate) datasets: Datasets,
+    pub(crate) task: &'static dyn Supervised,
+    /// What the task was recognised by, where nobody said it.
+    pub(crate) recognised_by: String,
+    pub(crate) space: TargetSpace,
+}
+
+/// The data files of a run, whatever their labels are.
+pub(crate) struct Datasets {
+    pub(crate) train: Dataset,
+    pub(crate) validation: Option<Dataset>,
+    pub(crate) test: Option<Dataset>,
+}
+
+impl Datasets {
+    /// Reads the files; with optional labels a row may lack one, but there is a column for them all the same.
+    pub(crate) fn read(recipe: &Recipe, labels: Labels) -> Result<Self, Error> {
+        let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
+        let label_names = recipe.label_names_file.as_ref().map(|said| label_names(&said.value)).transpose()?;
+        let mut train = Dataset::read(file, &names, labels)?;
+        if train.columns.labels.is_empty() {
+            train = Dataset::read(file, &names, Labels::Required)?;
+        }
+        // The other files have the columns of the training file, not whichever they would be read by on their own.
+        let names = ColumnNames {
+            text: Some(train.columns.text.clone()),
+            text_pair: train.columns.text_pair.clone(),
+            labels: train.columns.labels.clone(),
+        };
+        let other = |file: &Option<Said<PathBuf>>| {
+            file.as_ref().map(|file| Dataset::read(&file.value, &names, labels)).transpose()
+        };
+        let mut datasets = Self { validation: other(&recipe.validation_file)?, test: other(&recipe.test_file)?, train };
+        if let Some(names) = label_names {
+            for dataset in datasets.all_mut() {
+                dataset.name_labels(&names)?;
+            }
+        }
+        Ok(datasets)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Dataset> {
+        std::iter::once(&mut self.train).chain(&mut self.validation).chain(&mut self.test)
+    }
+
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Dataset> {
+        [&self.validation, &self.test].into_iter().flatten()
+    }
+}
+
+/// The names of labels, one a line.
+fn label_names(path: &Path) -> Result<Vec<String>, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+    let names: Vec<String> = text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
+    match names.is_empty() {
+        true => Err(Error::run(
+            format!("{}: expected a name a line, found none", path.display()),
+            "the names of the labels, that of 0 first",
+        )),
+        false => Ok(names),
+    }
+}
+
+/// The task that the recipe names; none where it names none.
+///
+/// # Errors
+/// When there is no such task, or it learns from plain text.
+pub(crate) fn said_task(recipe: &Recipe) -> Result<Option<&'static dyn Supervised>, PlanError> {
+    let Some(said) = &recipe.task else { return Ok(None) };
+    let invalid = |expected: String| {
+        Err(PlanError::Invalid { place: said.place.of("task"), expected, found: format!("{:?}", said.value) })
+    };
+    match TaskDescription::find(&said.value) {
+        Some(TaskDescription { supervised: Some(task), .. }) => Ok(Some(*task)),
+        Some(found) => invalid(format!(
+            "{}: {} learns from plain text, with `topwork pretrain`",
+            TaskDescription::supervised_names().join(", "),
+            found.name
+        )),
+        None => invalid(TaskDescription::supervised_names().join(", ")),
+    }
+}
+
+impl Files {
+    pub(crate) fn read(recipe: &Recipe) -> Result<Self, Error> {
+        let said = said_task(recipe)?;
+        let labels = match said.map(|task| task.kind()) {
+            // A row to which no label applies is one to learn from.
+            Some(TargetKind::Labels) => Labels::Sparse,
+            Some(_) => Labels::Required,
+            None => Labels::Sparse,
+        };
+        let mut datasets = Datasets::read(recipe, labels)?;
+        let (task, recognised_by) = match said {
+            Some(task) => (task, String::new()),
+            None => {
+                let (kind, reason) = recognise(&datasets.train);
+                if kind != TargetKind::Labels {
+                    // A row without a label is an error of the file, which reading it with labels required reports.
+                    datasets = Datasets::read(recipe, Labels::Required)?;
+                }
+                (of_kind(kind), reason)
+            }
+        };
+        match task.kind() {
+            TargetKind::TokenTags => datasets.all_mut().try_for_each(|dataset| expect_words(dataset))?,
+            TargetKind::Class | TargetKind::Labels | TargetKind::Value => {
+                datasets.all_mut().for_each(|dataset| dataset.forget_words());
+            }
+        }
+        let space = TargetSpace::from_training(task.kind(), &datasets.train)?;
+        for dataset in datasets.others() {
+            space.encode(dataset)?;
+        }
+        Ok(Self { datasets, task, recognised_by, space })
+    }
+
+    /// The file of what should not be forgotten, if there is one.
+    pub(crate) fn retained(&self, recipe: &Recipe) -> Result<Option<RetainedFile>, Error> {
+        let Some(file) = &recipe.retain_file else { return Ok(None) };
+        RetainedFile::read(&file.value, &said_columns(recipe), &self.datasets.train.columns).map(Some)
+    }
+
+    pub(crate) fn task_facts(&self) -> TaskFacts {
+        TaskFacts {
+            name: self.task.name(),
+            kind: self.task.kind(),
+            metrics: self.task.metrics(),
+            headline: self.task.headline(),
+            starts_from_probe: self.task.starts_from_probe(),
+            recognised_by: self.recognised_by.clone(),
+        }
+    }
+
+    /// Rows of each class, or of each label, words of each tag; none of numbers.
+    pub(crate) fn counts(&self, targets: &Targets) -> Vec<usize> {
+        counts(targets, self.space.names().len())
+    }
+
+    pub(crate) fn warn(&self, observer: &mut dyn Observer) {
+        if !self.recognised_by.is_empty() && self.task.kind() != TargetKind::Class {
+            let message = format!("task {}: {} (--task says another)", self.task.name(), self.recognised_by);
+            observer.event(&RunEvent::Note { message });
+        }
+        if let TargetSpace::Tags { from_iob1: true, .. } = self.space {
+            let message =
+                "the tags are IOB1 (`I-` begins a span): they are learnt as IOB2 (`B-` begins one)".to_string();
+            observer.event(&RunEvent::Note { message });
+        }
+        let names = match &self.space {
+            TargetSpace::Class(labels) | TargetSpace::Labels(labels) => labels.names(),
+            TargetSpace::Values { .. } | TargetSpace::Tags { .. } => &[],
+        };
+        for (a, b) in label_variants(names) {
+            let message = format!("labels `{a}` and `{b}` differ only in case or space: they count as two classes");
+            observer.event(&RunEvent::warning(message));
+        }
+        let train = &self.datasets.train;
+        if !train.ignored_columns.is_empty() {
+            let shown: Vec<&str> = train.ignored_columns.iter().take(8).map(String::as_str).collect();
+            let more = if train.ignored_columns.len() > 8 { ", …" } else { "" };
+            let message = format!("{}: columns not used: {}{more}", train.path.display(), shown.join(", "));
+            observer.event(&RunEvent::warning(message));
+        }
+    }
+}
+
+/// Rows of each class, or of each label, words of each tag, of so many; none of numbers.
+pub(crate) fn counts(targets: &Targets, outputs: usize) -> Vec<usize> {
+    let of_ids = |ids: &[u32]| {
+        let mut counts = vec![0; outputs];
+        ids.iter().for_each(|&id| counts[id as usize] += 1);
+        counts
+    };
+    match targets {
+        Targets::Class(classes) => of_ids(classes),
+        Targets::Tags(tags) => of_ids(tags.ids()),
+        Targets::Labels(labels) => {
+            (0..labels.width()).map(|label| labels.column(label).filter(|applies| *applies).count()).collect()
+        }
+        Targets::Values(_) => Vec::new(),
+    }
+}
+
+/// Plain texts have no words to tag.
+fn expect_words(dataset: &Dataset) -> Result<(), Error> {
+    match dataset.has_words() {
+        true => Ok(()),
+        false => Err(Error::run(
+            format!(
+                "{}: task token_classification: expected rows of words with a tag each, found plain texts in `{}`",
+                dataset.path.display(),
+                dataset.columns.text
+            ),
+            "JSON lines with `tokens` and `tags`, or a CoNLL file",
+        )),
+    }
+}
+
+/// Parts plain texts into words, as a tagger reads them; rows that have words stay as they are.
+pub(crate) fn with_words(dataset: &mut Dataset) {
+    for example in dataset.examples.iter_mut().filter(|example| example.words.is_empty()) {
+        example.words = split_words(&example.text);
+    }
+}
+
+/// The columns that were named.
+fn said_columns(recipe: &Recipe) -> ColumnNames {
+    let said = |name: &Option<Said<String>>| name.as_ref().map(|said| said.value.clone());
+    ColumnNames {
+        text: said(&recipe.text_column),
+        text_pair: said(&recipe.text_pair_column),
+        labels: said(&recipe.label_column).into_iter().collect(),
+    }
+}
+
+pub(crate) fn required<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Result<&'a T, PlanError> {
+    said.as_ref().map(|said| &said.value).ok_or(PlanError::Missing { key })
+}

@@ -1,0 +1,57 @@
+//! The rows of one purpose.
+
+use topwork_data::{Example, Targets, TokenizedTexts};
+
+use crate::network::batch::Rows;
+
+/// The rows of one purpose: texts, tokens and targets.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// The rows as they were read.
+    pub examples: Vec<Example>,
+    /// Their targets.
+    pub targets: Targets,
+    /// Their tokens.
+    pub texts: TokenizedTexts,
+}
+
+impl Split {
+    /// Tokens and targets.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows { texts: &self.texts, targets: &self.targets }
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.examples.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.examples.is_empty()
+    }
+
+    /// The class of each row; none where rows have other targets.
+    pub fn classes(&self) -> &[u32] {
+        match &self.targets {
+            Targets::Class(classes) => classes,
+            Targets::Labels(_) | Targets::Values(_) | Targets::Tags(_) => &[],
+        }
+    }
+
+    /// So many rows, or all where there are fewer: at even distances, because a file may be sorted by label.
+    pub fn spread(&self, count: usize) -> Self {
+        let rows = self.len();
+        let count = count.min(rows);
+        self.select(&(0..count).map(|i| i * rows / count).collect::<Vec<_>>())
+    }
+
+    /// The rows of these numbers.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            examples: rows.iter().map(|&row| self.examples[row].clone()).collect(),
+            targets: self.targets.select(rows),
+            texts: self.texts.select(rows),
+        }
+    }
+}
