@@ -109,6 +109,11 @@ impl Dataset {
         self.examples.iter().any(|example| !example.words.is_empty())
     }
 
+    /// Forgets the words, for a task that takes a text as a whole.
+    pub fn forget_words(&mut self) {
+        self.examples.iter_mut().for_each(|example| example.words.clear());
+    }
+
     fn new(path: &Path, format: Format, bytes: &[u8], parts: Parts) -> Result<Dataset, DataError> {
         if parts.examples.is_empty() {
             return Err(DataError::Empty { path: path.into(), header: true });
@@ -190,12 +195,15 @@ impl Source<'_> {
         let tag = match &self.names.labels[..] {
             [] => (count > 1).then(|| count - 1),
             [name] if TAG_NAMES.contains(&name.as_str()) => (count > 1).then(|| count - 1),
-            [name] => name.parse().ok().filter(|number| (1..=count).contains(number)).map(|number: usize| number - 1),
+            [name] => name.parse().ok().filter(|number| (2..=count).contains(number)).map(|number: usize| number - 1),
             _ => None,
         };
         if tag.is_none() && self.labels != Labels::Optional {
-            let found = (1..=count).map(|number| number.to_string()).collect();
-            let column = if self.names.labels.is_empty() { "2".into() } else { self.names.labels.join(",") };
+            let line = sentences.first().map_or(1, |sentence| sentence.line);
+            if count < 2 {
+                return Err(DataError::RaggedWord { path: self.path.into(), line, expected: 2, found: count });
+            }
+            let (column, found) = (self.names.labels.join(","), (2..=count).map(|number| number.to_string()).collect());
             return Err(DataError::MissingColumn { path: self.path.into(), role: Role::Label, column, found });
         }
         let name = match &self.names.labels[..] {

@@ -199,13 +199,13 @@ pub enum DataError {
         column: String,
     },
     /// A line with a word has too many or too few columns.
-    #[error("{}: line {line}: expected {expected} columns as on the lines above, found {found}", path.display())]
+    #[error("{}: line {line}: expected {expected} columns, of which the first is a word and the last its tag, found {found}", path.display())]
     RaggedWord {
         /// The file.
         path: PathBuf,
         /// The line.
         line: usize,
-        /// Columns of the first line.
+        /// Columns of the first line, or the fewest there may be.
         expected: usize,
         /// Columns of this line.
         found: usize,

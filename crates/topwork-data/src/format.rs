@@ -45,7 +45,9 @@ impl Format {
         let ending = Ending::of(path);
         let text = text.trim_start_matches(['\n', '\r', ' ', '\t', '\u{feff}']);
         let first_line = text.lines().next().unwrap_or_default();
-        if text.starts_with('{') && (ending != Ending::Text || is_object(first_line)) {
+        // A brace may be a text's first character, or a word.
+        let may_be_text = matches!(ending, Ending::Text | Ending::Conll);
+        if text.starts_with('{') && (!may_be_text || is_object(first_line)) {
             return Ok(Format::JsonLines);
         }
         if let Some(rest) = text.strip_prefix('[')

@@ -1,7 +1,8 @@
 //! Files to rows to splits to tokens to batches.
 //!
-//! [`Dataset::read`] turns a CSV, TSV, JSON or plain text file into [`Example`]s, [`LabelSet`] numbers their classes,
-//! [`hold_out`] parts them, [`TokenizedTexts`] holds their tokens without padding, [`epoch_order`] says in which order
+//! [`Dataset::read`] turns a CSV, TSV, JSON, CoNLL or plain text file into [`Example`]s, whose [`Label`]s stay as they stand;
+//! [`TargetSpace`] says what a task makes of them: a class, any number of labels, numbers, a tag for each word. [`Strata`] and
+//! [`hold_out`] part the rows, [`TokenizedTexts`] holds their tokens without padding, [`epoch_order`] says in which order
 //! an epoch visits them and [`PackedBatch`] gathers the tokens of one step. For pre-training, [`Corpus::read`] turns raw
 //! text into documents, [`TokenStore`] holds their tokens on disk and [`TokenStore::passages`] cuts them. Everything is a
 //! pure function of the file and the seed. This crate does not print, writes no file but nameless temporary ones, and

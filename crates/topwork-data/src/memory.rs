@@ -34,6 +34,9 @@ fn contradiction(columns: &Columns, example: &Example, has_words: bool) -> Optio
         (None, Some(_)) => return Some(("a single text, as the columns have it", "a pair".into())),
         _ => {}
     }
+    if !example.words.is_empty() && example.text_pair.is_some() {
+        return Some(("a single text, as lists of words are", "a pair".into()));
+    }
     match (has_words, example.words.is_empty()) {
         (true, true) => return Some(("a list of words, as the first row has", "none".into())),
         (false, false) => return Some(("plain text, as the first row has", "a list of words".into())),

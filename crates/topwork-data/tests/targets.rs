@@ -223,6 +223,7 @@ fn the_task_is_recognised_by_the_labels() {
     assert_eq!(json("{\"text\": \"x\", \"label\": [\"a\"]}"), TargetKind::Labels);
     assert_eq!(json("{\"text\": \"x\", \"label\": [0.5, 1]}"), TargetKind::Value);
     assert_eq!(json("{\"tokens\": [\"x\"], \"tags\": [\"O\"]}"), TargetKind::TokenTags);
+    assert_eq!(json("{\"tokens\": [\"x\", \"y\", \"z\"], \"labels\": [\"sport\"]}"), TargetKind::Labels);
 }
 
 #[test]

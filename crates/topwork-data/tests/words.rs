@@ -28,6 +28,8 @@ fn a_conll_file_gives_the_words_and_tags_of_its_sentences() {
         assert_eq!(tags(&dataset, 0), ["B-PER", "O", "O"]);
         assert_eq!(dataset.examples.iter().map(|row| row.line).collect::<Vec<_>>(), [4, 9]);
     }
+    let brace = read("a.conll", "{ O\n} O\n\na B-X\n");
+    assert_eq!((brace.format, words(&brace, 0)), (Format::Conll, vec!["{", "}"]));
     let tabs = read("a.tsv", "New York\tB-LOC\nis\tO\n");
     assert_eq!((tabs.format, words(&tabs, 0)), (Format::Conll, vec!["New York", "is"]));
     let parts_of_speech = read_columns("a.conll", CONLL, &["2"]).unwrap();
@@ -69,7 +71,9 @@ fn broken_words_are_errors_with_their_place() {
     says(json("{\"tokens\": [\"a\"]}"), &["a.jsonl", "`ner_tags`", "`tokens`"]);
     let conll = |text: &str| read_columns("a.conll", text, &[]);
     says(conll("a X O\nb O\n"), &["a.conll", "line 2", "3 columns", "found 2"]);
-    says(conll("a\nb\n"), &["a.conll", "column `2`", "`1`"]);
+    says(conll("a\nb\n"), &["a.conll", "line 1", "2 columns", "found 1"]);
+    let error = says(read_columns("a.conll", "a X O\n", &["upos2"]), &["a.conll", "`upos2`", "`2`", "`3`"]);
+    assert!(error.hint().unwrap().contains("--label-column 3"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::TargetKind;
 use super::labels::{is_one, parts_of_text};
 use super::values::number;
 use crate::dataset::Dataset;
-use crate::example::Label;
+use crate::example::{Example, Label};
 
 /// Which task the labels of `dataset` look like where nobody said it, and why. What leaves a doubt is one class a row:
 /// whole numbers are classes, also as `1.0`, and a `;` in a label is part of its name, unless what stands around it are
@@ -15,8 +15,14 @@ pub fn recognise(dataset: &Dataset) -> (TargetKind, String) {
     let labels = || dataset.examples.iter().filter_map(|example| example.label.as_ref());
     let lists = labels().filter(|label| matches!(label, Label::List(_))).count();
     let column = dataset.columns.label_names();
-    if dataset.has_words() && lists > 0 {
-        return (TargetKind::TokenTags, format!("the rows are lists of words, with a list of tags in `{column}`"));
+    let is_tagged = |example: &&Example| {
+        !example.words.is_empty()
+            && matches!(&example.label, Some(Label::List(tags)) if tags.len() == example.words.len())
+    };
+    let tagged = dataset.examples.iter().filter(is_tagged).count();
+    if lists > 0 && 2 * tagged >= lists {
+        let reason = format!("the rows are lists of words, with as many tags in `{column}`: {tagged} of {lists} rows");
+        return (TargetKind::TokenTags, reason);
     }
     if dataset.columns.labels.len() > 1 {
         return of_columns(dataset);
