@@ -190,6 +190,16 @@ pub enum ModelError {
         /// What is wrong with it.
         message: String,
     },
+    /// The tokenizer is of a kind that is not read.
+    #[error("{}: not a tokenizer that can be read: {message}", path.display())]
+    UnsupportedTokenizer {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        message: String,
+        /// What to do, in words or as a command.
+        hint: String,
+    },
     /// The tokenizer has ids for which the model has no embedding.
     #[error("{}: tokenizer larger than the embedding: expected ids below {vocab_size} (vocab_size in config.json), found {id} for token {token:?}", path.display())]
     TokenizerTooLarge {
@@ -370,6 +380,7 @@ impl ModelError {
             Self::InvalidTokenizer { path, .. } => {
                 Some(format!("restore {} from the model it belongs to", path.display()))
             }
+            Self::UnsupportedTokenizer { hint, .. } => Some(hint.clone()),
             Self::TokenizerTooLarge { .. } => {
                 Some("use the tokenizer files that were published with these weights".into())
             }

@@ -41,6 +41,6 @@ pub use model::{Dropouts, Input, Model, ModelOptions, OutputScale, PretrainingLo
 pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
 pub use tokenizer::{
     SpecialIds, TokenizerKind, TokenizerOptions, check_tokenizer, continuations, load_tokenizer, max_length,
-    save_tokenizer, tokenizer_files, train_tokenizer, write_trained_tokenizer,
+    save_tokenizer, tokenizer_file_names, tokenizer_files, train_tokenizer, with_prefix_space, write_trained_tokenizer,
 };
 pub use weights::{Checkpoint, Precision, TensorView, write_safetensors, write_safetensors_as};

@@ -1,41 +1,114 @@
-//! A directory's tokenizer: `tokenizer.json`, or WordPiece over `vocab.txt`. Or a new one, learnt from texts.
+//! A directory's tokenizer: `tokenizer.json`, or one that is built of the files that there were before it, as `transformers`
+//! builds it: WordPiece over `vocab.txt`, byte-level BPE over `vocab.json` and `merges.txt`, a vocabulary of characters,
+//! or Unigram over a SentencePiece model. Or a new one, learnt from texts.
 
+mod byte_level;
 mod merges;
 mod pieces;
+mod prefix_space;
 mod scheme;
+mod sentence_piece;
+mod settings;
 mod special;
 mod train;
+mod unigram;
+mod word_piece;
 mod words;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
 
-use crate::error::ModelError;
-use crate::files::{read, read_optional_json_object, read_text, write_atomically, write_json};
-use scheme::{Scheme, tokenizer_json, word_piece_model};
+use crate::error::{ModelError, quoted};
+use crate::files::{read, read_optional_json_object, write_atomically, write_json};
+use settings::{ADDED, SETTINGS, SPECIAL};
 
+pub use prefix_space::with_prefix_space;
 pub use special::{SpecialIds, continuations};
 pub use train::{TokenizerKind, TokenizerOptions, train_tokenizer, write_trained_tokenizer};
 
 const FULL: &str = "tokenizer.json";
 const VOCABULARY: &str = "vocab.txt";
-const SETTINGS: &str = "tokenizer_config.json";
-const SPECIAL: &str = "special_tokens_map.json";
+const TOKENS: &str = "vocab.json";
+const MERGES: &str = "merges.txt";
+/// SentencePiece models that are read.
+const PIECES: [&str; 2] = ["sentencepiece.bpe.model", "spiece.model"];
+/// SentencePiece models of other families, which are refused by name.
+const OTHER_PIECES: [&str; 2] = ["spm.model", "tokenizer.model"];
+
+/// What a tokenizer is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Full,
+    WordPiece,
+    ByteLevel,
+    Characters,
+    SentencePiece(&'static str),
+}
+
+impl Source {
+    /// The first that the directory has.
+    fn find(directory: &Path) -> Result<Self, ModelError> {
+        let has = |name: &str| directory.join(name).is_file();
+        if has(FULL) {
+            return Ok(Self::Full);
+        }
+        if has(VOCABULARY) {
+            return Ok(Self::WordPiece);
+        }
+        if has(TOKENS) {
+            return Ok(if has(MERGES) { Self::ByteLevel } else { Self::Characters });
+        }
+        if let Some(name) = PIECES.into_iter().find(|name| has(name)) {
+            return Ok(Self::SentencePiece(name));
+        }
+        Err(match OTHER_PIECES.into_iter().find(|name| has(name)) {
+            Some(name) => ModelError::UnsupportedTokenizer {
+                path: directory.join(name),
+                message: format!("expected {FULL}, found only a SentencePiece model of another family"),
+                hint: convert_command(directory),
+            },
+            None => ModelError::MissingFile {
+                directory: directory.to_path_buf(),
+                expected: "tokenizer.json, vocab.txt, vocab.json with merges.txt, sentencepiece.bpe.model or spiece.model",
+            },
+        })
+    }
+
+    /// The files that only this kind has, the one that errors name first.
+    fn files(self) -> Vec<&'static str> {
+        match self {
+            Self::Full => vec![FULL],
+            Self::WordPiece => vec![VOCABULARY],
+            Self::ByteLevel => vec![TOKENS, MERGES],
+            Self::Characters => vec![TOKENS],
+            Self::SentencePiece(name) => vec![name],
+        }
+    }
+}
 
 /// Reads a directory's tokenizer. Truncation and padding that are stored in it are taken off: sequences are cut where
 /// the user says, and never padded. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else
 /// the stored direction.
 ///
 /// # Errors
-/// When there is neither `tokenizer.json` nor `vocab.txt`, or when they are not usable.
+/// When there are no files of a tokenizer, when they are of a kind that is not read, or when they are not usable.
 pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
-    let path = tokenizer_file(directory)?;
-    let content = if path.ends_with(FULL) { read(&path)? } else { from_vocabulary(directory)? };
-    let invalid = |message: String| ModelError::InvalidTokenizer { path: path.clone(), message: one_line(&message) };
-    let mut tokenizer = Tokenizer::from_bytes(content).map_err(|error| invalid(error.to_string()))?;
+    let source = Source::find(directory)?;
+    let path = directory.join(source.files()[0]);
+    let content = match source {
+        Source::Full => read(&path)?,
+        Source::WordPiece => word_piece::from_vocabulary(directory)?.to_string().into_bytes(),
+        Source::ByteLevel => byte_level::from_merges(directory)?.to_string().into_bytes(),
+        Source::Characters => byte_level::from_characters(directory)?.to_string().into_bytes(),
+        Source::SentencePiece(_) => unigram::from_sentence_piece(directory, &path)?.to_string().into_bytes(),
+    };
+    let mut tokenizer = Tokenizer::from_bytes(&content).map_err(|error| invalid(&path, &error.to_string()))?;
+    if source != Source::Full {
+        check_added_tokens(&path, &content, &tokenizer)?;
+    }
     tokenizer.with_padding(None);
     let direction = match truncation_side(directory)? {
         Some(direction) => direction,
@@ -43,8 +116,23 @@ pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
     };
     let never = TruncationParams { max_length: usize::MAX, direction, ..TruncationParams::default() };
     let side = (direction == TruncationDirection::Left).then_some(never);
-    tokenizer.with_truncation(side).map_err(|error| invalid(error.to_string()))?;
+    tokenizer.with_truncation(side).map_err(|error| invalid(&path, &error.to_string()))?;
     Ok(tokenizer)
+}
+
+/// Checks that each token that was added has the id that the files give it: the model has its embedding there.
+fn check_added_tokens(path: &Path, content: &[u8], tokenizer: &Tokenizer) -> Result<(), ModelError> {
+    let whole: serde_json::Value =
+        serde_json::from_slice(content).map_err(|error| invalid(path, &error.to_string()))?;
+    for token in whole["added_tokens"].as_array().into_iter().flatten() {
+        let (text, id) = (token["content"].as_str().unwrap_or_default(), token["id"].as_u64());
+        let found = tokenizer.token_to_id(text).map(u64::from);
+        if found != id {
+            let message = format!("expected the added token {text:?} at the id {id:?}, found it at {found:?}");
+            return Err(invalid(path, &message));
+        }
+    }
+    Ok(())
 }
 
 fn truncation_side(directory: &Path) -> Result<Option<TruncationDirection>, ModelError> {
@@ -66,11 +154,22 @@ fn truncation_side(directory: &Path) -> Result<Option<TruncationDirection>, Mode
     }
 }
 
-/// The files that a directory's tokenizer is read from.
+/// The files that a directory's tokenizer is read from; none when it has no tokenizer that is read.
 pub fn tokenizer_files(directory: &Path) -> Vec<PathBuf> {
-    let names =
-        if directory.join(FULL).is_file() { [FULL, SETTINGS, SPECIAL] } else { [VOCABULARY, SETTINGS, SPECIAL] };
-    names.map(|name| directory.join(name)).into_iter().filter(|path| path.is_file()).collect()
+    let Ok(source) = Source::find(directory) else { return Vec::new() };
+    let mut names = source.files();
+    names.extend([SETTINGS, SPECIAL]);
+    if !matches!(source, Source::Full | Source::WordPiece) {
+        names.push(ADDED);
+    }
+    names.into_iter().map(|name| directory.join(name)).filter(|path| path.is_file()).collect()
+}
+
+/// The files that a tokenizer may consist of: sets, the first of which that is complete is the tokenizer. Settings are
+/// beside them.
+pub fn tokenizer_file_names() -> Vec<Vec<&'static str>> {
+    let kinds = [Source::Full, Source::WordPiece, Source::ByteLevel, Source::Characters];
+    kinds.into_iter().chain(PIECES.map(Source::SentencePiece)).map(Source::files).collect()
 }
 
 /// Checks that the model has an embedding for every token, and that even an empty text has tokens.
@@ -107,7 +206,8 @@ pub fn max_length(directory: &Path, positions: usize) -> Result<usize, ModelErro
 }
 
 /// Writes the tokenizer of `source` into `target` as `transformers` loads it: the files of the source as they are, and
-/// those that it lacks. `model_max_length` becomes `max_length`, so that texts are cut later as they were in training.
+/// `tokenizer.json`, which is `tokenizer` itself where the source has none or another one, such as one without
+/// [`with_prefix_space`]. `model_max_length` becomes `max_length`, so that texts are cut later as they were in training.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -117,104 +217,54 @@ pub fn save_tokenizer(
     tokenizer: &Tokenizer,
     max_length: usize,
 ) -> Result<(), ModelError> {
-    for name in [FULL, VOCABULARY, SPECIAL] {
+    for name in [FULL, VOCABULARY, TOKENS, MERGES, SPECIAL, ADDED].into_iter().chain(PIECES) {
         let from = source.join(name);
         if from.exists() {
             let content = read(&from)?;
             write_atomically(&target.join(name), |writer| writer.write_all(&content))?;
         }
     }
-    if !source.join(FULL).exists() {
-        let path = target.join(FULL);
-        let mut whole = tokenizer.clone();
-        // No error without truncation; `tokenizer_config.json` keeps the side.
-        let _ = whole.with_truncation(None);
-        let content = whole.to_string(true).map_err(|error| ModelError::InvalidTokenizer {
-            path: path.clone(),
-            message: one_line(&error.to_string()),
-        })?;
-        write_atomically(&path, |writer| writer.write_all(content.as_bytes()))?;
+    let path = target.join(FULL);
+    let own = content(&path, tokenizer)?;
+    let has_full = source.join(FULL).exists();
+    let is_changed = Source::find(source).is_ok() && content(&path, &load_tokenizer(source)?)? != own;
+    if !has_full || is_changed {
+        write_atomically(&path, |writer| writer.write_all(own.as_bytes()))?;
     }
     let settings = read_optional_json_object(&source.join(SETTINGS))?;
     let mut settings = settings.unwrap_or_else(|| json!({ "tokenizer_class": "PreTrainedTokenizerFast" }));
     settings["model_max_length"] = json!(max_length);
+    // `transformers` builds some tokenizers anew by this key, whatever `tokenizer.json` says.
+    if is_changed && let Some(prefix) = prefix_space::of(tokenizer) {
+        settings["add_prefix_space"] = json!(prefix);
+    }
     write_json(&target.join(SETTINGS), &settings)
 }
 
+/// `tokenizer.json` without what cuts and fills up.
+fn content(path: &Path, tokenizer: &Tokenizer) -> Result<String, ModelError> {
+    let mut whole = tokenizer.clone();
+    whole.with_padding(None);
+    // No error without truncation; `tokenizer_config.json` keeps the side.
+    let _ = whole.with_truncation(None);
+    whole.to_string(true).map_err(|error| invalid(path, &error.to_string()))
+}
+
 fn tokenizer_file(directory: &Path) -> Result<PathBuf, ModelError> {
-    let found = [FULL, VOCABULARY].map(|name| directory.join(name)).into_iter().find(|path| path.is_file());
-    found.ok_or_else(|| ModelError::MissingFile {
-        directory: directory.to_path_buf(),
-        expected: "tokenizer.json or vocab.txt",
-    })
+    Ok(directory.join(Source::find(directory)?.files()[0]))
 }
 
-/// BERT's tokenizer over `vocab.txt`, in the format of `tokenizer.json`.
-fn from_vocabulary(directory: &Path) -> Result<Vec<u8>, ModelError> {
-    let path = directory.join(VOCABULARY);
-    let text = read_text(&path)?;
-    let mut vocabulary = Map::new();
-    for (id, token) in text.lines().enumerate() {
-        vocabulary.insert(token.trim_end().to_string(), json!(id));
-    }
-    let settings = Settings::read(directory)?;
-    let id = |token: &str| {
-        vocabulary.get(token).cloned().ok_or_else(|| ModelError::InvalidTokenizer {
-            path: path.clone(),
-            message: format!("expected the token {token}, found no line with it"),
-        })
-    };
-    let [cls, sep, unk] = ["cls_token", "sep_token", "unk_token"].map(|key| settings.token(key));
-    let (cls_id, sep_id) = (id(&cls)?, id(&sep)?);
-    id(&unk)?;
-    let mut special: Vec<(Value, String)> =
-        [settings.token("pad_token"), settings.token("mask_token"), unk.clone(), cls.clone(), sep.clone()]
-            .into_iter()
-            .filter_map(|token| Some((vocabulary.get(&token)?.clone(), token)))
-            .collect();
-    special.sort_by_key(|(id, _)| id.as_u64());
-    let chinese = settings.flag("tokenize_chinese_chars").unwrap_or(true);
-    let scheme = Scheme::word_piece(chinese, settings.flag("strip_accents"), settings.lowercase());
-    let model = word_piece_model(&unk, vocabulary);
-    Ok(tokenizer_json(scheme, model, &special, (&cls, &cls_id), (&sep, &sep_id)).to_string().into_bytes())
+/// A command that writes `tokenizer.json` into a directory with other files of a tokenizer.
+fn convert_command(directory: &Path) -> String {
+    format!(
+        "python3 -m pip install transformers sentencepiece protobuf && python3 -c 'import sys; from transformers import AutoTokenizer; \
+         AutoTokenizer.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])' {}",
+        quoted(directory)
+    )
 }
 
-/// What `tokenizer_config.json`, `special_tokens_map.json` and `config.json` say about a `vocab.txt`, the first that
-/// speaks.
-struct Settings {
-    files: Vec<Value>,
-}
-
-impl Settings {
-    fn read(directory: &Path) -> Result<Self, ModelError> {
-        let files = [SETTINGS, SPECIAL, "config.json"].map(|name| read_optional_json_object(&directory.join(name)));
-        let files: Vec<Option<Value>> = files.into_iter().collect::<Result<_, _>>()?;
-        Ok(Self { files: files.into_iter().flatten().collect() })
-    }
-
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.files.iter().find_map(|file| file.get(key).filter(|value| !value.is_null()))
-    }
-
-    fn flag(&self, key: &str) -> Option<bool> {
-        self.get(key)?.as_bool()
-    }
-
-    /// A special token is a string, or an object with its content.
-    fn named(&self, key: &str) -> Option<&str> {
-        self.get(key).and_then(|value| value.as_str().or_else(|| value.get("content")?.as_str()))
-    }
-
-    fn token(&self, key: &str) -> String {
-        self.named(key).map_or_else(|| format!("[{}]", key.trim_end_matches("_token").to_uppercase()), str::to_string)
-    }
-
-    fn lowercase(&self) -> bool {
-        self.flag("do_lower_case").unwrap_or_else(|| {
-            tracing::warn!("no do_lower_case beside {VOCABULARY}: texts are lowered, as transformers does by default");
-            true
-        })
-    }
+fn invalid(path: &Path, message: &str) -> ModelError {
+    ModelError::InvalidTokenizer { path: path.to_path_buf(), message: one_line(message) }
 }
 
 fn one_line(message: &str) -> String {

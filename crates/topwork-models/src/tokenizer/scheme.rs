@@ -70,6 +70,23 @@ pub(super) fn word_piece_model(unk: &str, vocabulary: Map<String, Value>) -> Val
     })
 }
 
+/// RoBERTa's template: `cls A sep`, and for a pair `cls A sep sep B sep`, all of segment 0.
+pub(super) fn template(cls: (&str, u64), sep: (&str, u64)) -> Value {
+    let token = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 0 } });
+    let sequence = |name: &str| json!({ "Sequence": { "id": name, "type_id": 0 } });
+    let first = [token(cls.0), sequence("A"), token(sep.0)];
+    let pair: Vec<Value> = first.iter().cloned().chain([token(sep.0), sequence("B"), token(sep.0)]).collect();
+    json!({
+        "type": "TemplateProcessing",
+        "single": first,
+        "pair": pair,
+        "special_tokens": {
+            cls.0: { "id": cls.0, "ids": [cls.1], "tokens": [cls.0] },
+            sep.0: { "id": sep.0, "ids": [sep.1], "tokens": [sep.0] },
+        },
+    })
+}
+
 /// The whole file: `cls A sep`, and for a pair `cls A sep B sep` with segments 0 and 1.
 pub(super) fn tokenizer_json(
     scheme: Scheme,

@@ -5,7 +5,7 @@ use std::path::Path;
 use tokenizers::models::bpe::BPE;
 use tokenizers::{ModelWrapper, Tokenizer};
 
-use super::Settings;
+use super::settings::Settings;
 use crate::error::ModelError;
 
 /// The ids of a tokenizer's special tokens.

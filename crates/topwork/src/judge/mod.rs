@@ -11,8 +11,8 @@ pub mod repeats;
 pub mod transfer;
 
 use serde::{Deserialize, Serialize};
-use topwork_engine::Parameters;
 use topwork_data::TargetKind;
+use topwork_engine::Parameters;
 use topwork_metrics::{Metric, argmax};
 
 use crate::events::SplitScores;

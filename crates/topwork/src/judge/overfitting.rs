@@ -7,9 +7,9 @@ use topwork_metrics::{Chance, Metric, after_order_luck, by_chance, least_chance,
 use super::repeats::lines;
 use super::{Answers, Estimate, HeldOut, Scored, percent, points};
 use crate::events::shown;
+use crate::events::trace::Trace;
 use crate::session::inputs::Inputs;
 use crate::tasks::Scoring;
-use crate::events::trace::Trace;
 
 /// Resamples of an interval.
 const RESAMPLES: usize = 1_000;
@@ -236,7 +236,9 @@ pub(crate) fn judge_scores(
     trace: &Trace,
 ) -> Overfitting {
     let Some((others, chosen_among)) = held_out.filter(|(rows, _)| !rows.split.is_empty()) else {
-        return unknown("there are no predictions for held-out rows to compare those for training rows with".to_string());
+        return unknown(
+            "there are no predictions for held-out rows to compare those for training rows with".to_string(),
+        );
     };
     let (rows, split) = (others.split.len(), others.name);
     if rows < FEWEST_ROWS {

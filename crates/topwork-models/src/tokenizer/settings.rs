@@ -1,0 +1,169 @@
+//! What the JSON files of a directory say about its tokenizer: which kind it is, its switches and its special tokens.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::error::ModelError;
+use crate::files::read_optional_json_object;
+
+pub(super) const SETTINGS: &str = "tokenizer_config.json";
+pub(super) const SPECIAL: &str = "special_tokens_map.json";
+pub(super) const ADDED: &str = "added_tokens.json";
+const CONFIG: &str = "config.json";
+
+/// What `tokenizer_config.json`, `special_tokens_map.json` and `config.json` say, the first that speaks.
+pub(super) struct Settings {
+    files: Vec<Value>,
+    added: Option<Value>,
+}
+
+/// A token that is found in a text before the model sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct AddedToken {
+    pub(super) content: String,
+    /// Whether it takes the white space before it.
+    pub(super) lstrip: bool,
+    pub(super) rstrip: bool,
+    pub(super) single_word: bool,
+    pub(super) normalized: bool,
+    pub(super) special: bool,
+}
+
+impl AddedToken {
+    pub(super) fn special(content: &str) -> Self {
+        Self {
+            content: content.to_string(),
+            lstrip: false,
+            rstrip: false,
+            single_word: false,
+            normalized: false,
+            special: true,
+        }
+    }
+
+    /// The token that `value` describes; what it does not say is as in `self`.
+    fn described(mut self, value: &Value) -> Self {
+        let flag = |key: &str, usual: bool| value.get(key).and_then(Value::as_bool).unwrap_or(usual);
+        if let Some(content) = content(value) {
+            self.content = content.to_string();
+        }
+        self.lstrip = flag("lstrip", self.lstrip);
+        self.rstrip = flag("rstrip", self.rstrip);
+        self.single_word = flag("single_word", self.single_word);
+        // What is special is looked for in the text as it is, whatever older files say.
+        self.normalized = !self.special && flag("normalized", self.normalized);
+        self
+    }
+
+    fn json(&self, id: u64) -> Value {
+        json!({ "id": id, "content": self.content, "single_word": self.single_word, "lstrip": self.lstrip,
+                "rstrip": self.rstrip, "normalized": self.normalized, "special": self.special })
+    }
+}
+
+/// The tokens of RoBERTa, XLM-R and CamemBERT.
+pub(super) struct SpecialTokens {
+    pub(super) bos: AddedToken,
+    pub(super) eos: AddedToken,
+    pub(super) sep: AddedToken,
+    pub(super) cls: AddedToken,
+    pub(super) unk: AddedToken,
+    pub(super) pad: AddedToken,
+    /// Takes the space before it, unless the settings deny it.
+    pub(super) mask: AddedToken,
+}
+
+impl SpecialTokens {
+    pub(super) fn all(&self) -> [&AddedToken; 7] {
+        [&self.bos, &self.eos, &self.sep, &self.cls, &self.unk, &self.pad, &self.mask]
+    }
+}
+
+impl Settings {
+    pub(super) fn read(directory: &Path) -> Result<Self, ModelError> {
+        let files = [SETTINGS, SPECIAL, CONFIG].map(|name| read_optional_json_object(&directory.join(name)));
+        let files: Vec<Option<Value>> = files.into_iter().collect::<Result<_, _>>()?;
+        let added = read_optional_json_object(&directory.join(ADDED))?;
+        Ok(Self { files: files.into_iter().flatten().collect(), added })
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.files.iter().find_map(|file| file.get(key).filter(|value| !value.is_null()))
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        self.get(key)?.as_bool()
+    }
+
+    /// A special token is a string, or an object with its content.
+    pub(super) fn named(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(content)
+    }
+
+    /// The tokenizer's class without `Fast`, unless it is one that says nothing; else none.
+    pub(super) fn class(&self) -> Option<&str> {
+        let class = self.get("tokenizer_class")?.as_str()?;
+        let class = class.strip_suffix("Fast").unwrap_or(class);
+        (!matches!(class, "PreTrainedTokenizer" | "TokenizersBackend")).then_some(class)
+    }
+
+    pub(super) fn model_type(&self) -> Option<&str> {
+        self.get("model_type")?.as_str()
+    }
+
+    /// The special tokens, by the names that RoBERTa gives those that the settings do not name.
+    pub(super) fn special_tokens(&self) -> SpecialTokens {
+        let token = |key: &str, usual: AddedToken| match self.get(key) {
+            Some(value) => usual.described(value),
+            None => usual,
+        };
+        let plain = |key: &str, content: &str| token(key, AddedToken::special(content));
+        SpecialTokens {
+            bos: plain("bos_token", "<s>"),
+            eos: plain("eos_token", "</s>"),
+            sep: plain("sep_token", "</s>"),
+            cls: plain("cls_token", "<s>"),
+            unk: plain("unk_token", "<unk>"),
+            pad: plain("pad_token", "<pad>"),
+            mask: token("mask_token", AddedToken { lstrip: true, ..AddedToken::special("<mask>") }),
+        }
+    }
+
+    /// The list `added_tokens` of a `tokenizer.json`: `tokens` that have an id, then what `added_tokens.json` and
+    /// `added_tokens_decoder` add or say otherwise.
+    pub(super) fn added_tokens(
+        &self,
+        tokens: &[&AddedToken],
+        id: impl Fn(&str) -> Option<u64>,
+    ) -> Result<Vec<Value>, String> {
+        let mut by_id: BTreeMap<u64, AddedToken> = BTreeMap::new();
+        for token in tokens {
+            if let Some(id) = id(&token.content) {
+                by_id.entry(id).or_insert_with(|| (*token).clone());
+            }
+        }
+        for (content, id) in self.added.as_ref().and_then(Value::as_object).into_iter().flatten() {
+            let id = id.as_u64().ok_or_else(|| format!("{ADDED}: {content}: expected an id, found {id}"))?;
+            let plain = AddedToken { special: false, normalized: true, ..AddedToken::special(content) };
+            by_id.entry(id).or_insert(plain);
+        }
+        for (id, value) in self.get("added_tokens_decoder").and_then(Value::as_object).into_iter().flatten() {
+            let place: u64 =
+                id.parse().map_err(|_| format!("{SETTINGS}: added_tokens_decoder: expected an id, found {id}"))?;
+            let is_special = value.get("special").and_then(Value::as_bool).unwrap_or(false);
+            let usual = AddedToken { special: is_special, normalized: !is_special, ..AddedToken::special("") };
+            let token = usual.described(value);
+            if token.content.is_empty() {
+                return Err(format!("{SETTINGS}: added_tokens_decoder: {id}: expected content, found {value}"));
+            }
+            by_id.insert(place, token);
+        }
+        Ok(by_id.iter().map(|(id, token)| token.json(*id)).collect())
+    }
+}
+
+fn content(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.get("content")?.as_str())
+}

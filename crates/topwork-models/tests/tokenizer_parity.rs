@@ -1,0 +1,237 @@
+//! Tokenizers that are built of other files than `tokenizer.json` give the ids that `transformers` gives. The fixtures are
+//! written by `xtask/python/tokenizer_fixtures.py`; `expected.json` names the versions.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokenizers::Tokenizer;
+use topwork_models::{
+    ModelError, SpecialIds, check_tokenizer, continuations, load_tokenizer, save_tokenizer, tokenizer_file_names,
+    tokenizer_files, with_prefix_space,
+};
+
+const BUILT: [&str; 4] = ["roberta", "roberta-prefix-space", "xlm-roberta", "camembert"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tokenizers").join(name)
+}
+
+fn expected(name: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(fixture(name).join("expected.json")).unwrap()).unwrap()
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn encoded(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+    tokenizer.encode(text, true).unwrap().get_ids().to_vec()
+}
+
+fn has_expected_ids(name: &str, tokenizer: &Tokenizer) {
+    let expected = expected(name);
+    let texts = expected["texts"].as_array().unwrap();
+    assert!(texts.len() >= 50);
+    for case in texts {
+        let text = case["text"].as_str().unwrap();
+        assert_eq!(encoded(tokenizer, text), ids(&case["ids"]), "{name}: {text:?}");
+    }
+    for case in expected["pairs"].as_array().unwrap() {
+        let [first, second] = [0, 1].map(|place| case["texts"][place].as_str().unwrap());
+        let pair = tokenizer.encode((first, second), true).unwrap();
+        assert_eq!(pair.get_ids(), ids(&case["ids"]), "{name}: {first:?}, {second:?}");
+        assert!(pair.get_type_ids().iter().all(|segment| *segment == 0));
+    }
+    for case in expected["decoded"].as_array().unwrap() {
+        assert_eq!(tokenizer.decode(&ids(&case["ids"]), true).unwrap(), case["text"].as_str().unwrap(), "{name}");
+    }
+}
+
+/// A fresh folder with some files of a fixture.
+fn folder(name: &str, files: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for file in files {
+        fs::copy(fixture(name).join(file), folder.path().join(file)).unwrap();
+    }
+    folder
+}
+
+fn write(folder: &TempDir, name: &str, content: &Value) {
+    fs::write(folder.path().join(name), content.to_string()).unwrap();
+}
+
+#[test]
+fn ids_are_those_of_transformers() {
+    for name in BUILT {
+        let tokenizer = load_tokenizer(&fixture(name)).unwrap();
+        has_expected_ids(name, &tokenizer);
+        let size = tokenizer.get_vocab_size(true);
+        check_tokenizer(&fixture(name), &tokenizer, size).unwrap();
+        check_tokenizer(&fixture(name), &tokenizer, size - 1).unwrap_err();
+        let special = SpecialIds::find(&tokenizer, Some(&fixture(name))).unwrap();
+        assert_eq!(special.mask, tokenizer.token_to_id("<mask>").unwrap());
+        assert!(continuations(&tokenizer).contains(&true));
+    }
+}
+
+#[test]
+fn a_saved_tokenizer_gives_the_same_ids_and_keeps_its_files() {
+    for name in BUILT {
+        let target = TempDir::new().unwrap();
+        save_tokenizer(&fixture(name), target.path(), &load_tokenizer(&fixture(name)).unwrap(), 64).unwrap();
+        assert!(target.path().join("tokenizer.json").exists());
+        has_expected_ids(name, &load_tokenizer(target.path()).unwrap());
+        for file in tokenizer_files(&fixture(name)) {
+            let name = file.file_name().unwrap();
+            let same = || fs::read(&file).unwrap() == fs::read(target.path().join(name)).unwrap();
+            assert!(name == "tokenizer_config.json" || same(), "{name:?}");
+        }
+        let settings: Value =
+            serde_json::from_slice(&fs::read(target.path().join("tokenizer_config.json")).unwrap()).unwrap();
+        assert_eq!(settings["model_max_length"], 64);
+        assert_eq!(settings.get("add_prefix_space").is_some(), name == "roberta-prefix-space");
+    }
+}
+
+#[test]
+fn a_space_before_each_text_is_kept_when_saved() {
+    let plain = load_tokenizer(&fixture("roberta")).unwrap();
+    let changed = with_prefix_space(&plain).unwrap().unwrap();
+    has_expected_ids("roberta-prefix-space", &changed);
+    assert!(with_prefix_space(&changed).unwrap().is_none());
+    for name in ["xlm-roberta", "camembert"] {
+        assert!(with_prefix_space(&load_tokenizer(&fixture(name)).unwrap()).unwrap().is_none());
+    }
+    // From the files of BPE and then from `tokenizer.json`.
+    let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    save_tokenizer(&fixture("roberta"), first.path(), &changed, 64).unwrap();
+    save_tokenizer(&fixture("roberta"), second.path(), &plain, 64).unwrap();
+    has_expected_ids("roberta", &load_tokenizer(second.path()).unwrap());
+    save_tokenizer(second.path(), second.path(), &changed, 64).unwrap();
+    for folder in [first, second] {
+        has_expected_ids("roberta-prefix-space", &load_tokenizer(folder.path()).unwrap());
+        let settings = fs::read_to_string(folder.path().join("tokenizer_config.json")).unwrap();
+        assert!(settings.contains("\"add_prefix_space\": true"), "{settings}");
+    }
+}
+
+#[test]
+fn the_files_that_are_read_are_named() {
+    let names = |name: &str| -> Vec<String> {
+        let files = tokenizer_files(&fixture(name));
+        files.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_string()).collect()
+    };
+    assert_eq!(names("roberta"), ["vocab.json", "merges.txt", "tokenizer_config.json"]);
+    assert_eq!(names("camembert"), ["sentencepiece.bpe.model", "tokenizer_config.json"]);
+    assert!(tokenizer_files(TempDir::new().unwrap().path()).is_empty());
+    assert_eq!(tokenizer_file_names()[0], ["tokenizer.json"]);
+    assert!(tokenizer_file_names().contains(&vec!["vocab.json", "merges.txt"]));
+}
+
+#[test]
+fn a_sentence_piece_model_under_its_other_name_is_the_same() {
+    let other = folder("xlm-roberta", &["config.json", "tokenizer_config.json"]);
+    fs::copy(fixture("xlm-roberta").join("sentencepiece.bpe.model"), other.path().join("spiece.model")).unwrap();
+    has_expected_ids("xlm-roberta", &load_tokenizer(other.path()).unwrap());
+}
+
+#[test]
+fn special_tokens_have_the_names_and_the_strip_that_settings_give_them() {
+    let plain = folder("xlm-roberta", &["config.json", "sentencepiece.bpe.model"]);
+    let tokenizer = load_tokenizer(plain.path()).unwrap();
+    let (a, b) = (tokenizer.token_to_id("▁a").unwrap(), tokenizer.token_to_id("<mask>").unwrap());
+    assert_eq!(encoded(&tokenizer, "a <mask>"), [0, a, b, 2]);
+    let mask = json!({ "content": "<MASK>", "lstrip": false });
+    write(&plain, "special_tokens_map.json", &json!({ "mask_token": mask, "cls_token": "<s>" }));
+    let named = load_tokenizer(plain.path()).unwrap();
+    assert_eq!((named.token_to_id("<MASK>"), named.token_to_id("<mask>")), (Some(b), None));
+    assert_eq!(encoded(&named, "a <MASK>"), [0, a, b, 2]);
+    // The space before a mask is a token of its own where the mask does not take it.
+    let bytes = folder("roberta", &["config.json", "vocab.json", "merges.txt"]);
+    let taken = encoded(&load_tokenizer(bytes.path()).unwrap(), "a <mask>");
+    write(&bytes, "tokenizer_config.json", &json!({ "mask_token": { "content": "<mask>", "lstrip": false } }));
+    let left = encoded(&load_tokenizer(bytes.path()).unwrap(), "a <mask>");
+    assert_eq!((taken.len(), left.len()), (4, 5));
+}
+
+#[test]
+fn added_tokens_have_the_ids_that_the_files_give_them() {
+    let names = ["config.json", "vocab.json", "merges.txt"];
+    let size = load_tokenizer(&fixture("roberta")).unwrap().get_vocab_size(true);
+    let with = folder("roberta", &names);
+    write(&with, "added_tokens.json", &json!({ "graft": size }));
+    let decoder = json!({ (size + 1).to_string(): { "content": "[NEW]", "special": true } });
+    write(&with, "tokenizer_config.json", &json!({ "added_tokens_decoder": decoder }));
+    let tokenizer = load_tokenizer(with.path()).unwrap();
+    assert_eq!(encoded(&tokenizer, "graft[NEW]"), [0, size as u32, size as u32 + 1, 2]);
+    assert!(tokenizer_files(with.path()).iter().any(|path| path.ends_with("added_tokens.json")));
+    write(&with, "added_tokens.json", &json!({ "graft": size + 7 }));
+    assert!(matches!(load_tokenizer(with.path()).unwrap_err(), ModelError::InvalidTokenizer { .. }));
+}
+
+#[test]
+fn a_vocabulary_of_characters_has_a_token_for_each() {
+    let letters = TempDir::new().unwrap();
+    let vocabulary = json!({ "<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "A": 4, "C": 5, "É": 6, "<mask>": 7 });
+    write(&letters, "vocab.json", &vocabulary);
+    write(&letters, "config.json", &json!({ "model_type": "roberta" }));
+    let tokenizer = load_tokenizer(letters.path()).unwrap();
+    assert_eq!(encoded(&tokenizer, "CAÉ<mask>x A\n"), [0, 5, 4, 6, 7, 3, 3, 4, 3, 2]);
+    assert_eq!(tokenizer.encode(("A", "C"), true).unwrap().get_ids(), [0, 4, 2, 2, 5, 2]);
+    assert_eq!(encoded(&tokenizer, ""), [0, 2]);
+    let target = TempDir::new().unwrap();
+    save_tokenizer(letters.path(), target.path(), &tokenizer, 9).unwrap();
+    assert_eq!(encoded(&load_tokenizer(target.path()).unwrap(), "AC"), [0, 4, 5, 2]);
+    let mut longer = vocabulary;
+    longer["AC"] = json!(8);
+    write(&letters, "vocab.json", &longer);
+    let error = load_tokenizer(letters.path()).unwrap_err();
+    assert!(error.to_string().contains("merges.txt") && error.hint().unwrap().contains("merges.txt"), "{error}");
+}
+
+#[test]
+fn what_is_not_read_is_refused_by_name_with_a_command() {
+    let refused = |folder: &Path, found: &str| {
+        let error = load_tokenizer(folder).unwrap_err();
+        assert!(matches!(error, ModelError::UnsupportedTokenizer { .. }), "{error:?}");
+        assert!(error.to_string().contains(found), "{error}");
+        assert!(error.hint().unwrap().contains("AutoTokenizer.from_pretrained"), "{error}");
+    };
+    refused(&fixture("sentencepiece-bpe"), "BPE");
+    let albert = folder("xlm-roberta", &["sentencepiece.bpe.model"]);
+    refused(albert.path(), "no tokenizer_class");
+    write(&albert, "config.json", &json!({ "model_type": "albert" }));
+    refused(albert.path(), "albert");
+    let clip = folder("roberta", &["vocab.json", "merges.txt"]);
+    load_tokenizer(clip.path()).unwrap();
+    write(&clip, "tokenizer_config.json", &json!({ "tokenizer_class": "CLIPTokenizerFast" }));
+    refused(clip.path(), "CLIPTokenizer");
+    let other = TempDir::new().unwrap();
+    fs::write(other.path().join("spm.model"), "").unwrap();
+    refused(other.path(), "another family");
+}
+
+#[test]
+fn damaged_files_are_refused_with_what_was_found() {
+    let refused = |folder: &TempDir, found: &str| {
+        let error = load_tokenizer(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(found) && error.lines().count() == 1, "{error}");
+    };
+    let pieces = folder("xlm-roberta", &["config.json", "sentencepiece.bpe.model"]);
+    let path = pieces.path().join("sentencepiece.bpe.model");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 100]).unwrap();
+    refused(&pieces, "the end");
+    let pairs = folder("roberta", &["vocab.json", "merges.txt"]);
+    fs::write(pairs.path().join("merges.txt"), "#version: 0.2\na b c\n").unwrap();
+    refused(&pairs, "line 2");
+    fs::write(pairs.path().join("merges.txt"), "qqq zzz\n").unwrap();
+    refused(&pairs, "qqq");
+    write(&pairs, "vocab.json", &json!({ "<s>": 0, "</s>": -1 }));
+    refused(&pairs, "\"</s>\"");
+    write(&pairs, "vocab.json", &json!({ "<s>": 0 }));
+    refused(&pairs, "</s>");
+}
