@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use topwork_data::{DataError, Example, LabelSet, normalised};
+use topwork_data::{DataError, Example, normalised};
 use topwork_metrics::select_rows;
 use topwork_metrics::transferability::{CrossValidation, FOLDS, cross_validate, folds};
 use topwork_models::{HubSettings, SEEDLING};

@@ -6,7 +6,6 @@ use topwork_data::TargetKind;
 use topwork_metrics::Metric;
 use topwork_models::Pooling;
 
-use crate::events::SplitScores;
 use crate::run::model_card::{Base, quoted};
 use crate::session::inputs::Inputs;
 use crate::tune::results::Results;
