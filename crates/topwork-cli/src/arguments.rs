@@ -31,13 +31,21 @@ pub(crate) fn command() -> Command {
         .subcommand(evaluate())
         .subcommand(curve())
         .subcommand(report())
+        .subcommand(
+            Command::new("tasks")
+                .about("List what can be learnt, and what the data looks like")
+                .arg(json("Print JSON")),
+        )
+        .subcommand(Command::new("families").about("List the model families").arg(json("Print JSON")))
 }
 
 fn tune() -> Command {
     options(Command::new("tune"))
         .about("Fine-tune a pretrained encoder on a labelled file")
         .after_help(
-            "Example:\n  topwork tune train.csv --test test.csv --model sentence-transformers/all-MiniLM-L6-v2 --output out",
+            "Examples:\n  topwork tune train.csv --test test.csv --model sentence-transformers/all-MiniLM-L6-v2 --output out\n  \
+             topwork tune sentences.jsonl --task token_classification --model distilbert/distilbert-base-cased\n  \
+             topwork tune pairs.csv --task regression\n  topwork tune topics.csv --task multi_label",
         )
         .arg(resume())
         .arg(
@@ -238,7 +246,7 @@ fn plan() -> Command {
 
 fn predict() -> Command {
     columns(Command::new("predict"))
-        .about("Label the texts of a file, or of standard input, with a fine-tuned model")
+        .about("Predict classes, labels, numbers or tags for the texts of a file, or of standard input")
         .after_help("Examples:\n  topwork predict out new.csv\n  echo 'How far is the moon?' | topwork predict out")
         .arg(model())
         .arg(
@@ -247,7 +255,7 @@ fn predict() -> Command {
                 .help("CSV, TSV, JSON lines, or plain lines; without it, one text a line is read from standard input"),
         )
         .arg(batch_size())
-        .arg(json("Print one JSON object a row, with the probability of every label and the logits"))
+        .arg(json("Print one JSON object a row, with everything that the model says of it"))
 }
 
 fn evaluate() -> Command {

@@ -4,7 +4,8 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use topwork::events::{Observer, RunEvent};
+use topwork::events::{Observer, RunEvent, shown};
+use topwork_metrics::Metric;
 
 /// Plain lines come no more often than this.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
@@ -99,13 +100,12 @@ impl Observer for Progress {
                     None => {}
                 }
             }
-            RunEvent::Evaluated { epoch, split, loss, accuracy, macro_f1, .. }
-                if self.is_training && split == "validation" =>
-            {
-                self.line(&format!(
-                    "epoch {epoch:.1} · validation loss {loss:.4} · accuracy {:.1} % · macro-F1 {macro_f1:.3}",
-                    100.0 * accuracy
-                ));
+            RunEvent::Evaluated { epoch, split, scores, .. } if self.is_training && split == "validation" => {
+                let metrics = scores.iter().filter(|(metric, _)| *metric != Metric::Loss).take(2);
+                let metrics: Vec<String> =
+                    metrics.map(|(metric, value)| format!("{} {}", metric.label(), shown(metric, value))).collect();
+                let loss = scores.loss();
+                self.line(&format!("epoch {epoch:.1} · validation loss {loss:.4} · {}", metrics.join(" · ")));
             }
             RunEvent::Predicted { epoch, split, objective, loss, accuracy, .. } if self.is_training => {
                 let accuracy = 100.0 * accuracy;

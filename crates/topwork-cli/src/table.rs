@@ -3,17 +3,19 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use topwork::events::SplitScores;
+use topwork::events::{SplitScores, shown};
 use topwork::judge::repeats::{Mean, Repeated};
-use topwork::judge::transfer::Transfer;
+use topwork::judge::transfer::{Contender, Transfer};
 use topwork::pretrain::results::PretrainResults;
 use topwork::run::proofs::Proofs;
 use topwork::session::inputs::Inputs;
 use topwork::tune::results::Results;
+use topwork_metrics::Metric;
 
 /// What a run measured.
 pub(crate) fn results(output_dir: &Path, results: &Results) -> String {
-    let splits = [("train", Some(results.train)), ("validation", results.validation), ("test", results.test)];
+    let splits =
+        [("train", Some(&results.train)), ("validation", results.validation.as_ref()), ("test", results.test.as_ref())];
     let splits: Vec<_> = splits.into_iter().filter_map(|(name, scores)| Some((name, scores?))).collect();
     let mut text = scores(&splits);
     let _ = write!(
@@ -51,6 +53,9 @@ fn verdict(results: &Results) -> String {
     if let Some(calibration) = &results.calibration {
         text.push_str(&said("confidence", &calibration.sentence()));
     }
+    for (part, why) in &results.not_applicable {
+        text.push_str(&said("left out", &format!("{part}: {why}")));
+    }
     text
 }
 
@@ -71,14 +76,18 @@ fn said(name: &str, sentence: &str) -> String {
 
 /// The same training again: with other seeds, on folds, on labels in random order.
 fn repeated(results: &Results) -> String {
-    let with_interval = |mean: &Mean| match mean.interval {
-        Some((low, high)) => format!("{:.1} % ({:.1} to {:.1})", 100.0 * mean.mean, 100.0 * low, 100.0 * high),
-        None => format!("{:.1} %", 100.0 * mean.mean),
+    let with_interval = |metric: Metric, mean: &Mean| match mean.interval {
+        Some((low, high)) => {
+            let bound = |value: f64| shown(metric, value).trim_end_matches(" %").to_string();
+            format!("{} {} ({} to {})", metric.label(), shown(metric, mean.mean), bound(low), bound(high))
+        }
+        None => format!("{} {}", metric.label(), shown(metric, mean.mean)),
     };
     let mut text = String::new();
     let mut line = |what: String, repeated: &Repeated| {
-        let (accuracy, macro_f1) = (with_interval(&repeated.accuracy), with_interval(&repeated.macro_f1));
-        let _ = writeln!(text, "{what}: accuracy {accuracy}, macro-F1 {macro_f1} on {} rows", repeated.split);
+        let metrics = repeated.metrics().into_iter().take(2);
+        let means: Vec<String> = metrics.map(|metric| with_interval(metric, &repeated.mean(metric))).collect();
+        let _ = writeln!(text, "{what}: {} on {} rows", means.join(", "), repeated.split);
     };
     if let Some(seeds) = &results.seeds {
         line(format!("{} seeds", seeds.scores.len()), seeds);
@@ -87,23 +96,31 @@ fn repeated(results: &Results) -> String {
         line(format!("{} folds", folds.repeated.scores.len()), &folds.repeated);
     }
     if let Some(control) = &results.permuted_control {
-        let _ = writeln!(text, "labels in random order: accuracy {:.1} %", 100.0 * control.accuracy);
+        let (metric, value) = control.headline();
+        let _ = writeln!(text, "labels in random order: {} {}", metric.label(), shown(metric, value));
     }
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 /// What transfer bought.
 fn bought(transfer: &Transfer) -> String {
-    let mut text =
-        format!("\n{:<22}{:>20}{:>20}  seeds\n", format!("on the {} rows", transfer.split), "accuracy", "macro-F1");
+    let metrics: Vec<Metric> = transfer.contenders.first().map_or(Vec::new(), Contender::metrics);
+    let metrics = &metrics[..metrics.len().min(2)];
+    let heads: String = metrics.iter().map(|metric| format!("{:>20}", metric.label())).collect();
+    let mut text = format!("\n{:<22}{heads}  seeds\n", format!("on the {} rows", transfer.split));
     for contender in &transfer.contenders {
-        let with_spread = |mean: f64, spread: Option<f64>| match spread {
-            Some(spread) => format!("{:.1} ± {:.1} %", 100.0 * mean, 100.0 * spread),
-            None => format!("{:.1} %", 100.0 * mean),
+        let with_spread = |metric: &Metric| {
+            let mean = shown(*metric, contender.mean(*metric));
+            match contender.deviation(*metric) {
+                Some(spread) if metric.is_share() => {
+                    format!("{} ± {:.1} %", mean.trim_end_matches(" %"), 100.0 * spread)
+                }
+                Some(spread) => format!("{mean} ± {spread:.3}"),
+                None => mean,
+            }
         };
-        let accuracy = with_spread(contender.accuracy, contender.accuracy_std);
-        let macro_f1 = with_spread(contender.macro_f1, contender.macro_f1_std);
-        let _ = writeln!(text, "{:<22}{accuracy:>20}{macro_f1:>20}{:>7}", contender.name, contender.scores.len());
+        let values: String = metrics.iter().map(|metric| format!("{:>20}", with_spread(metric))).collect();
+        let _ = writeln!(text, "{:<22}{values}{:>7}", contender.name, contender.scores.len());
     }
     text
 }
@@ -147,34 +164,72 @@ fn proved_and_saved(text: &mut String, proofs: &Proofs, output_dir: &Path) {
 }
 
 /// Scores of splits, one a line.
-pub(crate) fn scores(splits: &[(&str, SplitScores)]) -> String {
-    let mut text = format!("{:<12}{:>7}{:>9}{:>10}{:>10}{:>8}\n", "", "rows", "loss", "accuracy", "macro-F1", "MCC");
+pub(crate) fn scores(splits: &[(&str, &SplitScores)]) -> String {
+    let metrics: Vec<Metric> =
+        splits.first().map_or(Vec::new(), |(_, scores)| scores.scores.iter().map(|(metric, _)| metric).collect());
+    let width = |metric: &Metric| 2 + metric.label().chars().count().max(7);
+    let heads: String =
+        metrics.iter().map(|metric| format!("{:>width$}", metric.label(), width = width(metric))).collect();
+    let mut text = format!("{:<12}{:>7}{heads}\n", "", "rows");
     for (name, scores) in splits {
-        let SplitScores { rows, loss, accuracy, macro_f1, mcc } = scores;
-        let accuracy = format!("{:.1} %", 100.0 * accuracy);
-        let _ = writeln!(text, "{name:<12}{rows:>7}{loss:>9.4}{accuracy:>10}{macro_f1:>10.3}{mcc:>8.3}");
+        let value = |metric: &Metric| {
+            let value = scores.value(*metric);
+            let value = if *metric == Metric::Loss { format!("{value:.4}") } else { shown(*metric, value) };
+            format!("{value:>width$}", width = width(metric))
+        };
+        let values: String = metrics.iter().map(value).collect();
+        let _ = writeln!(text, "{name:<12}{:>7}{values}", scores.rows);
     }
     text
 }
 
-/// Precision and recall of each class, from a confusion matrix `[gold, predicted]`.
-pub(crate) fn by_class(names: &[String], confusion: &[u64]) -> String {
-    let classes = names.len();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(10, 40);
+/// How well one class, label or kind of entity is found.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    /// How many have it.
+    pub(crate) rows: u64,
+    pub(crate) precision: f64,
+    pub(crate) recall: f64,
+    pub(crate) f1: f64,
+}
+
+impl Line {
+    /// From how many are right, how many there are, and how many were given.
+    pub(crate) fn of_counts(name: &str, right: usize, gold: usize, given: usize) -> Self {
+        let share = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        Self {
+            name: name.to_string(),
+            rows: gold as u64,
+            precision: share(right, given),
+            recall: share(right, gold),
+            f1: share(2 * right, gold + given),
+        }
+    }
+
+    /// Of each class, from a confusion matrix `[gold, predicted]`.
+    pub(crate) fn of_confusion(names: &[String], confusion: &[u64]) -> Vec<Self> {
+        let classes = names.len();
+        let line = |(class, name): (usize, &String)| {
+            let right = confusion[class * classes + class];
+            let gold: u64 = confusion[class * classes..(class + 1) * classes].iter().sum();
+            let given: u64 = (0..classes).map(|gold| confusion[gold * classes + class]).sum();
+            Self::of_counts(name, right as usize, gold as usize, given as usize)
+        };
+        names.iter().enumerate().map(line).collect()
+    }
+
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "rows": self.rows, "precision": self.precision, "recall": self.recall, "f1": self.f1 })
+    }
+}
+
+/// Precision and recall of each class, label or kind of entity.
+pub(crate) fn by_label(lines: &[Line]) -> String {
+    let width = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0).clamp(10, 40);
     let mut text = format!("{:<width$}  {:>7}{:>11}{:>8}{:>8}\n", "class", "rows", "precision", "recall", "F1");
-    for (class, name) in names.iter().enumerate() {
-        let right = confusion[class * classes + class];
-        let gold: u64 = confusion[class * classes..(class + 1) * classes].iter().sum();
-        let predicted: u64 = (0..classes).map(|gold| confusion[gold * classes + class]).sum();
-        let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    for Line { name, rows, precision, recall, f1 } in lines {
         let name: String = name.chars().take(width).collect();
-        let _ = writeln!(
-            text,
-            "{name:<width$}  {gold:>7}{:>11.3}{:>8.3}{:>8.3}",
-            share(right, predicted),
-            share(right, gold),
-            share(2 * right, gold + predicted),
-        );
+        let _ = writeln!(text, "{name:<width$}  {rows:>7}{precision:>11.3}{recall:>8.3}{f1:>8.3}");
     }
     text
 }

@@ -4,36 +4,100 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use serde_json::json;
+use serde_json::{Value, json};
 use topwork::error::Error;
-use topwork::events::SplitScores;
-use topwork_data::{Dataset, Labels};
-use topwork_metrics::{argmax, confusion};
+use topwork::predict::Predictor;
+use topwork_data::{Dataset, Labels, TargetKind, Targets};
+use topwork_metrics::sequence::{Tagging, entity_report};
+use topwork_metrics::{argmax, confusion, multi_label};
 
 use super::predict::{batch_size, load, tokenize};
 use crate::Ended;
 use crate::arguments::column_names;
-use crate::table;
+use crate::table::{self, Line};
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let path = matches.get_one::<PathBuf>("FILE").cloned().unwrap_or_default();
-    let dataset = Dataset::read(&path, &column_names(matches), Labels::Required).map_err(Error::from)?;
-    let classifier = load(matches)?;
-    let gold = classifier.labels.encode(&dataset).map_err(Error::from)?;
-    let texts = tokenize(&classifier, &dataset)?;
-    let logits = classifier.logits(&texts, batch_size(matches));
-    let classes = classifier.labels.len();
-    let scores = SplitScores::new(gold.len(), &topwork_metrics::evaluate(&logits, classes, &gold));
-    let counts = confusion(&gold, &argmax(&logits, classes), classes);
+    let predictor = load(matches)?;
+    let labels = match predictor.task().kind() {
+        TargetKind::Labels => Labels::Sparse,
+        TargetKind::Class | TargetKind::Value | TargetKind::TokenTags => Labels::Required,
+    };
+    let mut dataset = Dataset::read(&path, &column_names(matches), labels).map_err(Error::from)?;
+    if predictor.task().kind() != TargetKind::TokenTags {
+        predictor.prepare(&mut dataset);
+    }
+    let targets = predictor.scoring.space.encode(&dataset).map_err(Error::from)?;
+    let texts = tokenize(&predictor, &dataset)?;
+    let outputs = predictor.logits(&texts, batch_size(matches));
+    let scores = predictor.evaluate(&outputs, &dataset)?;
     let mut out = std::io::stdout().lock();
+    let lines = by_label(&predictor, &outputs, &targets, &dataset);
     if matches.get_flag("json") {
-        let mut value = serde_json::to_value(scores)?;
-        value["labels"] = json!(classifier.labels.names());
-        value["confusion"] = json!(counts.chunks_exact(classes).collect::<Vec<_>>());
+        let mut value = serde_json::to_value(&scores)?;
+        value["task"] = json!(predictor.task().name());
+        value["labels"] = json!(predictor.labels());
+        if let Some(counts) = confusion_of(&predictor, &outputs, &targets) {
+            value["confusion"] = json!(counts.chunks_exact(predictor.labels().len()).collect::<Vec<_>>());
+        }
+        if !lines.is_empty() {
+            value["by_label"] = Value::Object(lines.iter().map(|line| (line.name.clone(), line.to_json())).collect());
+        }
         serde_json::to_writer_pretty(&mut out, &value)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}\n{}", table::scores(&[("test", scores)]), table::by_class(classifier.labels.names(), &counts))?;
+        write!(out, "{}", table::scores(&[("test", &scores)]))?;
+        if !lines.is_empty() {
+            write!(out, "\n{}", table::by_label(&lines))?;
+        }
     }
     Ok(Ended::Done)
+}
+
+/// How often each class was given for each `[gold, predicted]`; none of tasks without classes of rows.
+fn confusion_of(predictor: &Predictor, outputs: &[f32], targets: &Targets) -> Option<Vec<u64>> {
+    let Targets::Class(gold) = targets else { return None };
+    let classes = predictor.labels().len();
+    Some(confusion(gold, &argmax(outputs, classes), classes))
+}
+
+/// Precision and recall of each class, label or kind of entity.
+fn by_label(predictor: &Predictor, outputs: &[f32], targets: &Targets, dataset: &Dataset) -> Vec<Line> {
+    let names = predictor.labels();
+    match targets {
+        Targets::Class(_) => {
+            let counts = confusion_of(predictor, outputs, targets).unwrap_or_default();
+            Line::of_confusion(names, &counts)
+        }
+        Targets::Labels(labels) => {
+            let thresholds = predictor.scoring.thresholds.as_deref();
+            let predicted = multi_label::predictions(outputs, labels.width(), thresholds);
+            let line = |(label, name): (usize, &String)| {
+                let given = || predicted.iter().skip(label).step_by(labels.width()).copied();
+                let right = labels.column(label).zip(given()).filter(|(gold, given)| *gold && *given).count();
+                let (gold, given) =
+                    (labels.column(label).filter(|gold| *gold).count(), given().filter(|own| *own).count());
+                Line::of_counts(name, right, gold, given)
+            };
+            names.iter().enumerate().map(line).collect()
+        }
+        Targets::Values(_) => Vec::new(),
+        Targets::Tags(tags) => {
+            let tagging = Tagging::new(names);
+            if !tagging.has_entities() {
+                return Vec::new();
+            }
+            let predicted = predictor.task().predict(outputs, &dataset.examples, &predictor.scoring);
+            let ids: Vec<Vec<u32>> = predicted.iter().map(|row| row.tag_ids(names)).collect();
+            let report = entity_report(&tagging, (0..tags.rows()).map(|row| (tags.row(row), ids[row].as_slice())));
+            let line = |(name, scores): (String, topwork_metrics::sequence::EntityScores)| Line {
+                name,
+                rows: scores.support as u64,
+                precision: scores.precision,
+                recall: scores.recall,
+                f1: scores.f1,
+            };
+            report.by_type.into_iter().map(line).collect()
+        }
+    }
 }

@@ -10,4 +10,5 @@ pub(crate) mod predict;
 pub(crate) mod pretrain;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod tasks;
 pub(crate) mod tune;

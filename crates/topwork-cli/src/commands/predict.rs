@@ -6,55 +6,109 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use serde_json::{Map, Value, json};
 use topwork::error::Error;
-use topwork::predict::Classifier;
+use topwork::predict::Predictor;
 use topwork::session::inputs::cut_warning;
+use topwork::tasks::prediction::{EntitySpan, Prediction};
 use topwork_data::{Dataset, Example, Labels, TokenizedTexts};
-use topwork_metrics::argmax;
 use topwork_models::{HubSettings, locate};
 
 use crate::Ended;
 use crate::arguments::column_names;
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
-    let dataset = read(matches)?;
-    let classifier = load(matches)?;
-    let texts = tokenize(&classifier, &dataset)?;
-    let logits = classifier.logits(&texts, batch_size(matches));
-    let classes = classifier.labels.len();
-    let (predicted, probabilities) = (argmax(&logits, classes), classifier.probabilities(&logits));
-    let names = classifier.labels.names();
+    let mut dataset = read(matches)?;
+    let predictor = load(matches)?;
+    predictor.prepare(&mut dataset);
+    let texts = tokenize(&predictor, &dataset)?;
+    let outputs = predictor.logits(&texts, batch_size(matches));
+    let predictions = predictor.predictions(&outputs, &dataset.examples);
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let rows = dataset.examples.iter().zip(&predicted).zip(probabilities.chunks_exact(classes));
-    let logits = logits.chunks_exact(classes);
-    if matches.get_flag("json") {
-        for (((example, &class), probabilities), logits) in rows.zip(logits) {
-            let scores: Map<String, Value> =
-                names.iter().cloned().zip(probabilities.iter().map(|p| json!(p))).collect();
-            let mut row = texts_of(example);
-            row.insert("label".into(), json!(names[class as usize]));
-            row.insert("score".into(), json!(probabilities[class as usize]));
-            row.insert("scores".into(), Value::Object(scores));
-            row.insert("logits".into(), json!(logits));
-            writeln!(out, "{}", Value::Object(row))?;
-        }
-    } else {
-        let mut table = csv::Writer::from_writer(&mut out);
-        let is_pair = dataset.is_pair();
-        table.write_record(if is_pair {
-            &["text", "text_pair", "label", "score"][..]
-        } else {
-            &["text", "label", "score"]
-        })?;
-        for ((example, &class), probabilities) in rows {
-            let score = format!("{:.4}", probabilities[class as usize]);
-            let pair = example.text_pair.as_deref().filter(|_| is_pair);
-            let texts = [Some(example.text.as_str()), pair].into_iter().flatten();
-            table.write_record(texts.chain([names[class as usize].as_str(), score.as_str()]))?;
-        }
-        table.flush()?;
+    match matches.get_flag("json") {
+        true => write_json(&mut out, &predictor, &dataset, &predictions, &outputs)?,
+        false => write_table(&mut out, &predictor, &dataset, &predictions)?,
     }
     out.flush()?;
     Ok(Ended::Done)
+}
+
+/// One object a row.
+fn write_json(
+    out: &mut impl Write,
+    predictor: &Predictor,
+    dataset: &Dataset,
+    predictions: &[Prediction],
+    outputs: &[f32],
+) -> anyhow::Result<()> {
+    let names = predictor.labels();
+    let by_name = |values: &[f64]| -> Value {
+        Value::Object(names.iter().cloned().zip(values.iter().map(|value| json!(value))).collect())
+    };
+    let mut outputs = outputs.chunks_exact(names.len().max(1));
+    for (example, prediction) in dataset.examples.iter().zip(predictions) {
+        let mut row = texts_of(example);
+        let mut put = |key: &str, value: Value| _ = row.insert(key.into(), value);
+        match prediction {
+            Prediction::Class { label, score, probabilities } => {
+                put("label", json!(label));
+                put("score", json!(score));
+                put("scores", by_name(probabilities));
+                put("logits", json!(outputs.next()));
+            }
+            Prediction::Labels { labels, probabilities } => {
+                put("labels", json!(labels));
+                put("scores", by_name(probabilities));
+                put("logits", json!(outputs.next()));
+            }
+            Prediction::Values { values } => match values.as_slice() {
+                [value] => put("value", json!(value)),
+                values => put("values", by_name(values)),
+            },
+            Prediction::Tags { tokens, tags, entities } => {
+                put("tokens", json!(tokens));
+                put("tags", json!(tags));
+                put("entities", json!(entities));
+            }
+        }
+        writeln!(out, "{}", Value::Object(row))?;
+    }
+    Ok(())
+}
+
+/// A CSV with the texts and what is predicted.
+fn write_table(
+    out: &mut impl Write,
+    predictor: &Predictor,
+    dataset: &Dataset,
+    predictions: &[Prediction],
+) -> anyhow::Result<()> {
+    let mut table = csv::Writer::from_writer(out);
+    let mut header = vec!["text".to_string()];
+    header.extend(dataset.is_pair().then(|| "text_pair".to_string()));
+    header.extend(match predictions.first() {
+        Some(Prediction::Class { .. }) | None => vec!["label".to_string(), "score".to_string()],
+        Some(Prediction::Labels { .. }) => vec!["labels".to_string()],
+        Some(Prediction::Values { values }) if values.len() == 1 => vec!["value".to_string()],
+        Some(Prediction::Values { .. }) => predictor.labels().to_vec(),
+        Some(Prediction::Tags { .. }) => vec!["tags".to_string(), "entities".to_string()],
+    });
+    table.write_record(&header)?;
+    for (example, prediction) in dataset.examples.iter().zip(predictions) {
+        let mut record = vec![example.text.clone()];
+        record.extend(dataset.is_pair().then(|| example.text_pair.clone().unwrap_or_default()));
+        match prediction {
+            Prediction::Class { label, score, .. } => record.extend([label.clone(), format!("{score:.4}")]),
+            Prediction::Labels { labels, .. } => record.push(labels.join(";")),
+            Prediction::Values { values } => record.extend(values.iter().map(|value| format!("{value:.4}"))),
+            Prediction::Tags { tags, entities, .. } => {
+                let entity =
+                    |EntitySpan { kind, word, start, end }: &EntitySpan| format!("{kind} {start}-{end} {word}");
+                record.extend([tags.join(" "), entities.iter().map(entity).collect::<Vec<_>>().join("; ")]);
+            }
+        }
+        table.write_record(&record)?;
+    }
+    table.flush()?;
+    Ok(())
 }
 
 /// The rows of the file, or of standard input.
@@ -66,15 +120,15 @@ fn read(matches: &ArgMatches) -> Result<Dataset, Error> {
 }
 
 /// The model that the command names.
-pub(crate) fn load(matches: &ArgMatches) -> Result<Classifier, Error> {
+pub(crate) fn load(matches: &ArgMatches) -> Result<Predictor, Error> {
     let model = matches.get_one::<String>("MODEL").map_or("", String::as_str);
-    Classifier::load(&locate(model, &HubSettings::from_env())?)
+    Predictor::load(&locate(model, &HubSettings::from_env())?)
 }
 
 /// The tokens of the rows; warns when some are cut.
-pub(crate) fn tokenize(classifier: &Classifier, dataset: &Dataset) -> anyhow::Result<TokenizedTexts> {
-    let texts = classifier.tokenize(&dataset.examples, &dataset.path)?;
-    if let Some(warning) = cut_warning(&texts, &dataset.path, classifier.max_length) {
+pub(crate) fn tokenize(predictor: &Predictor, dataset: &Dataset) -> anyhow::Result<TokenizedTexts> {
+    let texts = predictor.tokenize(&dataset.examples, &dataset.path)?;
+    if let Some(warning) = cut_warning(&texts, &dataset.path, predictor.max_length) {
         writeln!(std::io::stderr(), "warning: {warning}")?;
     }
     Ok(texts)

@@ -40,6 +40,15 @@ pub enum Prediction {
     },
 }
 
+impl Prediction {
+    /// The numbers of the tags among these names; none where there are no tags.
+    pub fn tag_ids(&self, names: &[String]) -> Vec<u32> {
+        let Self::Tags { tags, .. } = self else { return Vec::new() };
+        let id = |tag: &String| names.iter().position(|name| name == tag).unwrap_or(0) as u32;
+        tags.iter().map(id).collect()
+    }
+}
+
 /// On one line: the class, the labels in alphabetical order with `;` between, the numbers with `;` between, or the tags.
 impl fmt::Display for Prediction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
