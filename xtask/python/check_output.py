@@ -1,7 +1,9 @@
-"""Loads an output directory of topwork with `transformers`: no warning, the same logits as `topwork predict`, and saved by
-`transformers` it keeps its temperature.
+"""Loads an output directory of topwork with `transformers`, whatever its task: no warning, the same logits as `topwork predict` (of
+words, the same tags), and saved by `transformers` it keeps its temperature.
 
     python check_output.py OUT test.csv target/release/topwork
+
+The file is CSV, or JSON lines with `tokens`, `text`, or a pair by the usual names.
 """
 import csv
 import io
@@ -18,6 +20,35 @@ import transformers
 
 ROWS = 200
 TOLERANCE = 1e-4
+SEQUENCES = transformers.AutoModelForSequenceClassification
+WORDS = transformers.AutoModelForTokenClassification
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file) if path.endswith(".csv") else map(json.loads, filter(str.strip, file))
+        return list(rows)[:ROWS]
+
+
+def texts_of(row):
+    """The text, or both of a pair."""
+    pairs = ("text", "text_pair"), ("text_a", "text_b"), ("sentence1", "sentence2"), ("premise", "hypothesis")
+    for one, other in pairs:
+        if one in row:
+            return [row[one], *([row[other]] if other in row else [])]
+    raise SystemExit(f"no text among {sorted(row)}")
+
+
+def tags_of(tokenizer, model, words):
+    """The tag of the first piece of each word."""
+    encoded = tokenizer(words, is_split_into_words=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(**encoded).logits[0]
+    first = {}
+    for position, word in enumerate(encoded.word_ids()):
+        if word is not None:
+            first.setdefault(word, position)
+    return [model.config.id2label[int(logits[first[word]].argmax())] for word in range(len(words))]
 
 
 def main():
@@ -29,9 +60,9 @@ def main():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
-        model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
-            directory, output_loading_info=True)
         config = transformers.AutoConfig.from_pretrained(directory)
+        is_of_words = config.architectures[0].endswith("ForTokenClassification")
+        model, report = (WORDS if is_of_words else SEQUENCES).from_pretrained(directory, output_loading_info=True)
         temperature = getattr(config, "calibration_temperature", None)
         with tempfile.TemporaryDirectory() as folder:
             # Whether this run has one or not.
@@ -45,20 +76,26 @@ def main():
     problems = [f"{key}: {sorted(value)}" for key, value in report.items() if value] + own
     if said.getvalue().strip() or problems:
         sys.exit(f"loading {directory} warned:\n{said.getvalue()}\n" + "\n".join(problems))
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))[:ROWS]
+    rows = rows_of(path)
     done = subprocess.run([topwork, "predict", directory, path, "--json"], capture_output=True, text=True, check=True)
     predicted = [json.loads(line) for line in done.stdout.splitlines()[:ROWS]]
     model.eval()
     largest = 0.0
     for row, ours in zip(rows, predicted, strict=True):
-        encoded = tokenizer(row["text"], truncation=True, return_tensors="pt")
+        if is_of_words:
+            tags = tags_of(tokenizer, model, row["tokens"])
+            if tags != ours["tags"]:
+                sys.exit(f"{row['tokens']}: transformers says {tags}, topwork {ours['tags']}")
+            continue
+        encoded = tokenizer(*texts_of(row), truncation=True, return_tensors="pt")
         with torch.no_grad():
             logits = model(**encoded).logits[0]
-        largest = max(largest, (logits - torch.tensor(ours["logits"])).abs().max().item())
+        values = ours["logits"] if "logits" in ours else ours["values"]
+        values = list(values.values()) if isinstance(values, dict) else values
+        largest = max(largest, (logits - torch.tensor(values)).abs().max().item())
         label = model.config.id2label[int(logits.argmax())]
-        if label != ours["label"]:
-            sys.exit(f"{row['text']!r}: transformers says {label}, topwork {ours['label']}")
+        if ours.get("label", label) != label:
+            sys.exit(f"{row}: transformers says {label}, topwork {ours['label']}")
     print(json.dumps(dict(rows=len(rows), largest_logit_difference=largest, temperature=temperature, transformers=transformers.__version__)))
     if largest > TOLERANCE:
         sys.exit(f"logits differ by {largest}")

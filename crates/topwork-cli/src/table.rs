@@ -53,8 +53,9 @@ fn verdict(results: &Results) -> String {
     if let Some(calibration) = &results.calibration {
         text.push_str(&said("confidence", &calibration.sentence()));
     }
-    for (part, why) in &results.not_applicable {
-        text.push_str(&said("left out", &format!("{part}: {why}")));
+    if !results.not_applicable.is_empty() {
+        let parts: Vec<&str> = results.not_applicable.iter().map(|(part, _)| part.as_ref()).collect();
+        text.push_str(&said("left out", &format!("{}; the report says why", parts.join(", "))));
     }
     text
 }

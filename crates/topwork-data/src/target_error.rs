@@ -156,8 +156,8 @@ pub enum TargetError {
         /// The tags of the training data.
         known: Vec<String>,
     },
-    /// A number stands for none of the names that were given.
-    #[error("{}: line {line}: column `{column}`: expected a number from 0 to {}, found {}", path.display(), names.len().saturating_sub(1), quoted(found))]
+    /// A label is neither one of the names that were given nor the number of one.
+    #[error("{}: line {line}: column `{column}`: expected one of the {} names or a number from 0 to {}, found {}", path.display(), names.len(), names.len().saturating_sub(1), quoted(found))]
     NoSuchName {
         /// The file.
         path: PathBuf,
@@ -224,7 +224,7 @@ impl TargetError {
             TargetError::TagCount { .. } => "both lists of a row are equally long: a word that is nothing has the tag O".into(),
             TargetError::TagSequence { hint, .. } => hint.clone(),
             TargetError::UnknownTag { found, known, .. } => label_hint(found, known),
-            TargetError::NoSuchName { names, .. } => format!("the names are {}", listed(names)),
+            TargetError::NoSuchName { found, names, .. } => label_hint(found, names),
             TargetError::LabelColumns { expected, .. } => format!("--label-column {}", expected.join(",")),
         })
     }

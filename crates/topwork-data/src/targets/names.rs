@@ -7,15 +7,18 @@ use crate::target_error::TargetError;
 
 impl Dataset {
     /// Puts the names in place of the numbers that stand for them, from 0: in classes, lists of labels and tags alike, as data
-    /// sets of the hub keep them. Without this, numbers are names.
+    /// sets of the hub keep them. A label that is one of the names stays. Without this, numbers are names.
     ///
     /// # Errors
     ///
-    /// When a label is not the number of a name.
+    /// When a label is neither a name nor the number of one.
     pub fn name_labels(&mut self, names: &[String]) -> Result<(), DataError> {
         let column = self.columns.label_names();
         for example in &mut self.examples {
             let named = |found: &str| {
+                if names.iter().any(|name| name == found) {
+                    return Ok(found.to_owned());
+                }
                 let place = found.trim().parse::<usize>().ok();
                 place.and_then(|place| names.get(place)).cloned().ok_or_else(|| {
                     DataError::from(TargetError::NoSuchName {
@@ -29,6 +32,7 @@ impl Dataset {
             };
             match &mut example.label {
                 None => {}
+                Some(Label::Text(text)) if names.contains(text) => {}
                 Some(Label::Text(text)) => {
                     let parts: Result<Vec<String>, DataError> =
                         text.split(super::labels::SEPARATOR).map(named).collect();

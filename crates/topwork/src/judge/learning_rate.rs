@@ -65,9 +65,10 @@ pub struct Signs {
     pub last_loss: Option<f64>,
     /// Loss on training rows without dropout, at the end.
     pub train_loss: f64,
-    /// Accuracy on training rows without dropout, at the end.
-    pub train_accuracy: f64,
+    /// Accuracy on training rows without dropout, at the end; none where the task has none.
+    pub train_accuracy: Option<f64>,
     /// The entropy of the classes in the training rows, in nats: the loss of a model that has learnt nothing but them.
+    /// Of other tasks, the loss of predicting what is most usual.
     pub label_entropy: f64,
     /// The middle of the looked-at steps' largest update-to-weight ratio among layers.
     pub update_ratio: Option<f64>,
@@ -157,7 +158,7 @@ impl Signs {
             (LearningRateFinding::Unknown, _) if self.drift.is_none() => {
                 format!("unknown: no pretrained layer was trained{left}")
             }
-            (LearningRateFinding::Unknown, _) => format!("unknown: the training rows are of one class, {moved}"),
+            (LearningRateFinding::Unknown, _) => format!("unknown: the training rows are all of one kind, {moved}"),
         }
     }
 }

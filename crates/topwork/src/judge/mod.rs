@@ -122,7 +122,7 @@ impl FinishedRun<'_> {
         let guess = inputs.task.guess(&inputs.train.targets, &inputs.train.targets, self.scoring);
         let signs = Signs {
             train_loss: scores.loss,
-            train_accuracy: scores.get(Metric::Accuracy).unwrap_or(f64::NAN),
+            train_accuracy: scores.get(Metric::Accuracy),
             label_entropy: match inputs.task.kind() {
                 TargetKind::Class => entropy(inputs.train.classes(), inputs.labels().len()),
                 _ => inputs.task.evaluate(&guess, &inputs.train.targets, self.scoring).loss,

@@ -253,7 +253,8 @@ options! {
         text_pair_column: String => Option<String>, ["text_pair_column_name"];
         /// The column with the label; several, with commas between, for tasks that have several.
         label_column: String => Option<String>, ["label_column_name"];
-        /// A file with the names of labels that are numbers in the data, one a line, from 0.
+        /// A file with the names of all labels, one a line, in the model's order: also of those that no training row has. A number
+        /// in the data stands for a line, from 0.
         label_names_file: PathBuf => Option<PathBuf>, ["label_names"];
         /// Tokens after which a text is cut; a longer row of words is parted into windows.
         max_seq_length: usize => usize, ["max_length", "cutoff_len"];

@@ -203,7 +203,8 @@ fn one_seed(recipe: &Recipe) -> Option<String> {
 
 /// Every class needs a row in every fold.
 fn folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
-    let (label, smallest) = match (facts.task.kind, facts.class_counts.iter().min()) {
+    // A class that is declared and has no row at all is in no fold.
+    let (label, smallest) = match (facts.task.kind, facts.class_counts.iter().filter(|count| **count > 0).min()) {
         (TargetKind::Class, Some(&smallest)) => {
             let class = facts.class_counts.iter().position(|count| *count == smallest);
             (class.and_then(|class| facts.labels.get(class)), smallest)
@@ -284,11 +285,17 @@ fn resolved<T: Clone>(said: &Said<T>) -> Resolved<T> {
 }
 
 fn weights_expected(facts: &Facts) -> String {
+    if facts.task.kind == TargetKind::Value {
+        return "none: numbers have no classes".to_string();
+    }
     format!("none, balanced, or a weight above 0 for each of the labels {}", facts.labels.join(", "))
 }
 
 /// Weights by label name every label once: a forgotten or misspelt one would silently count 1.
 fn weights_fit(weights: &ClassWeights, facts: &Facts) -> bool {
+    if facts.task.kind == TargetKind::Value {
+        return *weights == ClassWeights::None;
+    }
     let ClassWeights::PerLabel(weights) = weights else { return true };
     let named: BTreeSet<&String> = weights.keys().collect();
     named == facts.labels.iter().collect() && weights.values().all(|weight| *weight > 0.0 && weight.is_finite())

@@ -1,6 +1,6 @@
 //! The data files of a run, read and checked: which task they are of, and their targets.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use topwork_data::{
     ColumnNames, Dataset, Labels, TargetKind, TargetSpace, Targets, label_variants, recognise, split_words,
@@ -34,7 +34,7 @@ impl Datasets {
     /// Reads the files; with optional labels a row may lack one, but there is a column for them all the same.
     pub(crate) fn read(recipe: &Recipe, labels: Labels) -> Result<Self, Error> {
         let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
-        let label_names = recipe.label_names_file.as_ref().map(|said| label_names(&said.value)).transpose()?;
+        let label_names = label_names(recipe)?;
         let mut train = Dataset::read(file, &names, labels)?;
         if train.columns.labels.is_empty() {
             train = Dataset::read(file, &names, Labels::Required)?;
@@ -66,8 +66,9 @@ impl Datasets {
     }
 }
 
-/// The names of labels, one a line.
-fn label_names(path: &Path) -> Result<Vec<String>, Error> {
+/// The names of labels that a file gives, one a line; none where no file does.
+fn label_names(recipe: &Recipe) -> Result<Option<Vec<String>>, Error> {
+    let Some(Said { value: path, .. }) = &recipe.label_names_file else { return Ok(None) };
     let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
     let names: Vec<String> = text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
     match names.is_empty() {
@@ -75,7 +76,7 @@ fn label_names(path: &Path) -> Result<Vec<String>, Error> {
             format!("{}: expected a name a line, found none", path.display()),
             "the names of the labels, that of 0 first",
         )),
-        false => Ok(names),
+        false => Ok(Some(names)),
     }
 }
 
@@ -126,7 +127,11 @@ impl Files {
                 datasets.all_mut().for_each(|dataset| dataset.forget_words());
             }
         }
-        let space = TargetSpace::from_training(task.kind(), &datasets.train)?;
+        let learnt = TargetSpace::from_training(task.kind(), &datasets.train)?;
+        let space = match label_names(recipe)? {
+            Some(names) => declared(task.kind(), names, learnt, &datasets.train)?,
+            None => learnt,
+        };
         for dataset in datasets.others() {
             space.encode(dataset)?;
         }
@@ -181,6 +186,19 @@ impl Files {
             observer.event(&RunEvent::warning(message));
         }
     }
+}
+
+/// The targets that a file of names declares: also those that no training row has, in the file's order.
+fn declared(kind: TargetKind, names: Vec<String>, learnt: TargetSpace, train: &Dataset) -> Result<TargetSpace, Error> {
+    let space = match (TargetSpace::from_names(kind, names)?, learnt) {
+        (TargetSpace::Values { .. }, learnt) => return Ok(learnt),
+        (TargetSpace::Tags { labels, scheme, .. }, TargetSpace::Tags { from_iob1, .. }) => {
+            TargetSpace::Tags { labels, scheme, from_iob1 }
+        }
+        (space, _) => space,
+    };
+    space.encode(train)?;
+    Ok(space)
 }
 
 /// Rows of each class, or of each label, words of each tag, of so many; none of numbers.

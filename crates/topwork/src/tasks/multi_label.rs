@@ -4,7 +4,7 @@ use topwork_data::{Example, Matrix, TargetKind, Targets};
 use topwork_engine::{BinaryCrossEntropy, Tape, Value};
 use topwork_metrics::logistic::Effort;
 use topwork_metrics::one_vs_rest::OneVsRest;
-use topwork_metrics::{Metric, TaskScores, matrix, multi_label};
+use topwork_metrics::{Mat, Metric, TaskScores, matrix, multi_label};
 use topwork_models::{HeadKind, ProblemType};
 
 use super::prediction::Prediction;
@@ -22,8 +22,9 @@ pub const TASK: TaskDescription = TaskDescription {
 /// Learning which labels apply.
 pub struct MultiLabel;
 
-/// The penalty on the squared weights of the linear model.
-const PENALTY: f64 = 0.01;
+/// The penalty on the squared weights of the linear model, for columns of variance 1. Read off MiniLM's features of 300 sentences
+/// of ATIS: the pooled, the first and the mean token all score best from 0.001 to 0.01.
+const PENALTY: f64 = 0.003;
 /// Outputs of a label that always or never applies are cut at these odds.
 const SUREST: f32 = 20.0;
 
@@ -137,11 +138,23 @@ impl Supervised for MultiLabel {
     }
 }
 
+/// The variance of a column, the mean over all of them: the unit of a penalty that does not depend on the size of features.
+fn mean_variance(features: &Mat<f64>) -> f64 {
+    let (rows, columns) = (features.nrows().max(1) as f64, features.ncols().max(1) as f64);
+    let variance = |column: usize| {
+        let values = features.col_as_slice(column);
+        let mean = values.iter().sum::<f64>() / rows;
+        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / rows
+    };
+    ((0..features.ncols()).map(variance).sum::<f64>() / columns).max(f64::MIN_POSITIVE)
+}
+
 /// Logistic regression for each label; a label that all rows have, or none, has nothing to learn.
 fn one_vs_rest(features: &[f32], labels: &Matrix<bool>) -> Option<LinearModel> {
     let features = matrix(features, features.len() / labels.rows().max(1));
     let effort = Effort::usual(features.ncols() * labels.width());
-    let fitted = OneVsRest::fit(features.as_ref(), labels.values(), labels.width(), PENALTY, effort, None)?;
+    let penalty = PENALTY * mean_variance(&features);
+    let fitted = OneVsRest::fit(features.as_ref(), labels.values(), labels.width(), penalty, effort, None)?;
     let weight = (0..labels.width()).flat_map(|label| (0..features.ncols()).map(move |column| (label, column)));
     Some(LinearModel {
         weight: weight.map(|place| fitted.weight[place] as f32).collect(),
