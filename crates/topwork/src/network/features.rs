@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use topwork_data::TokenizedTexts;
 use topwork_engine::{Mode, Parameters, Pool, Tape};
 use topwork_metrics::{Mat, matrix};
-use topwork_models::Model;
+use topwork_models::{HeadKind, Model};
 
 use crate::network::batch::Batch;
 
@@ -19,7 +19,7 @@ pub struct LayerFeatures {
     pub hidden_size: usize,
     /// The output of the embeddings and of each layer, the mean over a row's tokens: `[rows, hidden]` each.
     pub layers: Vec<Vec<f32>>,
-    /// What the classifier sees: the pooled first token, `[rows, hidden]`.
+    /// What the classifier sees: the pooled first token, `[rows, hidden]`. Empty of a head for words, which sees each of them.
     pub pooled: Vec<f32>,
 }
 
@@ -43,6 +43,9 @@ impl LayerFeatures {
         let once = Self::of_different(model, parameters, &texts.select(&different));
         let width = once.hidden_size;
         let spread = |values: &[f32]| -> Vec<f32> {
+            if values.is_empty() {
+                return Vec::new();
+            }
             place_of.iter().flat_map(|&place| &values[place * width..(place + 1) * width]).copied().collect()
         };
         Self {
@@ -71,11 +74,16 @@ impl LayerFeatures {
             features.layers.resize_with(states.len(), Vec::new);
             for (state, layer) in states.iter().zip(&mut features.layers) {
                 features.hidden_size = state.columns();
-                for sequence in 0..tokens.sequences.len() {
-                    layer.extend(mean_row(state.values(), state.columns(), tokens.sequences.range(sequence)));
+                // The windows of a row follow on each other, so that its tokens do.
+                let mut sequence = 0;
+                for &row in &rows {
+                    let last = sequence + texts.sequences_of(row).len() - 1;
+                    let tokens = tokens.sequences.range(sequence).start..tokens.sequences.range(last).end;
+                    layer.extend(mean_row(state.values(), state.columns(), tokens));
+                    sequence = last + 1;
                 }
             }
-            if let Some(last) = states.last() {
+            if let Some(last) = states.last().filter(|_| matches!(model.kind(), HeadKind::Sequence { .. })) {
                 let pooled = model.features_of_last(&mut tape, last, tokens.sequences);
                 features.pooled.extend_from_slice(pooled.values());
             }
