@@ -17,6 +17,7 @@ use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
     LoadedModel, TrainingRows, TrainingSetup, fit_options, learning, start_from_probe, starts_from_probe,
 };
+use crate::tasks::Part;
 use topwork_metrics::transferability::folds;
 
 /// Floating-point operations of a range test: a few seconds on two cores.
@@ -69,24 +70,30 @@ pub(crate) fn choose(
     interrupt: &AtomicBool,
 ) -> Result<LearningRate, Error> {
     let plan = &chosen.inputs.plan;
+    // The race, and the settings that it was measured with, are of one class a row.
+    let no_race = chosen.inputs.task.why_not(Part::Transferability);
     let mut settings = Settings {
         usual: (plan.freeze_layers.value, plan.learning_rate.value, plan.num_train_epochs.value),
         depth: chosen.depth.freeze_layers,
         length: chosen.length.num_train_epochs,
         valley: None,
         rate_is_free: chosen.recipe.learning_rate.is_none(),
-        depth_is_free: chosen.recipe.freeze_layers.is_none(),
-        has_few_rows: plan.facts.rows < FEW_ROWS && plan.facts.model.layer_values() >= SMALL_MODEL,
+        depth_is_free: chosen.recipe.freeze_layers.is_none() && no_race.is_none(),
+        has_few_rows: no_race.is_none() && plan.facts.rows < FEW_ROWS && plan.facts.model.layer_values() >= SMALL_MODEL,
     };
     observer.event(&RunEvent::phase("range test"));
     let tested_freeze_layers = settings.entrants()[0].freeze_layers;
     let range_test = test(chosen.inputs, tested_freeze_layers, chosen.rows, &chosen.features.pooled, None)?;
     settings.valley = range_test.valley.map(round);
-    observer.event(&RunEvent::phase("race"));
     let entrants = settings.entrants();
-    let Chosen { inputs, rows, features, effort, rows_to_learn, .. } = *chosen;
     let first = entrants[0].clone();
     let unchecked = |why: String| format!("not checked: {why}");
+    if let Some(no_race) = no_race {
+        let why = unchecked(format!("no race, since {no_race}"));
+        return Ok(LearningRate { range_test, tested_freeze_layers, race: None, setting: first, why });
+    }
+    observer.event(&RunEvent::phase("race"));
+    let Chosen { inputs, rows, features, effort, rows_to_learn, .. } = *chosen;
     let Some(parts) = parts(features, rows.classes(), chosen.keys) else {
         let why = unchecked(format!("a race needs {PARTS} different rows"));
         return Ok(LearningRate { range_test, tested_freeze_layers, race: None, setting: first, why });

@@ -2,12 +2,17 @@
 //! how long to tune it, at which learning rate, and what to expect. Models are judged by one pass of each over the rows, whose
 //! features the other parts share; depth, length and rate follow rules that were measured (docs/experiments.md), checked by a race
 //! where one can be afforded.
+//!
+//! What is of one class a row (scores of features, depth by probes, doubtful labels, words alone, the race, the expectation) is left
+//! out for other tasks, and the advice says so.
 
 pub mod audit;
+mod candidates;
 pub mod depth;
 pub mod expectation;
 pub mod learning_rate;
 pub mod length;
+mod linear_probe;
 pub mod race;
 pub mod recipe;
 mod sample;
@@ -19,17 +24,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use topwork_data::{DataError, Example, normalised};
-use topwork_metrics::select_rows;
-use topwork_metrics::transferability::{CrossValidation, FOLDS, cross_validate, folds};
+use topwork_metrics::transferability::cross_validate;
 use topwork_models::{HubSettings, SEEDLING};
 
 use crate::advise::audit::{Audit, audit_files};
 use crate::error::Error;
-use crate::events::{NoObserver, Observer, RunEvent};
+use crate::events::{Observer, RunEvent};
 use crate::fit::range_test::{RangeOptions, RangeTest};
-use crate::judge::transfer::bag_of_words;
 use crate::network::batch::{Output, infer};
 use crate::network::features::LayerFeatures;
 use crate::plan::Plan;
@@ -38,16 +39,22 @@ use crate::plan::recipe::{Options, Recipe};
 use crate::plan::resolve::resolve;
 use crate::plan::value::Init;
 use crate::run::{lap, thread_pool};
-use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup};
+use crate::tasks::{Part, Supervised};
 use depth::DepthProposal;
-use expectation::{Asked, CurvePoint, Expectation, Measured, expect};
+use expectation::{Asked, Expectation, Measured, expect};
 use learning_rate::{Chosen, LearningRate, choose};
 use length::LengthProposal;
 use recipe::AdvisedRecipe;
 use similarity::Similarity;
-use transferability::{Baselines, Candidate, Scored, rank, score};
+use transferability::{Baselines, Candidate, Of, RANKED_BY, rank};
+
+pub use candidates::Failure;
+pub(crate) use candidates::every_row;
+use candidates::{
+    Examined, baselines, different, is_of_the_rows, keys, look_at_all, not_told_apart, probe_curve, sample_of,
+};
 
 /// What to look at.
 #[derive(Clone, Debug)]
@@ -69,6 +76,8 @@ pub struct AdviseOptions {
 pub struct Advice {
     /// The version of topwork.
     pub topwork_version: &'static str,
+    /// What is to be learnt.
+    pub task: &'static str,
     /// Rows of the training file.
     pub rows: usize,
     /// Rows that were looked at.
@@ -87,10 +96,15 @@ pub struct Advice {
     pub length: Option<LengthProposal>,
     /// At which learning rate.
     pub learning_rate: Option<LearningRate>,
-    /// What to expect.
+    /// What to expect; none of a task without classes.
     pub expectation: Option<Expectation>,
+    /// Seconds of `topwork tune` without comparisons; none when only models were scored.
+    pub tune_seconds: Option<f64>,
     /// What `tune` is to do.
     pub recipe: Option<AdvisedRecipe>,
+    /// What does not apply to the task, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_applicable: Vec<(String, String)>,
     /// Models that could not be looked at.
     pub failures: Vec<Failure>,
     /// Seconds of each part, in order.
@@ -104,10 +118,15 @@ pub struct Advice {
 pub struct Transferability {
     /// Best first.
     pub candidates: Vec<Candidate>,
+    /// The metric of a linear head by which the models of a task without classes are ranked, under whose name it stands among their
+    /// scores. None of classes, which have scores of their own, and where models are not ranked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranked_by: Option<&'static str>,
     /// Candidates of which a probe at its best layer cannot tell whether they are worse than the first one.
     pub not_told_apart: Vec<String>,
-    /// What needs no pretrained model.
-    pub baselines: Baselines,
+    /// What needs no pretrained model; none of a task without classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baselines: Option<Baselines>,
 }
 
 impl Transferability {
@@ -118,30 +137,6 @@ impl Transferability {
         (!others.is_empty())
             .then(|| format!("not told apart by a probe at its best layer: {} and {others}", first.model))
     }
-}
-
-/// A model that could not be looked at.
-#[derive(Debug, Serialize)]
-pub struct Failure {
-    /// The model, as it was named.
-    pub model: String,
-    /// What happened.
-    pub error: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-/// A candidate that was looked at.
-struct Looked {
-    inputs: Inputs,
-    /// The numbers of the training rows that were looked at.
-    numbers: Vec<usize>,
-    /// Their keys, which part them.
-    keys: Vec<u64>,
-    features: LayerFeatures,
-    scored: Scored,
-    /// Tokens a second of a forward pass.
-    speed: f64,
 }
 
 /// Looks at the data and the models of `options`, and advises.
@@ -175,8 +170,11 @@ fn run(
     let mut audit = audit_files(recipe)?;
     seconds.push(("audit", lap(&mut timer)));
     let (mut looked, failures) = look_at_all(recipe, &models, hub, observer, interrupt)?;
+    let task = looked[0].inputs.task;
+    let by_scores = task.why_not(Part::Transferability).is_none();
     let mut candidates: Vec<&mut Candidate> = looked.iter_mut().map(|looked| &mut looked.scored.candidate).collect();
-    rank(&mut candidates);
+    let by_metric = [(task.headline().name(), Of::Best)];
+    rank(&mut candidates, if by_scores { &RANKED_BY } else { &by_metric });
     looked.sort_by(|a, b| a.scored.candidate.mean_rank.total_cmp(&b.scored.candidate.mean_rank));
     seconds.push(("models", lap(&mut timer)));
     let best = &looked[0];
@@ -198,6 +196,7 @@ fn run(
     seconds.push(("similarity", lap(&mut timer)));
     let mut advice = Advice {
         topwork_version: VERSION,
+        task: task.name(),
         rows: best.inputs.plan.facts.rows,
         rows_looked_at: rows.len(),
         model: best.scored.candidate.model.clone(),
@@ -205,6 +204,7 @@ fn run(
         similarity,
         transferability: Transferability {
             candidates: looked.iter().map(|looked| looked.scored.candidate.clone()).collect(),
+            ranked_by: (!by_scores && task.why_not(Part::FrozenHead).is_none()).then(|| task.headline().name()),
             not_told_apart: not_told_apart(&looked, rows.classes()),
             baselines,
         },
@@ -212,7 +212,9 @@ fn run(
         length: None,
         learning_rate: None,
         expectation: None,
+        tune_seconds: None,
         recipe: None,
+        not_applicable: not_applicable(task, looked.len() > 1),
         failures,
         seconds_by_part: seconds,
         seconds: 0.0,
@@ -230,16 +232,22 @@ fn train(
     advice: &mut Advice,
     recipe: &Recipe,
     options: &AdviseOptions,
-    best: &Looked,
+    best: &Examined,
     rows: &Split,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<(), Error> {
-    let Looked { inputs, features, keys, .. } = best;
+    let Examined { inputs, features, keys, .. } = best;
     let planned = as_planned(recipe, best)?;
-    let probes = &best.scored.probes[..features.layers.len()];
     let depth = match inputs.plan.init.value {
-        Init::Pretrained => depth::propose(probes, rows.len(), advice.rows),
+        Init::Pretrained => match inputs.task.why_not(Part::Transferability) {
+            None => depth::propose(&best.scored.probes[..features.layers.len()], rows.len(), advice.rows),
+            Some(why) => DepthProposal {
+                freeze_layers: planned.freeze_layers.value,
+                why: format!("as tune has it: no layer was probed, since {why}"),
+                considered: Vec::new(),
+            },
+        },
         Init::Random => {
             let why = "random layers have all to learn".to_string();
             DepthProposal { freeze_layers: 0, why, considered: Vec::new() }
@@ -264,14 +272,14 @@ fn train(
     };
     let steps = planned.steps(epoch, learning_rate.setting.num_train_epochs);
     let seconds = seconds_of_a_run(&planned, best, &learning_rate, steps, epoch);
-    let expectation = asked.map(|asked| {
+    let expectation = asked.zip(advice.transferability.baselines).map(|(asked, baselines)| {
         expect(&Measured {
             asked,
             rows: rows_to_learn,
             curve: &probe_curve(best, rows.classes()),
             looked_at: rows.len(),
-            bag_of_words: advice.transferability.baselines.bag_of_words,
-            majority: advice.transferability.baselines.majority,
+            bag_of_words: baselines.bag_of_words,
+            majority: baselines.majority,
             model: &advice.model,
             seconds,
         })
@@ -281,167 +289,25 @@ fn train(
     advice.length = Some(length);
     advice.learning_rate = Some(learning_rate);
     advice.expectation = expectation;
+    advice.tune_seconds = Some(seconds);
     Ok(())
 }
 
-/// The names of the models, each once.
-fn different(models: &[String]) -> Result<Vec<&str>, Error> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in models.iter().map(|name| name.trim()) {
-        if name.is_empty() {
-            let message =
-                format!("--models {}: expected names with commas between, found an empty one", models.join(","));
-            return Err(Error::run(message, "--models seedling,DIR"));
-        }
-        if !names.contains(&name) {
-            names.push(name);
-        }
+/// What is left out for a task, and why.
+fn not_applicable(task: &'static dyn Supervised, several_models: bool) -> Vec<(String, String)> {
+    let mut parts: Vec<(&str, &str)> = Vec::new();
+    if let Some(why) = task.why_not(Part::Transferability) {
+        parts.extend([Part::Transferability.name(), "depth by probes", "race", "expectation"].map(|part| (part, why)));
     }
-    Ok(names)
-}
-
-/// Every model that can be looked at; an error when there is none.
-fn look_at_all(
-    recipe: &Recipe,
-    models: &[&str],
-    hub: &HubSettings,
-    observer: &mut dyn Observer,
-    interrupt: &AtomicBool,
-) -> Result<(Vec<Looked>, Vec<Failure>), Error> {
-    let (mut looked, mut failures) = (Vec::new(), Vec::new());
-    let mut last = None;
-    for model in models {
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(interrupted());
-        }
-        observer.event(&RunEvent::Note { message: format!("looking at {model}") });
-        // What there is to say of the rows is said once.
-        let is_first = looked.is_empty() && failures.is_empty();
-        match look(recipe, model, hub, observer, is_first) {
-            Ok(own) => looked.push(own),
-            Err(error) if is_of_the_rows(&error) => return Err(error),
-            Err(error) => {
-                observer.event(&RunEvent::warning(format!("{model} is left out: {error}")));
-                failures.push(Failure { model: model.to_string(), error: error.to_string(), hint: error.hint() });
-                last = Some(error);
-            }
-        }
+    parts.extend([Part::LabelErrors, Part::BagOfWords].into_iter().filter_map(|p| Some((p.name(), task.why_not(p)?))));
+    if let Some(why) = task.why_not(Part::FrozenHead).filter(|_| several_models) {
+        parts.push(("ranking of models: the first that can be used is taken", why));
     }
-    match last {
-        Some(error) if looked.is_empty() => Err(error),
-        None if looked.is_empty() => Err(Error::run("expected a model, found none", "--models seedling")),
-        _ => Ok((looked, failures)),
-    }
-}
-
-/// Whether every model would fail: the files are at fault, not what a tokenizer makes of them.
-fn is_of_the_rows(error: &Error) -> bool {
-    use DataError::{MaximumLengthTooSmall, NoTokens, Tokenizer};
-    match error {
-        Error::Data(error) => !matches!(error, Tokenizer { .. } | NoTokens { .. } | MaximumLengthTooSmall { .. }),
-        _ => false,
-    }
-}
-
-/// A number for each row that its texts decide, whatever the model: by it rows are drawn and parted.
-fn keys(examples: &[Example]) -> Vec<u64> {
-    /// What no normalised text holds.
-    const END: &str = " \n";
-    let key = |example: &Example| {
-        let texts = [Some(example.text.as_str()), example.text_pair.as_deref()];
-        let ended: String = texts.into_iter().flatten().map(|text| normalised(text) + END).collect();
-        u64::from_le_bytes(Sha256::digest(ended).first_chunk().copied().unwrap_or_default())
-    };
-    examples.iter().map(key).collect()
-}
-
-/// The candidates after the first whose probe is right in about as many rows as the first one's, each at its best layer: McNemar's
-/// test (1947) on the rows of which only one is right.
-fn not_told_apart(looked: &[Looked], labels: &[u32]) -> Vec<String> {
-    /// Standard deviations of what chance alone does in one of twenty cases.
-    const TOLD: f64 = 1.96;
-    let best = looked.split_first().map(|(best, others)| (best.scored.best_predictions.as_ref(), others));
-    let Some((Some(best), others)) = best else { return Vec::new() };
-    let is_as_good = |other: &&Looked| {
-        let Some(own) = &other.scored.best_predictions else { return false };
-        let right = |said: &[u32], row: usize| said[row] == labels[row];
-        let only =
-            |a: &[u32], b: &[u32]| (0..labels.len()).filter(|&row| right(a, row) && !right(b, row)).count() as f64;
-        let (better, worse) = (only(best, own), only(own, best));
-        better - worse < TOLD * (better + worse).sqrt().max(1.0)
-    };
-    others.iter().filter(is_as_good).map(|other| other.scored.candidate.model.clone()).collect()
-}
-
-/// Reads a model and the data, runs the rows through it and scores what comes out.
-fn look(
-    recipe: &Recipe,
-    model: &str,
-    hub: &HubSettings,
-    observer: &mut dyn Observer,
-    is_first: bool,
-) -> Result<Looked, Error> {
-    let own = every_row(recipe, model)?;
-    let mut silent = NoObserver;
-    let inputs = Inputs::read(&own, hub, if is_first { &mut *observer } else { &mut silent })?;
-    let numbers = sample::sample(inputs.train.classes(), inputs.labels().len(), inputs.plan.seed.value);
-    let rows = inputs.train.select(&numbers);
-    let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
-    observer.event(&RunEvent::phase("encode"));
-    let began = Instant::now();
-    let features = LayerFeatures::of(&subject.model, &subject.parameters, &rows.texts);
-    let speed = rows.texts.total_tokens() as f64 / began.elapsed().as_secs_f64();
-    observer.event(&RunEvent::phase("score"));
-    let parameters = inputs.policy.parameters.iter().map(|parameter| parameter.values).sum();
-    let keys = keys(&rows.examples);
-    let scored = score(model, parameters, &features, rows.classes(), &keys);
-    Ok(Looked { inputs, numbers, keys, features, scored, speed })
-}
-
-/// The recipe with this model, and no row held out.
-pub(crate) fn every_row(recipe: &Recipe, model: &str) -> Result<Recipe, Error> {
-    let mut own = Recipe::default();
-    own.say("model_name_or_path", model, "--models")?;
-    if recipe.validation_file.is_none() {
-        own.say("validation_fraction", "0", "--validation-fraction")?;
-        own.say("load_best_model_at_end", "false", "--load-best-model-at-end")?;
-    }
-    // What takes rows held out says nothing of a model.
-    let mut recipe = recipe.clone();
-    (recipe.early_stopping_patience, recipe.seeds, recipe.permuted_control, recipe.folds) = (None, None, None, None);
-    Ok(recipe.overridden_by(own))
-}
-
-/// What needs no pretrained model, in the same folds as the probe.
-fn baselines(best: &Looked, rows: &Split) -> Result<Baselines, Error> {
-    let (labels, count) = (rows.classes(), best.inputs.labels().len());
-    let counts = counts(&rows.targets, count);
-    let majority = counts.iter().max().copied().unwrap_or(0) as f64 / labels.len().max(1) as f64;
-    let fold_of = folds(best.features.layer_mean().as_ref(), labels, &best.keys, FOLDS);
-    let (mut right, mut asked) = (0, 0);
-    for fold in 0..FOLDS {
-        let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|&row| fold_of[row] == fold);
-        if held_out.is_empty() || fitted.is_empty() {
-            continue;
-        }
-        let (train, test) = (rows.select(&fitted), rows.select(&held_out));
-        let logits = bag_of_words::logits(&train.examples, train.classes(), count, &test.examples);
-        let predicted = topwork_metrics::argmax(&logits, count);
-        right += predicted.iter().zip(test.classes()).filter(|(predicted, gold)| predicted == gold).count();
-        asked += test.len();
-    }
-    // Where all rows are alike none can be held out, and words tell no more than how frequent each class is.
-    let bag_of_words = if asked == 0 { majority } else { right as f64 / asked as f64 };
-    let mut setup = TrainingSetup::planned(&best.inputs);
-    setup.plan.init.value = Init::Random;
-    let random = LoadedModel::load(&best.inputs, &setup, best.inputs.plan.seed.value)?;
-    let features = LayerFeatures::of(&random.model, &random.parameters, &rows.texts);
-    let probe = cross_validate(features.layer_mean().as_ref(), labels, &best.keys);
-    Ok(Baselines { majority, bag_of_words, random_weights: probe.map_or(majority, |probe| probe.accuracy(labels)) })
+    parts.into_iter().map(|(part, why)| (part.to_string(), why.to_string())).collect()
 }
 
 /// What the user's own recipe makes of the data with the best model: every value as `tune` would have it.
-fn as_planned(recipe: &Recipe, best: &Looked) -> Result<Plan, Error> {
+fn as_planned(recipe: &Recipe, best: &Examined) -> Result<Plan, Error> {
     let mut model = Recipe::default();
     model.say("model_name_or_path", &best.scored.candidate.model, "--models")?;
     Ok(resolve(&recipe.clone().overridden_by(model), &best.inputs.plan.facts)?)
@@ -452,30 +318,6 @@ pub(crate) fn interrupted() -> Error {
     Error::run("interrupted: nothing was advised", "topwork advise again")
 }
 
-/// The errors of a probe fitted to a half and to all of the rows but a fold.
-fn probe_curve(best: &Looked, labels: &[u32]) -> Vec<CurvePoint> {
-    let share = (FOLDS - 1) as f64 / FOLDS as f64;
-    let mean = best.features.layer_mean();
-    let parts = folds(mean.as_ref(), labels, &best.keys, 2);
-    let half: Vec<usize> = (0..labels.len()).filter(|&row| parts[row] == 0).collect();
-    let (of_half, keys): (Vec<u32>, Vec<u64>) = half.iter().map(|&row| (labels[row], best.keys[row])).unzip();
-    let error = |probe: &CrossValidation, labels: &[u32]| 1.0 - probe.accuracy(labels);
-    let first = cross_validate(select_rows(mean.as_ref(), &half).as_ref(), &of_half, &keys);
-    let points = [
-        first.map(|probe| CurvePoint {
-            rows: share * half.len() as f64,
-            error: error(&probe, &of_half),
-            asked: half.len(),
-        }),
-        best.scored.probe.as_ref().map(|probe| CurvePoint {
-            rows: share * labels.len() as f64,
-            error: error(probe, labels),
-            asked: labels.len(),
-        }),
-    ];
-    points.into_iter().flatten().collect()
-}
-
 /// How many trainings `tune` is asked for, in parts of one: other seeds, labels in random order, folds without their part.
 fn trainings(plan: &Plan) -> f64 {
     let folds = plan.folds.value.map_or(0.0, |folds| folds as f64 - 1.0);
@@ -483,7 +325,7 @@ fn trainings(plan: &Plan) -> f64 {
 }
 
 /// Seconds of `tune` without comparisons, from the speeds that were measured here.
-fn seconds_of_a_run(plan: &Plan, best: &Looked, found: &LearningRate, steps: usize, steps_per_epoch: usize) -> f64 {
+fn seconds_of_a_run(plan: &Plan, best: &Examined, found: &LearningRate, steps: usize, steps_per_epoch: usize) -> f64 {
     /// Writing the model, reading it back and scoring it.
     const AROUND: f64 = 1.0;
     let Inputs { train, test, .. } = &best.inputs;
@@ -503,8 +345,8 @@ fn seconds_of_a_run(plan: &Plan, best: &Looked, found: &LearningRate, steps: usi
     loaded + trainings(plan) * (share * a_step * steps as f64 + scored / best.speed) + AROUND
 }
 
-/// Adds to an audit what the model of the recipe says of every training row: what its tokenizer makes of them, and whose
-/// label is doubted; where a run would not take the files, only that.
+/// Adds to an audit what the model of the recipe says of every training row: what its tokenizer makes of them and, of classes,
+/// whose label is doubted; where a run would not take the files, only that.
 ///
 /// # Errors
 /// When the model cannot be used.
@@ -519,8 +361,18 @@ pub fn look_at_every_row(
         return Ok(());
     }
     with_threads(recipe, || {
-        let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer)?;
+        let inputs = match Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer) {
+            Ok(inputs) => inputs,
+            Err(error) if is_of_the_rows(&error) => {
+                audit.findings.push(format!("no model looked at the rows: {error}"));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         audit.look_at_tokens(&inputs);
+        if inputs.task.why_not(Part::LabelErrors).is_some() {
+            return Ok(());
+        }
         observer.event(&RunEvent::phase("encode"));
         let numbers: Vec<usize> = (0..inputs.train.len()).collect();
         let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
@@ -552,8 +404,7 @@ pub fn find_learning_rate(
         let inputs = Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer)?;
         observer.event(&RunEvent::phase("range test"));
         let subject = LoadedModel::load(&inputs, &TrainingSetup::planned(&inputs), inputs.plan.seed.value)?;
-        let numbers = sample::sample(inputs.train.classes(), inputs.labels().len(), inputs.plan.seed.value);
-        let rows = inputs.train.select(&numbers);
+        let rows = inputs.train.select(&sample_of(&inputs));
         let batch_size = inputs.plan.per_device_eval_batch_size.value;
         let pooled = infer(&subject.model, &subject.parameters, &rows.texts, batch_size, Output::Features);
         let frozen = inputs.plan.freeze_layers.value;

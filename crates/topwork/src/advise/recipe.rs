@@ -11,6 +11,7 @@ use super::learning_rate::LearningRate;
 use super::length::LengthProposal;
 use super::transferability::Of;
 use crate::error::Error;
+use crate::events::shown;
 use crate::plan::fields::Table;
 use crate::plan::recipe::{Field, Options, Recipe};
 use crate::plan::value::RecipeValue;
@@ -51,13 +52,26 @@ impl AdvisedRecipe {
         let candidates = advice.transferability.candidates.len();
         let by = &advice.transferability.candidates[0];
         let score = |name: &str, of: Of| by.score(name, of).unwrap_or(f64::NAN);
-        let model = format!(
-            "{} of {candidates}: probe {:.1} % and PARC {:.1} at their best layer, nearest rows {:.1} % on the mean of all layers",
-            if candidates > 1 { "first" } else { "the only one" },
-            100.0 * score("linear_probe", Of::Best),
-            score("parc", Of::Best),
-            100.0 * score("knn", Of::Mean)
-        );
+        let place = if candidates > 1 { "first" } else { "the only one" };
+        let is_ranked = advice.transferability.ranked_by.is_some();
+        let metric = planned.facts.task.headline;
+        let model = match by.score(metric.name(), Of::Best) {
+            Some(value) if is_ranked => format!(
+                "{place} of {candidates}: {} {} of a linear head on rows that it was not fitted to",
+                metric.label(),
+                shown(metric, value)
+            ),
+            None if is_ranked => format!("{place} of {candidates}: too few rows for a linear head to tell"),
+            _ if advice.transferability.baselines.is_none() => {
+                format!("{place} of {candidates} that were named: they are not ranked")
+            }
+            _ => format!(
+                "{place} of {candidates}: probe {:.1} % and PARC {:.1} at their best layer, nearest rows {:.1} % on the mean of all layers",
+                100.0 * score("linear_probe", Of::Best),
+                score("parc", Of::Best),
+                100.0 * score("knn", Of::Mean)
+            ),
+        };
         let freeze = if winner.freeze_layers == depth.freeze_layers {
             format!("{}; {}", depth.why, found.why)
         } else {

@@ -13,7 +13,7 @@ use crate::network::features::LayerFeatures;
 ///
 /// H-score is not among them: it grows with the width of the features, and would rank a wide network with random weights
 /// before a narrow one that knows the language.
-const RANKED_BY: [(&str, Of); 3] = [("linear_probe", Of::Best), ("parc", Of::Best), ("knn", Of::Mean)];
+pub(super) const RANKED_BY: [(&str, Of); 3] = [("linear_probe", Of::Best), ("parc", Of::Best), ("knn", Of::Mean)];
 
 /// Which of a candidate's features a score is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,10 @@ pub struct Candidate {
     pub hidden_size: usize,
     /// Values of the whole encoder.
     pub parameters: usize,
-    /// Every score on the mean of all layers, and the number of parameters.
+    /// Every score on the mean of all layers, and the number of parameters. Of a task without classes: what a linear head reaches
+    /// there, by the metric's name.
     pub scores: Map<String, Value>,
-    /// Every score of the embeddings, of each layer, and of what the classifier sees.
+    /// Every score of the embeddings, of each layer, and of what the classifier sees; of a task without classes, of the last alone.
     pub by_layer: Vec<LayerScores>,
     /// Mean place among the candidates by the scores that count; less is better.
     pub mean_rank: f64,
@@ -162,9 +163,9 @@ pub(crate) fn score(model: &str, parameters: usize, features: &LayerFeatures, cl
     Scored { candidate, probe, best_predictions, probes }
 }
 
-/// Gives each candidate its mean place; equal scores share theirs. What is undefined comes last.
-pub(crate) fn rank(candidates: &mut [&mut Candidate]) {
-    let places: Vec<Vec<f64>> = RANKED_BY
+/// Gives each candidate its mean place by these scores; equal scores share theirs. What is undefined comes last.
+pub(crate) fn rank(candidates: &mut [&mut Candidate], scores: &[(&str, Of)]) {
+    let places: Vec<Vec<f64>> = scores
         .iter()
         .map(|(score, of)| {
             let value = |candidate: &&mut Candidate| candidate.score(score, *of).unwrap_or(f64::NEG_INFINITY);
@@ -204,7 +205,7 @@ mod tests {
     }
 
     fn ranks(mut candidates: Vec<Candidate>) -> Vec<f64> {
-        rank(&mut candidates.iter_mut().collect::<Vec<_>>());
+        rank(&mut candidates.iter_mut().collect::<Vec<_>>(), &RANKED_BY);
         candidates.iter().map(|candidate| candidate.mean_rank).collect()
     }
 

@@ -1,19 +1,21 @@
-//! What labels buy: the score against their number, for words alone, random weights, the frozen encoder and fine-tuning.
+//! What labels buy: the score against their number, for words alone, random weights, the frozen encoder and fine-tuning, as far as
+//! the task has them. The score is the task's headline metric. Where it is a share its error may follow a power law, by which the
+//! labels for the next point are foretold; a correlation has none.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use topwork_data::Stream;
+use topwork_data::{Stream, TargetKind};
 use topwork_metrics::learning_curve::PowerLaw;
+use topwork_metrics::{Metric, paired};
 use topwork_models::HubSettings;
 
 use crate::error::Error;
-use crate::events::{Observer, RunEvent};
+use crate::events::{Observer, RunEvent, shown};
 use crate::judge::repeats::Mean;
-use crate::judge::transfer::{FROZEN, RANDOM, TUNED, bag_of_words::logits as bag_of_words};
+use crate::judge::transfer::{FROZEN, RANDOM, TUNED, bag_of_words::logits as bag_of_words, linear_outputs};
 use crate::network::batch::{Output, infer};
-use crate::network::probe;
 use crate::plan::Plan;
 use crate::plan::facts::VERSION;
 use crate::plan::recipe::{Place, Recipe, Said};
@@ -25,6 +27,7 @@ use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
     LoadedModel, Trained, TrainingRows, TrainingSetup, train_and_predict, trainings_at_once,
 };
+use crate::tasks::{Part, Supervised};
 
 /// Numbers of rows, when none are named: halves of halves of all rows.
 const SIZES: usize = 6;
@@ -49,16 +52,27 @@ pub struct CurveOptions {
 pub struct Curve {
     /// The version of topwork.
     pub topwork_version: String,
+    /// What is learnt.
+    #[serde(default = "classification")]
+    pub task: String,
+    /// The score of the points.
+    #[serde(with = "metric_name", default = "accuracy")]
+    pub metric: Metric,
     /// The model.
     pub model: String,
     /// The rows that all were scored on: `test` or `validation`.
     pub split: String,
     /// How many they are.
     pub rows_scored: usize,
-    /// The accuracy of the most frequent class.
-    pub majority: f64,
+    /// The score of a model that knows nothing but how frequent targets are: the accuracy of the most frequent class; none where
+    /// it is undefined, as a correlation with what never changes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub majority: Option<f64>,
     /// Each way to answer, from the least that is known to the most.
     pub contenders: Vec<CurveContender>,
+    /// Ways to answer that the task does not have, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub not_applicable: Vec<(String, String)>,
     /// What more labels would bring.
     pub sentence: String,
     /// Seconds that it took.
@@ -72,24 +86,106 @@ pub struct CurveContender {
     pub name: String,
     /// By number of labels, ascending.
     pub points: Vec<CurvePoint>,
-    /// Error = a · rows^−b through the mean errors; none where the error does not fall.
+    /// Error = a · rows^−b through the mean errors; none where the error does not fall, or the score is no share.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub law: Option<(f64, f64)>,
-    /// So many more labels than there are would bring the next point of accuracy, by the law.
+    /// So many more labels than there are would bring the next point of the score, by the law.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rows_for_a_point: Option<usize>,
 }
 
-/// The scores with so many labels.
+/// The scores with so many labels. In files those of accuracy are `accuracies` and `accuracy`, others `scores` and `score`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "WrittenPoint", into = "WrittenPoint")]
 pub struct CurvePoint {
     /// Labelled rows.
     pub rows: usize,
-    /// Accuracy, one a draw. With all rows every draw is the same: what draws no random numbers of its own is then measured once,
-    /// and the others differ by their seeds alone.
-    pub accuracies: Vec<f64>,
+    /// What is scored.
+    pub metric: Metric,
+    /// One score a draw. With all rows every draw is the same: what draws no random numbers of its own is then measured once, and
+    /// the others differ by their seeds alone.
+    pub scores: Vec<f64>,
     /// Over the draws.
-    pub accuracy: Mean,
+    pub score: Mean,
+}
+
+/// A point in a file.
+#[derive(Serialize, Deserialize)]
+struct WrittenPoint {
+    rows: usize,
+    #[serde(with = "metric_name", default = "accuracy", skip_serializing_if = "is_accuracy")]
+    metric: Metric,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    accuracies: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    accuracy: Option<Mean>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    scores: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    score: Option<Mean>,
+}
+
+impl From<CurvePoint> for WrittenPoint {
+    fn from(CurvePoint { rows, metric, scores, score }: CurvePoint) -> Self {
+        let (of_accuracy, of_others) = match is_accuracy(&metric) {
+            true => ((Some(scores), Some(score)), (None, None)),
+            false => ((None, None), (Some(scores), Some(score))),
+        };
+        Self {
+            rows,
+            metric,
+            accuracies: of_accuracy.0,
+            accuracy: of_accuracy.1,
+            scores: of_others.0,
+            score: of_others.1,
+        }
+    }
+}
+
+impl From<WrittenPoint> for CurvePoint {
+    fn from(written: WrittenPoint) -> Self {
+        let WrittenPoint { rows, metric, accuracies, accuracy, scores, score } = written;
+        let scores = accuracies.or(scores).unwrap_or_default();
+        let score = accuracy.or(score).unwrap_or_else(|| mean_of(metric, &scores));
+        Self { rows, metric, scores, score }
+    }
+}
+
+fn classification() -> String {
+    crate::tasks::classification::TASK.name.to_string()
+}
+
+fn accuracy() -> Metric {
+    Metric::Accuracy
+}
+
+fn is_accuracy(metric: &Metric) -> bool {
+    *metric == Metric::Accuracy
+}
+
+/// A metric by its name.
+mod metric_name {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use topwork_metrics::Metric;
+
+    pub(super) fn serialize<S: Serializer>(metric: &Metric, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(metric.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metric, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Metric::find(&name, &Metric::ALL).map_err(D::Error::custom)
+    }
+}
+
+/// The mean of scores, one a draw, with Student's interval; that of a share cut at 0 and 1.
+fn mean_of(metric: Metric, scores: &[f64]) -> Mean {
+    match paired::mean_interval(scores) {
+        Some(found) if !metric.is_share() => {
+            Mean { mean: found.mean, std: Some(found.std), interval: Some(found.interval) }
+        }
+        _ => Mean::of(scores),
+    }
 }
 
 /// A training of the curve.
@@ -137,24 +233,22 @@ fn run(
         (None, Some(validation)) => ("validation", validation),
         (None, None) => return Err(Error::run("expected held-out rows to score, found none", "--test FILE")),
     };
-    let classes = inputs.labels().len();
+    if let Some(why) = inputs.task.why_not(Part::Curve) {
+        return Err(Error::run(format!("there is no curve of {}: {why}", inputs.task.name()), "topwork tune"));
+    }
+    let metric = inputs.task.headline();
     let sizes = sizes(inputs, options)?;
-    let accuracy =
-        |logits: &[f32]| topwork_metrics::accuracy(held_out.classes(), &topwork_metrics::argmax(logits, classes));
-    observer.event(&RunEvent::phase("encode"));
-    let setup = TrainingSetup::planned(inputs);
-    let untouched = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
-    let batch_size = inputs.plan.per_device_eval_batch_size.value;
-    let features =
-        |rows: &Split| infer(&untouched.model, &untouched.parameters, &rows.texts, batch_size, Output::Features);
-    let (of_train, of_held_out) = (features(&inputs.train), features(held_out));
-    let width = of_train.len() / inputs.train.len().max(1);
+    let score = |outputs: &[f32]| inputs.evaluate(outputs, held_out).value(metric);
+    let (named, not_applicable) = contenders_of(inputs.task, inputs.plan.init.value);
+    let frozen = match named.contains(&FROZEN) {
+        true => {
+            observer.event(&RunEvent::phase("encode"));
+            Some(frozen_features(inputs, held_out)?)
+        }
+        false => None,
+    };
 
     observer.event(&RunEvent::phase("train"));
-    let named: &[&'static str] = match inputs.plan.init.value {
-        Init::Pretrained => &[WORDS, FROZEN, RANDOM, TUNED],
-        Init::Random => &[WORDS, RANDOM],
-    };
     let seeds = 0..options.seeds as u64;
     let all = inputs.train.len();
     let is_new = |item: &Item| item.seed == 0 || item.size < all || matches!(item.name, RANDOM | TUNED);
@@ -164,16 +258,20 @@ fn run(
         .flat_map(|(size, seed)| named.iter().map(move |name| Item { name, size, seed }))
         .filter(is_new)
         .collect();
-    // None of an interrupted training; none within of one that came to nothing.
+    // None of an interrupted training; none within of one that came to nothing, or whose score is undefined.
     let work = |item: &Item| -> Result<Option<Option<f64>>, Error> {
-        let rows = draw(&inputs.train, classes, item.size, inputs.plan.seed.value.wrapping_add(item.seed));
+        let rows = draw(inputs, item.size, inputs.plan.seed.value.wrapping_add(item.seed));
         let train = inputs.train.select(&rows);
-        let logits = match item.name {
-            WORDS => bag_of_words(&train.examples, train.classes(), classes, &held_out.examples),
-            FROZEN => {
+        let outputs = match (item.name, &frozen) {
+            (WORDS, _) => {
+                let classes = inputs.labels().len();
+                Some(bag_of_words(&train.examples, train.classes(), classes, &held_out.examples))
+            }
+            (FROZEN, Some((of_train, of_held_out))) => {
+                let width = of_train.len() / inputs.train.len().max(1);
                 let own: Vec<f32> =
                     rows.iter().flat_map(|&row| &of_train[row * width..(row + 1) * width]).copied().collect();
-                probe::logits(&own, train.classes(), classes, &of_held_out)
+                linear_outputs(inputs, &own, &train, of_held_out)
             }
             _ => {
                 let plan = plan_for(recipe, inputs, &train)?;
@@ -184,22 +282,25 @@ fn run(
                 let learnt = TrainingRows { train: &train, validation: None };
                 let seed = inputs.plan.seed.value.wrapping_add(item.seed);
                 match train_and_predict(inputs, &setup, learnt, seed, held_out, interrupt)? {
-                    Some(Trained { logits: Some(logits), .. }) => logits,
-                    Some(Trained { logits: None, .. }) => return Ok(Some(None)),
+                    Some(Trained { logits, .. }) => logits,
                     None => return Ok(None),
                 }
             }
         };
-        Ok(Some(Some(accuracy(&logits))))
+        Ok(Some(outputs.map(|outputs| score(&outputs)).filter(|score| score.is_finite())))
     };
     let done = |item: &Item, found: &Result<Option<Option<f64>>, Error>| {
         let Item { name, size, seed } = item;
         let said = format!("{name}, {size} rows, draw {}", seed + 1);
         match (found, item.name) {
-            (Ok(Some(Some(accuracy))), RANDOM | TUNED) => {
-                observer.event(&RunEvent::Note { message: format!("{said}: accuracy {:.1} %", 100.0 * accuracy) });
+            (Ok(Some(Some(score))), RANDOM | TUNED) => {
+                let message = format!("{said}: {} {}", metric.label(), shown(metric, *score));
+                observer.event(&RunEvent::Note { message });
             }
-            (Ok(Some(None)), _) => observer.event(&RunEvent::warning(format!("{said}: diverged, and is left out"))),
+            (Ok(Some(None)), _) => {
+                let why = if metric.is_share() { "diverged" } else { "diverged, or answers all rows alike" };
+                observer.event(&RunEvent::warning(format!("{said}: {why}, and is left out")));
+            }
             _ => {}
         }
     };
@@ -212,43 +313,82 @@ fn run(
         .map(|name| {
             let points = sizes.iter().map(|&size| {
                 let own = items.iter().zip(&found).filter(|(item, _)| item.name == *name && item.size == size);
-                let accuracies: Vec<f64> = own.filter_map(|(_, accuracy)| *accuracy).collect();
-                match accuracies.is_empty() {
+                let scores: Vec<f64> = own.filter_map(|(_, score)| *score).collect();
+                match scores.is_empty() {
                     true => Err(all_diverged(name, size)),
-                    false => Ok(CurvePoint { rows: size, accuracy: Mean::of(&accuracies), accuracies }),
+                    false => Ok(CurvePoint { rows: size, metric, score: mean_of(metric, &scores), scores }),
                 }
             });
             Ok(CurveContender::new(name, points.collect::<Result<_, Error>>()?, inputs.train.len()))
         })
         .collect::<Result<_, Error>>()?;
-    let mut counts = vec![0usize; classes];
-    held_out.classes().iter().for_each(|&label| counts[label as usize] += 1);
-    let majority = counts.into_iter().max().unwrap_or(0) as f64 / held_out.len().max(1) as f64;
-    let sentence = sentence(&contenders, majority);
+    let guess = score(&inputs.task.guess(&inputs.train.targets, &held_out.targets, &inputs.scoring));
+    let majority = match inputs.task.kind() {
+        TargetKind::Class => Some(most_frequent(held_out, inputs.labels().len())),
+        _ => Some(guess).filter(|guess| guess.is_finite()),
+    };
+    let sentence = sentence(&contenders, metric, majority);
     Ok(Some(Curve {
         topwork_version: VERSION.to_string(),
+        task: inputs.task.name().to_string(),
+        metric,
         model: inputs.plan.model_name_or_path.value.clone(),
         split: split.to_string(),
         rows_scored: held_out.len(),
         majority,
         contenders,
+        not_applicable,
         sentence,
         seconds: started.elapsed().as_secs_f64(),
     }))
 }
 
+/// The part of the rows that are of their most frequent class.
+fn most_frequent(rows: &Split, classes: usize) -> f64 {
+    counts(&rows.targets, classes).into_iter().max().unwrap_or(0) as f64 / rows.len().max(1) as f64
+}
+
+/// The ways to answer that a task has, from the least that is known to the most, and why it has not the others.
+fn contenders_of(task: &'static dyn Supervised, init: Init) -> (Vec<&'static str>, Vec<(String, String)>) {
+    let all: &[(&'static str, Option<Part>)] = match init {
+        Init::Pretrained => {
+            &[(WORDS, Some(Part::BagOfWords)), (FROZEN, Some(Part::FrozenHead)), (RANDOM, None), (TUNED, None)]
+        }
+        Init::Random => &[(WORDS, Some(Part::BagOfWords)), (RANDOM, None)],
+    };
+    let why_not = |part: Option<Part>| part.and_then(|part| task.why_not(part));
+    let named = all.iter().filter(|(_, part)| why_not(*part).is_none()).map(|(name, _)| *name).collect();
+    let others = all.iter().filter_map(|(name, part)| Some((name.to_string(), why_not(*part)?.to_string())));
+    (named, others.collect())
+}
+
+/// What the output layer of the untouched model sees of the training rows, and of the held-out ones: `[rows, hidden]`.
+fn frozen_features(inputs: &Inputs, held_out: &Split) -> Result<(Vec<f32>, Vec<f32>), Error> {
+    let untouched = LoadedModel::load(inputs, &TrainingSetup::planned(inputs), inputs.plan.seed.value)?;
+    let batch_size = inputs.plan.per_device_eval_batch_size.value;
+    let features =
+        |rows: &Split| infer(&untouched.model, &untouched.parameters, &rows.texts, batch_size, Output::Features);
+    Ok((features(&inputs.train), features(held_out)))
+}
+
 /// A point of which no training came to anything.
 fn all_diverged(name: &str, size: usize) -> Error {
-    let message = format!("{name}, {size} rows: every training diverged before an epoch was over");
-    Error::run(message, "a lower --learning-rate")
+    let message =
+        format!("{name}, {size} rows: every training diverged before an epoch was over, or its score is undefined");
+    Error::run(message, "a lower --learning-rate, or --sizes with more rows")
 }
 
 /// The numbers of rows, ascending.
 fn sizes(inputs: &Inputs, options: &CurveOptions) -> Result<Vec<usize>, Error> {
     let all = inputs.train.len();
-    let classes = inputs.labels().len();
+    // A row of each class; numbers need three rows for a line through them.
+    let (fewest, why) = match inputs.task.kind() {
+        TargetKind::Class => (inputs.labels().len(), " (a row of each class)"),
+        TargetKind::Value => (3, " (rows that make a line)"),
+        TargetKind::Labels | TargetKind::TokenTags => (1, ""),
+    };
     if options.sizes.is_empty() {
-        let least = FEWEST.max(classes);
+        let least = FEWEST.max(fewest);
         let halves = (0..SIZES).map(|halvings| all >> halvings).take_while(|&rows| rows >= least);
         let mut sizes: Vec<usize> = halves.collect();
         sizes.reverse();
@@ -263,22 +403,25 @@ fn sizes(inputs: &Inputs, options: &CurveOptions) -> Result<Vec<usize>, Error> {
     let mut sizes = options.sizes.clone();
     sizes.sort_unstable();
     sizes.dedup();
-    match sizes.iter().find(|size| !(classes..=all).contains(*size)) {
+    match sizes.iter().find(|size| !(fewest..=all).contains(*size)) {
         Some(size) => Err(Error::run(
-            format!("--sizes: expected {classes} (a row of each class) to {all} (the rows there are), found {size}"),
-            format!("--sizes {}", all.min(2 * classes)),
+            format!("--sizes: expected {fewest}{why} to {all} (the rows there are), found {size}"),
+            format!("--sizes {}", all.min(2 * fewest)),
         )),
         None => Ok(sizes),
     }
 }
 
-/// The numbers of so many rows, drawn at random: the first is one of each class, and more rows hold all of fewer.
-fn draw(rows: &Split, classes: usize, size: usize, seed: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
+/// The numbers of so many rows, drawn at random, and more rows hold all of fewer. The first are one of each class, where there are
+/// classes.
+fn draw(inputs: &Inputs, size: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..inputs.train.len()).collect();
     Stream::named("curve", seed).shuffle(&mut order);
-    let mut seen = vec![false; classes];
-    let (first, others): (Vec<usize>, Vec<usize>) =
-        order.into_iter().partition(|&row| !std::mem::replace(&mut seen[rows.classes()[row] as usize], true));
+    let mut seen = vec![false; inputs.labels().len()];
+    let classes = inputs.train.classes();
+    let is_first =
+        |&row: &usize| classes.get(row).is_some_and(|&class| !std::mem::replace(&mut seen[class as usize], true));
+    let (first, others): (Vec<usize>, Vec<usize>) = order.into_iter().partition(is_first);
     first.into_iter().chain(others).take(size).collect()
 }
 
@@ -300,9 +443,9 @@ fn plan_for(recipe: &Recipe, inputs: &Inputs, train: &Split) -> Result<Plan, Err
 
 impl CurveContender {
     fn new(name: &str, points: Vec<CurvePoint>, rows: usize) -> Self {
-        let errors: Vec<(f64, f64)> =
-            points.iter().map(|point| (point.rows as f64, 1.0 - point.accuracy.mean)).collect();
-        let law = PowerLaw::fit(&errors);
+        let errors = || points.iter().map(|point| (point.rows as f64, 1.0 - point.score.mean)).collect::<Vec<_>>();
+        let is_share = points.iter().all(|point| point.metric.is_share());
+        let law = is_share.then(|| PowerLaw::fit(&errors())).flatten();
         let rows_for_a_point = law.and_then(|law| {
             let error = law.error(rows as f64);
             let needed = law.rows(error - 0.01) - rows as f64;
@@ -318,28 +461,33 @@ impl CurveContender {
     }
 }
 
-/// What more labels would bring, and whether transfer pays.
-fn sentence(contenders: &[CurveContender], majority: f64) -> String {
+/// What more labels would bring, and whether transfer pays. `guess` is the score of what knows only how frequent targets are.
+fn sentence(contenders: &[CurveContender], metric: Metric, guess: Option<f64>) -> String {
     let of = |name: &str| contenders.iter().find(|contender| contender.name == name);
-    let best = contenders
-        .iter()
-        .filter_map(|own| Some((own, own.last()?)))
-        .max_by(|(_, a), (_, b)| a.accuracy.mean.total_cmp(&b.accuracy.mean));
+    let is_better = |a: f64, b: f64| metric.better(a, b);
+    let mut best: Option<(&CurveContender, &CurvePoint)> = None;
+    for own in contenders {
+        let Some(point) = own.last() else { continue };
+        if best.is_none_or(|(_, other)| !is_better(other.score.mean, point.score.mean)) {
+            best = Some((own, point));
+        }
+    }
     let Some((best, point)) = best else { return "nothing was measured".to_string() };
-    let percent = |part: f64| format!("{:.1} %", 100.0 * part);
-    let mut sentence = format!("with {} labels {} is best ({})", point.rows, best.name, percent(point.accuracy.mean));
-    if point.accuracy.mean <= majority {
-        sentence = format!("with {} labels nothing beats the most frequent class ({})", point.rows, percent(majority));
+    let value = |value: f64| format!("{} {}", metric.label(), shown(metric, value));
+    let mut sentence = format!("with {} labels {} is best ({})", point.rows, best.name, value(point.score.mean));
+    if let Some(guess) = guess.filter(|guess| !is_better(point.score.mean, *guess)) {
+        let other = if is_accuracy(&metric) { "the most frequent class" } else { "a guess" };
+        sentence = format!("with {} labels nothing beats {other} ({})", point.rows, value(guess));
     }
     if let (Some(tuned), Some(words)) = (of(TUNED), of(WORDS)) {
-        let ahead = tuned.points.iter().zip(&words.points).find(|(own, words)| own.accuracy.mean > words.accuracy.mean);
-        if let Some((first, _)) = ahead
+        let mut pairs = tuned.points.iter().zip(&words.points);
+        if let Some((first, _)) = pairs.find(|(own, words)| is_better(own.score.mean, words.score.mean))
             && tuned.points.first().is_some_and(|point| point.rows < first.rows)
         {
             sentence.push_str(&format!("; fine-tuning is better than words alone from {} labels on", first.rows));
         }
         // How many labels words alone would need for what fine-tuning has.
-        let last = tuned.last().map_or(0.0, |point| point.accuracy.mean);
+        let last = tuned.last().map_or(0.0, |point| point.score.mean);
         let law = words.law.map(|(a, b)| PowerLaw { a, b });
         let needed =
             law.map(|law| law.rows(1.0 - last)).filter(|rows| rows.is_finite() && *rows > 2.0 * point.rows as f64);
@@ -349,7 +497,11 @@ fn sentence(contenders: &[CurveContender], majority: f64) -> String {
     }
     match best.rows_for_a_point {
         Some(rows) => sentence.push_str(&format!("; about {rows} more labels would bring the next point")),
-        None => sentence.push_str("; what more labels would bring cannot be told from this curve"),
+        None if metric.is_share() => sentence.push_str("; what more labels would bring cannot be told from this curve"),
+        None => {
+            sentence
+                .push_str(&format!("; what more labels would bring is not foretold: {} has no errors", metric.label()));
+        }
     }
     sentence
 }
@@ -360,8 +512,8 @@ mod tests {
 
     fn contender(name: &str, law: PowerLaw) -> CurveContender {
         let point = |rows: usize| {
-            let accuracies = vec![1.0 - law.error(rows as f64); 2];
-            CurvePoint { rows, accuracy: Mean::of(&accuracies), accuracies }
+            let scores = vec![1.0 - law.error(rows as f64); 2];
+            CurvePoint { rows, metric: Metric::Accuracy, score: Mean::of(&scores), scores }
         };
         CurveContender::new(name, [50, 100, 200].map(point).to_vec(), 200)
     }
@@ -380,10 +532,10 @@ mod tests {
     fn the_sentence_says_what_is_best_and_what_is_not_known() {
         let words = contender(WORDS, PowerLaw { a: 1.0, b: 0.05 });
         let tuned = contender(TUNED, PowerLaw { a: 1.5, b: 0.4 });
-        let said = sentence(&[words.clone(), tuned], 0.2);
+        let said = sentence(&[words.clone(), tuned], Metric::Accuracy, Some(0.2));
         assert!(said.starts_with("with 200 labels fine-tuned is best") && said.contains("next point"), "{said}");
         let flat = contender(WORDS, PowerLaw { a: 0.9, b: 0.0 });
-        let said = sentence(&[flat], 0.5);
+        let said = sentence(&[flat], Metric::Accuracy, Some(0.5));
         assert!(said.contains("most frequent class") && said.contains("cannot be told"), "{said}");
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
-use topwork_data::{ColumnNames, Dataset, Example, LabelSet, Labels, Stream, TokenizedTexts};
+use topwork_data::{ColumnNames, Dataset, Example, LabelSet, Labels, Stream, TargetKind, TokenizedTexts};
 use topwork_metrics::bootstrap::interval;
 use topwork_metrics::similarity::{
     KernelSample, LabelledRows, coverage, frechet_of_components, otdd_of_components, two_sample, vocabulary_overlap,
@@ -156,7 +156,9 @@ pub(crate) fn compare(
     vocabulary(&mut panel, &own, &enciphered, (&counts, counted), halves.as_ref());
     match &halves {
         Some(halves) => {
-            let known = (!inputs.train.examples.iter().any(|example| example.text_pair.is_some()))
+            // Rows of words were read word by word, and the source's texts are not.
+            let is_plain = |example: &Example| example.text_pair.is_none() && example.words.is_empty();
+            let known = (inputs.train.examples.iter().all(is_plain))
                 .then(|| select_rows(known.layer_mean().as_ref(), &numbers));
             features(&mut panel, inputs, &target, (&own, known), &enciphered, halves)?;
         }
@@ -164,7 +166,14 @@ pub(crate) fn compare(
             "distances of features and coverage: they need more of the source's texts (--source-text FILE)".to_string(),
         ),
     }
-    if let Some(path) = source_labels {
+    if let Some(path) = source_labels.filter(|_| inputs.task.kind() != TargetKind::Class) {
+        let what = format!(
+            "the distance to {}: OTDD is of classes, and here rows have {}",
+            path.display(),
+            inputs.task.kind()
+        );
+        panel.missing.push(what);
+    } else if let Some(path) = source_labels {
         match labelled(inputs, (&own, target.classes()), &enciphered, path)? {
             Some(measure) => panel.measures.push(measure),
             None => panel.missing.push(format!("the distance to {}: too few rows, here or there", path.display())),
