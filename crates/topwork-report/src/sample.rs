@@ -1,16 +1,17 @@
 //! A run that never was, for tests.
 
 use serde_json::{Value, json};
-use topwork::events::BlockMotion;
 use topwork::events::trace::{BlockTrace, EvaluationTrace, StepTrace, Trace};
+use topwork::events::{BlockMotion, MetricScores};
 use topwork::tune::run_directory::{PlanLine, RunDirectory, Started};
+use topwork_metrics::Scores;
 
 const PLAN: &str = "[model]\nmodel_name_or_path = \"models/tiny\" # flag: --model\n\n[data]\ntrain_file = \"train.csv\" # flag: TRAIN\n\
                     # retain_file is not set # default: none\n\n[training]\nlearning_rate = 1e-4 # default: few steps\n\
                     label_smoothing_factor = 0.1 # default: few rows\n\n[facts]\ntest_sha256 = \"00\"\n";
 
 /// A run of so many classes, which are named after `label`, and steps.
-pub(super) fn run(classes: usize, steps: usize, label: &str) -> RunDirectory {
+pub(crate) fn run(classes: usize, steps: usize, label: &str) -> RunDirectory {
     let labels: Vec<String> = (0..classes).map(|class| format!("{label} {class}")).collect();
     let results = serde_json::from_value(results(&labels, steps)).expect("the sample has the fields of results");
     let mut plan = PlanLine::all(PLAN);
@@ -131,9 +132,7 @@ fn trace(steps: usize) -> Trace {
         step,
         epoch: epoch(step),
         split: split.to_string(),
-        loss: 0.5,
-        accuracy: 0.8,
-        macro_f1: 0.75,
+        scores: MetricScores(Scores { loss: 0.5, accuracy: 0.8, macro_f1: 0.75, mcc: 0.7 }.into()),
     };
     let quarters = (1..=4).map(|quarter| quarter * steps / 4);
     let ends = ["train", "validation", "test"].map(|split| evaluation(steps, split));

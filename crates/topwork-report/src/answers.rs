@@ -7,10 +7,10 @@ use topwork::judge::hard_rows::{HARD_ROWS, HardRow, HardRows};
 use topwork::tune::results::{Confusion, MOST_CLASSES as MOST_KEPT, Results};
 use topwork::tune::run_directory::RunDirectory;
 
-use super::headline::capitalised;
-use super::pictures::{Chart, Curve, Tone};
-use super::scores::{bar, main_split};
+use crate::metrics::{bar, capitalised, number};
 use crate::page::{Column, Table, count, escaped, excerpt, folded, name, percent, wide};
+use crate::pictures::{Chart, Curve, Tone};
+use crate::scores::main_split;
 
 /// With more classes a matrix cannot be read.
 const MOST_IN_MATRIX: usize = 30;
@@ -26,16 +26,16 @@ const SHOWN: usize = 8;
 const LETTERS: usize = 500;
 
 /// The scores of a class.
-pub(super) struct ClassScores<'a> {
-    pub(super) label: &'a str,
-    pub(super) rows: u64,
-    pub(super) precision: Option<f64>,
-    pub(super) recall: Option<f64>,
-    pub(super) f1: f64,
+pub(crate) struct ClassScores<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) rows: u64,
+    pub(crate) precision: Option<f64>,
+    pub(crate) recall: Option<f64>,
+    pub(crate) f1: f64,
 }
 
 /// The scores of every class, in the matrix's order.
-pub(super) fn class_scores(confusion: &Confusion) -> Vec<ClassScores<'_>> {
+pub(crate) fn class_scores(confusion: &Confusion) -> Vec<ClassScores<'_>> {
     let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
     let at =
         |gold: usize, given: usize| confusion.counts.get(gold).and_then(|row| row.get(given)).copied().unwrap_or(0);
@@ -60,7 +60,7 @@ pub(super) fn class_scores(confusion: &Confusion) -> Vec<ClassScores<'_>> {
 }
 
 /// Which class was given for which, and the scores of each; where that is not known, why.
-pub(super) fn classes(run: &RunDirectory) -> String {
+pub(crate) fn classes(run: &RunDirectory) -> String {
     let Some(confusion) = &run.results.confusion else {
         return why_no_confusion(run).map_or(String::new(), |why| format!("<p>{why}</p>\n"));
     };
@@ -69,7 +69,7 @@ pub(super) fn classes(run: &RunDirectory) -> String {
 }
 
 /// Why it is not known which class was given for which; none where it is.
-pub(super) fn why_no_confusion(run: &RunDirectory) -> Option<String> {
+pub(crate) fn why_no_confusion(run: &RunDirectory) -> Option<String> {
     if run.results.confusion.is_some() {
         return None;
     }
@@ -180,7 +180,7 @@ fn by_class(confusion: &Confusion) -> String {
 }
 
 /// Whether probabilities mean what they say.
-pub(super) fn confidence(results: &Results) -> String {
+pub(crate) fn confidence(results: &Results) -> String {
     let Some(calibration) = &results.calibration else {
         return "<p>No held-out rows have an answer, so nobody knows whether it is as often right as it is sure.</p>\n"
             .to_string();
@@ -227,7 +227,7 @@ pub(super) fn confidence(results: &Results) -> String {
 }
 
 /// The rows that are worth reading; where there are none, why.
-pub(super) fn rows(run: &RunDirectory) -> String {
+pub(crate) fn rows(run: &RunDirectory) -> String {
     match (&run.hard_rows, main_split(&run.results).0) {
         (Some(rows), _) => listed_by_kind(rows),
         (None, "train") => "<p>No rows were held out, so there are no answers to show.</p>\n".to_string(),
@@ -267,15 +267,18 @@ fn listed(rows: &[HardRow]) -> String {
 
 fn item(row: &HardRow) -> String {
     let text = if row.text.trim().is_empty() { "<em>empty</em>".to_string() } else { excerpt(&row.text, LETTERS) };
-    let answer = match row.label == row.predicted {
-        true => format!("rightly <b>{}</b>, {} sure", name(&row.predicted), percent(row.confidence)),
-        false => format!(
-            "answer <b>{}</b> ({}), label <b>{}</b> ({})",
+    let in_brackets = |part: Option<f64>| part.map_or(String::new(), |part| format!(" ({})", percent(part)));
+    let answer = match (row.label == row.predicted, row.confidence) {
+        (true, Some(confidence)) => format!("rightly <b>{}</b>, {} sure", name(&row.predicted), percent(confidence)),
+        (true, None) => format!("rightly <b>{}</b>", name(&row.predicted)),
+        (false, confidence) => format!(
+            "answer <b>{}</b>{}, label <b>{}</b>{}",
             name(&row.predicted),
-            percent(row.confidence),
+            in_brackets(confidence),
             name(&row.label),
-            percent(row.label_probability)
+            in_brackets(row.label_probability)
         ),
     };
-    format!("<li><q dir=auto>{text}</q><p>line {}: {answer}</p></li>\n", row.line)
+    let loss = row.loss.map_or(String::new(), |loss| format!(", loss {}", number(loss)));
+    format!("<li><q dir=auto>{text}</q><p>line {}: {answer}{loss}</p></li>\n", row.line)
 }

@@ -2,12 +2,11 @@
 
 use topwork::judge::curve::{Curve as LabelCurve, CurvePoint};
 
-use super::STYLE;
-use super::pictures::{Chart, Curve, Tone};
 use crate::page::{Column, Section, Table, count, escaped, page, percent};
+use crate::pictures::{Chart, Curve, Tone};
 
 /// The page of `topwork curve`.
-pub(crate) fn curve_page(curve: &LabelCurve) -> String {
+pub fn curve_page(curve: &LabelCurve) -> String {
     let header = format!(
         "<h1>What labels buy</h1>\n<p>{}</p>\n<p>{}, scored on {} {} rows; the most frequent class has {}.</p>",
         escaped(&curve.sentence),
@@ -18,7 +17,7 @@ pub(crate) fn curve_page(curve: &LabelCurve) -> String {
     );
     let sections = [Section { id: "curve", title: "Accuracy by labels", body: picture(curve) }];
     let footer = format!("<p>topwork {}, {:.0} s</p>", escaped(&curve.topwork_version), curve.seconds);
-    page("What labels buy", STYLE, &header, &sections, &footer)
+    page("What labels buy", &header, &sections, &footer)
 }
 
 fn picture(curve: &LabelCurve) -> String {

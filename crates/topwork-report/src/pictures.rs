@@ -114,7 +114,7 @@ pub(crate) enum Names {
 /// A picture of curves.
 pub(crate) struct Chart {
     /// Text.
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     pub(crate) x: &'static str,
     pub(crate) y: &'static str,
     /// The bounds of the values; as the curves have them without.
@@ -130,9 +130,9 @@ pub(crate) struct Chart {
 
 impl Chart {
     /// A picture with names below.
-    pub(crate) fn new(title: &'static str, x: &'static str, y: &'static str, curves: Vec<Curve>) -> Self {
+    pub(crate) fn new(title: impl Into<String>, x: &'static str, y: &'static str, curves: Vec<Curve>) -> Self {
         let (names, note) = (Names::Below, String::new());
-        Self { title, x, y, y_range: None, is_log: false, names, curves, note, numbers: None }
+        Self { title: title.into(), x, y, y_range: None, is_log: false, names, curves, note, numbers: None }
     }
 
     /// The picture with its title, its key and its numbers; nothing where there is nothing to draw.
