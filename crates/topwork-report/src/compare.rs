@@ -10,8 +10,8 @@ use topwork::tune::run_directory::RunDirectory;
 use topwork_metrics::Metric;
 use topwork_metrics::paired::{MeanInterval, mcnemar, mean_interval};
 
-use crate::answers::{class_scores, why_no_confusion};
 use crate::chance::{BETTER, EVEN, WORSE, difference, meaning, p_value, rows_of};
+use crate::classes::{class_scores, why_no_confusion};
 use crate::headline::{data, model, time};
 use crate::metrics::{
     bar, bounds_text, capitalised, cell, difference_bounds, difference_name, difference_text, interval, loss_name,
@@ -117,10 +117,10 @@ impl Runs<'_> {
     }
 
     /// A part of the page for each task, under its name where there are several.
-    fn by_task(&self, part: fn(&Group<'_>) -> String) -> String {
+    fn by_task<'a>(&'a self, part: fn(&Group<'a>) -> String) -> String {
         let groups = self.groups();
         let is_one = groups.len() < 2;
-        let part = |group: &Group<'_>| match (is_one, part(group)) {
+        let part = |group: &Group<'a>| match (is_one, part(group)) {
             (true, html) => html,
             (false, html) if html.is_empty() => html,
             (false, html) => {

@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use topwork::events::SplitScores;
+use topwork::tasks::Part;
 use topwork::tune::results::Results;
 use topwork::tune::run_directory::RunDirectory;
 
+use crate::applicable::applies;
 use crate::metrics::{bounds_text, capitalised, interval, text};
 use crate::page::{count, escaped, list, name, percent};
 use crate::scores::main_split;
@@ -52,7 +54,7 @@ fn score(split: &str, scores: &SplitScores) -> String {
 
 fn facts(run: &RunDirectory) -> String {
     let results = &run.results;
-    let mut facts: Vec<(&str, String)> = Vec::new();
+    let mut facts = vec![("Task", escaped(&results.task.replace('_', " ")))];
     if let Some(started) = run.started {
         let share = started.trainable_parameters as f64 / started.parameters.max(1) as f64;
         let trained = if share >= 1.0 { "all trained".to_string() } else { format!("{} trained", percent(share)) };
@@ -63,7 +65,8 @@ fn facts(run: &RunDirectory) -> String {
         facts.extend(scores.as_ref().map(|scores| (term, count(scores.rows))));
     }
     let named = results.confusion.as_ref().map(|confusion| confusion.labels.len());
-    facts.extend(named.or(run.classes).map(|classes| ("Classes", count(classes))));
+    let term = if applies(results, Part::Confusion) { "Classes" } else { "Outputs" };
+    facts.extend(named.or(run.classes).map(|classes| (term, count(classes))));
     let epochs = run.trace.steps.last().map_or(String::new(), |step| format!(", {:.1} epochs", step.epoch));
     facts.push(("Steps", format!("{}{epochs}", count(results.steps))));
     facts.push(("Time", time(results.seconds.total)));

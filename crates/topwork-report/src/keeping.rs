@@ -3,7 +3,7 @@
 use topwork::judge::forgetting::BeforeAfter;
 use topwork::tune::results::Results;
 
-use crate::metrics::bar_alone;
+use crate::metrics::{bar_alone, number};
 use crate::page::{Column, Table, escaped, list, percent, short};
 
 /// A row for each block: whether it was trained, how far it moved, how much of what it says is the same.
@@ -62,7 +62,7 @@ pub(crate) fn kept(results: &Results) -> String {
         found.map(|BeforeAfter { before, after }| [name.to_string(), say(before), say(after)])
     };
     let rows = [
-        both("loss of hidden words, nats", forgetting.masked_lm_loss, |loss| format!("{loss:.3}")),
+        both("loss of hidden words, nats", forgetting.masked_lm_loss, number),
         both("accuracy on the earlier task", forgetting.old_task_accuracy, percent),
         // Too few texts have no value.
         is_compared.then(|| {

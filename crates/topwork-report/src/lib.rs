@@ -6,9 +6,12 @@
 //! crate depends on `topwork`.
 
 mod advice_page;
-mod answers;
+mod applicable;
 mod chance;
+mod classes;
 mod compare;
+mod confidence;
+mod hard_rows;
 mod headline;
 mod keeping;
 mod label_curve;
@@ -24,6 +27,7 @@ mod sample;
 mod scores;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 mod training;
 
 pub use advice_page::advice_page;

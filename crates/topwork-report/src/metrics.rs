@@ -53,6 +53,7 @@ pub(crate) fn interval(scores: &SplitScores) -> Option<(f64, f64)> {
 /// Bounds of a metric's value.
 pub(crate) fn bounds_text(metric: Metric, (low, high): (f64, f64)) -> String {
     match metric.is_share() {
+        _ if !low.is_finite() || !high.is_finite() => NO_VALUE.to_string(),
         true => format!("{:.1} to {:.1} %", 100.0 * low, 100.0 * high),
         false => format!("{low:.3} to {high:.3}"),
     }
@@ -96,7 +97,11 @@ pub(crate) fn bar(part: f64, bounds: Option<(f64, f64)>, is_second: bool) -> Str
 
 /// The bar alone, for what is not written in per cent.
 pub(crate) fn bar_alone(part: f64, bounds: Option<(f64, f64)>, is_second: bool) -> String {
+    if !part.is_finite() {
+        return String::new();
+    }
     let at = |part: f64| 100.0 * part.clamp(0.0, 1.0);
+    let bounds = bounds.filter(|(low, high)| low.is_finite() && high.is_finite());
     let line = bounds.map_or(String::new(), |(low, high)| format!("<path d=\"M{:.1} 5H{:.1}\"/>", at(low), at(high)));
     format!(
         "<span class=\"bar{}\" aria-hidden=\"true\"><svg viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" \

@@ -49,7 +49,7 @@ pub(crate) fn name(text: &str) -> String {
 
 /// A part of 1 as people write it.
 pub(crate) fn percent(part: f64) -> String {
-    format!("{:.1} %", 100.0 * part)
+    if part.is_finite() { format!("{:.1} %", 100.0 * part) } else { "no value".to_string() }
 }
 
 /// A count with its thousands apart.

@@ -3,7 +3,7 @@
 use topwork::tune::run_directory::RunDirectory;
 
 use crate::page::{Section, escaped, page};
-use crate::{answers, headline, keeping, record, scores, training};
+use crate::{applicable, classes, confidence, hard_rows, headline, keeping, record, scores, thresholds, training};
 
 /// The file of it in a run's directory.
 pub const REPORT: &str = "report.html";
@@ -19,9 +19,11 @@ pub fn report_page(run: &RunDirectory) -> String {
         section("training", "Training", training::curves(run)),
         section("blocks", "Block by block", training::blocks(run) + &keeping::layers(&run.results)),
         section("kept", "What was kept", keeping::kept(&run.results)),
-        section("classes", "Classes", answers::classes(run)),
-        section("confidence", "Confidence", answers::confidence(&run.results)),
-        section("rows", "Rows worth reading", answers::rows(run)),
+        section("classes", "Classes", classes::classes(run)),
+        section("labels", "Labels", thresholds::thresholds(run)),
+        section("confidence", "Confidence", confidence::confidence(&run.results)),
+        section("rows", "Rows worth reading", hard_rows::rows(run)),
+        section("left-out", "What does not apply", applicable::left_out(&run.results)),
         section("data", "Data", run.advice.as_ref().map_or(String::new(), record::data)),
         section("proofs", "Proofs", record::proofs(&run.results.proofs)),
         section("plan", "Plan", record::plan(run)),

@@ -33,12 +33,14 @@ pub(crate) fn result(run: &RunDirectory) -> String {
     }
     let mut html = table.html();
     if let Some(best) = &results.best {
+        let (metric, value) = match Metric::find(&best.metric, &Metric::ALL) {
+            Ok(metric) => (metric.label().to_string(), text(metric, best.value)),
+            Err(_) => (escaped(&best.metric), number(best.value)),
+        };
         html.push_str(&format!(
-            "<p>Kept: the weights of step {}, with the best validation {} ({}). Validation rows that weights are chosen by \
+            "<p>Kept: the weights of step {}, with the best validation {metric} ({value}). Validation rows that weights are chosen by \
              flatter them.</p>\n",
-            count(best.step),
-            escaped(&best.metric.replace('_', " ")),
-            number(best.value)
+            count(best.step)
         ));
     }
     if let Some(stopped) = &results.stopped {

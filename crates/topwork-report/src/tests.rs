@@ -1,8 +1,12 @@
 //! Laws that hold for every page.
 
+use topwork::events::SplitScores;
 use topwork::events::trace::Trace;
+use topwork::tasks::{Part, Supervised, TASKS};
 use topwork::tune::run_directory::RunDirectory;
+use topwork_metrics::Metric;
 
+use crate::page::escaped;
 use crate::{comparison_page, curve_page, report_page, sample};
 
 /// Scripts, marks that turn the direction, ends of attributes and of elements.
@@ -123,5 +127,162 @@ fn every_section_is_reached_from_the_contents_and_every_picture_is_named() {
     }
     for table in page.split("<table").skip(1) {
         assert!(table.contains("<caption><span>"), "{}", &table[..200.min(table.len())]);
+    }
+}
+
+/// Every task that is learnt from labelled rows.
+fn tasks() -> Vec<&'static dyn Supervised> {
+    let tasks: Vec<&'static dyn Supervised> = TASKS.iter().filter_map(|task| task.supervised).collect();
+    assert!(tasks.len() > 3);
+    tasks
+}
+
+fn task(name: &str) -> &'static dyn Supervised {
+    tasks().into_iter().find(|task| task.name() == name).expect("a task")
+}
+
+/// The scores of the splits and of the evaluations along the way.
+fn each_score(run: &mut RunDirectory, change: impl Fn(&mut topwork::events::MetricScores)) {
+    let results = &mut run.results;
+    let splits = [&mut results.validation, &mut results.test, &mut results.permuted_control];
+    splits.into_iter().flatten().chain([&mut results.train]).for_each(|split| change(&mut split.scores));
+    let contenders = results.transfer.iter_mut().flat_map(|transfer| &mut transfer.contenders);
+    contenders.flat_map(|contender| &mut contender.scores).for_each(|split| change(&mut split.scores));
+    run.trace.evaluations.iter_mut().for_each(|evaluation| change(&mut evaluation.scores));
+}
+
+#[test]
+fn every_metric_of_every_split_is_on_the_page_of_its_task() {
+    for task in tasks() {
+        let run = sample::of_task(task);
+        let page = report_page(&run);
+        let (_, table) = page.split_once("Scores without dropout").expect("the table of scores");
+        let table = table.split_once("</table>").map_or(table, |(table, _)| table);
+        for metric in task.metrics() {
+            assert!(table.contains(&format!("<th scope=col>{}", metric.label())), "{}: {metric}", task.name());
+            let curve = page.contains(&format!("<th scope=col>{}</th>", metric.label()));
+            assert!(curve, "{}: {metric} is in no table", task.name());
+            let splits = [Some(&run.results.train), run.results.validation.as_ref(), run.results.test.as_ref()];
+            for scores in splits.into_iter().flatten() {
+                let shown = topwork::events::shown(*metric, scores.value(*metric));
+                assert!(table.contains(&format!("<td>{shown}")), "{}: {metric}: {shown}", task.name());
+            }
+        }
+        let (headline, value) = run.results.test.as_ref().map(SplitScores::headline).expect("test rows");
+        assert_eq!(headline, task.headline());
+        assert!(page.contains(&format!("<strong>{}</strong>", topwork::events::shown(headline, value))));
+    }
+}
+
+#[test]
+fn a_part_that_does_not_apply_is_left_out_with_the_reason() {
+    for task in tasks() {
+        let mut run = sample::of_task(task);
+        run.hard_rows = Some(sample::by_loss(&[["a text", "one", "two"]]));
+        let page = report_page(&run);
+        for (part, id) in [(Part::Calibration, "confidence"), (Part::Confusion, "classes"), (Part::HardRows, "rows")] {
+            let is_there = page.contains(&format!("<section id=\"{id}\""));
+            assert_eq!(is_there, task.why_not(part).is_none(), "{}: {id}", task.name());
+        }
+        for (part, why) in task.not_applicable() {
+            let said = format!("<b>{}</b>: {}", escaped(part.name()), escaped(why));
+            assert!(page.contains(&said), "{}: {said}", task.name());
+        }
+        assert_eq!(page.contains("id=\"left-out\""), !task.not_applicable().is_empty(), "{}", task.name());
+    }
+}
+
+#[test]
+fn what_has_no_value_is_said_in_words() {
+    for task in tasks() {
+        let mut run = sample::of_task(task);
+        each_score(&mut run, |scores| {
+            scores.0.loss = f64::NAN;
+            scores.0.values.iter_mut().for_each(|(_, value)| *value = f64::NAN);
+        });
+        run.results.thresholds = Some(vec![0.5, f64::NAN]);
+        let mut hard = sample::by_loss(&[["a text", "1.5", "NaN"]]);
+        hard.confident_errors.iter_mut().for_each(|row| row.loss = Some(f64::NAN));
+        run.hard_rows = Some(hard);
+        for page in [report_page(&run), comparison_page(&[run.clone(), run.clone()])] {
+            // What the model said stands there as it is.
+            let page = page.replace("<bdi>NaN</bdi>", "");
+            let at = page.find("NaN").map(|at| page[..at].chars().rev().take(200).collect::<Vec<_>>());
+            let before = at.map(|before| before.into_iter().rev().collect::<String>());
+            assert_eq!(before, None, "{}", task.name());
+            assert!(page.contains("no value") && !page.contains(">inf"), "{}", task.name());
+        }
+    }
+}
+
+#[test]
+fn hostile_data_of_every_task_comes_out_escaped() {
+    for task in tasks() {
+        let mut run = sample::of_task(task);
+        run.labels = vec![HOSTILE.to_string(); 3];
+        run.results.thresholds = Some(vec![0.5; 3]);
+        run.results.not_applicable.push((HOSTILE.to_string(), HOSTILE.to_string()));
+        let tags = HOSTILE.replace(' ', "_");
+        run.labels.extend([tags.clone(), "O".to_string()]);
+        run.hard_rows = Some(sample::by_loss(&[[&tags, &tags, "O"], [HOSTILE, HOSTILE, "x"]]));
+        let mut other = run.clone();
+        other.results.task = HOSTILE.to_string();
+        for page in [report_page(&run), report_page(&other), comparison_page(&[run.clone(), other])] {
+            for part in ["<script", "<img", "\u{202e}", "\u{0}"] {
+                assert!(!page.contains(part), "{}: {part:?} is in the page", task.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_are_shown_as_their_targets_are() {
+    let mut numbers = sample::of_task(task("regression"));
+    numbers.hard_rows = Some(sample::by_loss(&[["cold", "1.5000", "4.0000"], ["hot", "5.0000", "2.0000"]]));
+    let page = report_page(&numbers);
+    for part in ["Predicted by target", "Only the 2 rows", "Greatest loss", "loss 2.125", "<b><bdi>4.0000</bdi></b>"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("Surest errors") && !page.contains("Undecided"));
+
+    let mut tags = sample::of_task(task("token_classification"));
+    tags.labels = ["O", "B-PER", "B-LOC"].map(str::to_string).to_vec();
+    let row = ["Ada saw Rome", "B-PER O B-LOC", "B-PER O O"];
+    tags.hard_rows = Some(sample::by_loss(&[row, ["Ada saw", "B-PER O", "cut"]]));
+    let page = report_page(&tags);
+    let wrong = "<bdi>Rome</bdi>: answer <b><bdi>O</bdi></b>, label <b><bdi>B-LOC</bdi></b>";
+    assert!(page.contains(wrong) && !page.contains("<bdi>saw</bdi>"), "only words that are wrong are listed");
+    assert!(page.contains("answer <b><bdi>cut</bdi></b>") && !page.contains("Predicted by target"));
+
+    let mut labels = sample::of_task(task("multi_label"));
+    labels.labels = ["sport", "news"].map(str::to_string).to_vec();
+    labels.results.thresholds = Some(vec![0.25, 0.75]);
+    labels.hard_rows = Some(sample::by_loss(&[["a text", "news", ""]]));
+    let page = report_page(&labels);
+    assert!(page.contains("<bdi>sport</bdi></th><td>0.250") && page.contains("<bdi>news</bdi></th><td>0.750"));
+    assert!(page.contains("answer <b>none</b>, label <b><bdi>news</bdi></b>"));
+}
+
+#[test]
+fn runs_of_different_tasks_are_not_compared_with_each_other() {
+    let [classes, numbers] = ["classification", "regression"].map(|name| sample::of_task(task(name)));
+    let page = comparison_page(&[classes.clone(), numbers.clone(), classes.clone()]);
+    assert!(page.contains("Scores of different tasks cannot be compared"));
+    for part in
+        ["Task: classification, told by accuracy", "Task: regression, told by Pearson", "only one run of this task"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.contains("Accuracy less that of <b>A</b>") && !page.contains("Pearson less that of"));
+    let page = comparison_page(&[numbers.clone(), numbers]);
+    assert!(!page.contains("different tasks") && page.contains("Pearson less that of <b>A</b>"));
+    assert!(page.contains("several seeds do (--seeds)") && page.contains(Metric::Rmse.label()));
+}
+
+#[test]
+fn the_loss_has_a_unit_only_where_it_is_an_entropy() {
+    for task in tasks() {
+        let is_entropy = !task.metrics().contains(&Metric::Rmse);
+        assert_eq!(report_page(&sample::of_task(task)).contains("loss, nats by step"), is_entropy, "{}", task.name());
     }
 }
