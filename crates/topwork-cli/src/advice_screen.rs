@@ -10,6 +10,7 @@ use topwork::advise::similarity::Similarity;
 use topwork::advise::transferability::Of;
 use topwork::fit::range_test::RangeTest;
 use topwork::plan::Origin;
+use topwork_report::{length_of, texts_of, turns_direction};
 
 use crate::commands::advise::beside;
 
@@ -17,8 +18,6 @@ use crate::commands::advise::beside;
 const SHOWN: usize = 5;
 /// Letters of a text that fit in a line.
 const LETTERS: usize = 72;
-/// Texts of each half of a source below which the panel is rough.
-const FEW_TEXTS: usize = 50;
 /// Rows and columns of a curve.
 const PLOT: (usize, usize) = (10, 60);
 
@@ -156,20 +155,6 @@ fn similarity(panel: &Similarity) -> String {
         let _ = writeln!(text, "not measured: {missing}");
     }
     text
-}
-
-/// How many of the source's texts the panel rests on, and whether they are few.
-pub(crate) fn texts_of(panel: &Similarity) -> String {
-    match panel.source_texts {
-        0 => String::new(),
-        few if few < FEW_TEXTS => format!("; only {few} texts a half, so the values are rough"),
-        many => format!("; {many} texts a half"),
-    }
-}
-
-/// How long a setting is trained.
-pub(crate) fn length_of(epochs: Option<usize>) -> String {
-    epochs.map_or("max_steps".to_string(), |epochs| format!("{epochs} epochs"))
 }
 
 fn race(race: &Race) -> String {
@@ -344,11 +329,6 @@ fn plot(found: &RangeTest) -> String {
 fn harmless(text: &str) -> String {
     let is_harmful = |c: char| (c.is_control() && c != '\n') || turns_direction(c);
     text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Whether a mark turns the direction of writing, so that what follows reads as something else.
-pub(crate) fn turns_direction(mark: char) -> bool {
-    matches!(mark, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// At most so many letters, on one line.

@@ -69,9 +69,10 @@ fn shows_its_scores(page: &str, results: &Value) {
     let splits: Vec<&str> = ["train", "validation", "test"].into_iter().filter(|s| results[s].is_object()).collect();
     let score = |split: &str, key: &str| results[split][key].as_f64().unwrap();
     let expected = |split: &str| {
-        let accuracy = format!("{:.1} %", 100.0 * score(split, "accuracy"));
-        let others = ["macro_f1", "mcc", "loss"].map(|key| format!("{:.3}", score(split, key)));
-        [vec![split.to_string(), accuracy], others.to_vec(), vec![results[split]["rows"].to_string()]].concat()
+        let shares = ["accuracy", "macro_f1"].map(|key| format!("{:.1} %", 100.0 * score(split, key)));
+        let others = ["mcc", "loss"].map(|key| format!("{:.3}", score(split, key)));
+        let rows = vec![results[split]["rows"].to_string()];
+        [vec![split.to_string()], shares.to_vec(), others.to_vec(), rows].concat()
     };
     let mut shown = table(page, "Scores without dropout");
     // The interval is no number of the results.

@@ -43,6 +43,8 @@ pub struct RunDirectory {
     pub notes: Vec<String>,
     /// How many classes the model tells apart; none when its `config.json` does not say.
     pub classes: Option<usize>,
+    /// The names of classes, labels, numbers or tags by id; none when its `config.json` does not say.
+    pub labels: Vec<String>,
     /// Held-out rows that are worth reading.
     pub hard_rows: Option<HardRows>,
     /// What was measured before the run.
@@ -91,7 +93,9 @@ impl RunDirectory {
         let hard_rows = read_if_any(&path.join(HARD_ROWS), "rows that are worth reading")?;
         let advice = read_if_any(&path.join(ADVICE), "what was measured before the run")?;
         let config: Option<Value> = read_if_any(&path.join(CONFIG), "the model's configuration")?;
-        let classes = config.and_then(|config| Some(config.get("id2label")?.as_object()?.len()));
+        let names = config.as_ref().and_then(|config| config.get("id2label")?.as_object());
+        let classes = names.map(serde_json::Map::len);
+        let labels = names.map(by_id).unwrap_or_default();
         let plan = PlanLine::all(&plan_text);
         let mut run = Self {
             path: path.to_path_buf(),
@@ -104,6 +108,7 @@ impl RunDirectory {
             warnings: Vec::new(),
             notes: Vec::new(),
             classes,
+            labels,
             hard_rows,
             advice,
         };
@@ -141,6 +146,12 @@ impl RunDirectory {
             _ => {}
         }
     }
+}
+
+/// The names in `id2label` by their ids; none when the ids are not the numbers from 0.
+fn by_id(names: &serde_json::Map<String, Value>) -> Vec<String> {
+    let name = |id: usize| names.get(&id.to_string())?.as_str().map(str::to_string);
+    (0..names.len()).map(name).collect::<Option<Vec<String>>>().unwrap_or_default()
 }
 
 impl PlanLine {
@@ -266,6 +277,15 @@ mod tests {
                 line("facts", "sha256", Some("\"00\""), "", ""),
             ]
         );
+    }
+
+    #[test]
+    fn names_stand_in_the_order_of_their_ids() {
+        let names = |json: serde_json::Value| by_id(json.as_object().unwrap());
+        let twelve: serde_json::Map<String, Value> =
+            (0..12).rev().map(|id| (id.to_string(), Value::from(format!("name {id}")))).collect();
+        assert_eq!(by_id(&twelve), (0..12).map(|id| format!("name {id}")).collect::<Vec<_>>());
+        assert_eq!(names(serde_json::json!({"1": "one", "2": "two"})), Vec::<String>::new());
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::advice_screen::turns_direction;
+use crate::phrases::turns_direction;
 
+/// How a page looks.
+const STYLE: &str = include_str!("style.css");
 /// Letters of a label or a file's name in a table.
 const NAME_LETTERS: usize = 80;
 /// Letters of the whole name that is shown on asking.
@@ -47,7 +49,7 @@ pub(crate) fn name(text: &str) -> String {
 
 /// A part of 1 as people write it.
 pub(crate) fn percent(part: f64) -> String {
-    format!("{:.1} %", 100.0 * part)
+    if part.is_finite() { format!("{:.1} %", 100.0 * part) } else { "no value".to_string() }
 }
 
 /// A count with its thousands apart.
@@ -184,7 +186,7 @@ pub(crate) struct Section {
 }
 
 /// A whole page. The title is text, the header HTML.
-pub(crate) fn page(title: &str, style: &str, header: &str, sections: &[Section], footer: &str) -> String {
+pub(crate) fn page(title: &str, header: &str, sections: &[Section], footer: &str) -> String {
     let sections: Vec<&Section> = sections.iter().filter(|section| !section.body.is_empty()).collect();
     let links: String = sections
         .iter()
@@ -202,7 +204,7 @@ pub(crate) fn page(title: &str, style: &str, header: &str, sections: &[Section],
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>\n{style}</style>\n</head>\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n\
          <body>\n<a class=skip href=\"#content\">Skip to the content</a>\n<header>{header}</header>\n\
          <nav aria-label=\"Contents\"><ul>\n{links}</ul></nav>\n<main id=content tabindex=-1>\n{main}</main>\n\
          <footer>{footer}</footer>\n</body>\n</html>\n",

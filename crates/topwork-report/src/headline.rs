@@ -4,28 +4,31 @@ use std::fmt::Write;
 use std::path::Path;
 
 use topwork::events::SplitScores;
+use topwork::tasks::Part;
 use topwork::tune::results::Results;
 use topwork::tune::run_directory::RunDirectory;
 
-use super::scores::{interval_in_words, main_split};
+use crate::applicable::applies;
+use crate::metrics::{bounds_text, capitalised, interval, text};
 use crate::page::{count, escaped, list, name, percent};
+use crate::scores::main_split;
 
 /// Notes and warnings that are shown.
 const SHOWN: usize = 12;
 
 /// The title of the page, as text.
-pub(super) fn title(run: &RunDirectory) -> String {
+pub(crate) fn title(run: &RunDirectory) -> String {
     format!("{} on {}", model(run), data(run))
 }
 
 /// What stands above all sections.
-pub(super) fn header(run: &RunDirectory) -> String {
+pub(crate) fn header(run: &RunDirectory) -> String {
     let (split, scores) = main_split(&run.results);
     let mut html = format!(
         "<p class=kind>Report of a fine-tuning</p>\n<h1>{} on {}</h1>\n{}",
         name(&model(run)),
         name(&data(run)),
-        score(split, &scores)
+        score(split, scores)
     );
     html.push_str(&facts(run));
     let warnings: Vec<String> = run.warnings.iter().take(SHOWN).map(|warning| escaped(warning)).collect();
@@ -36,32 +39,34 @@ pub(super) fn header(run: &RunDirectory) -> String {
 }
 
 fn score(split: &str, scores: &SplitScores) -> String {
+    let (headline, value) = scores.headline();
+    let label = headline.label();
     let of = match split {
-        "train" => "accuracy on training rows; none were held out".to_string(),
-        "left-out" => format!("accuracy on {} rows, each left out of its training", count(scores.rows)),
-        split => format!("accuracy on {} {split} rows", count(scores.rows)),
+        "train" => format!("{label} on training rows; none were held out"),
+        "left-out" => format!("{label} on {} rows, each left out of its training", count(scores.rows)),
+        split => format!("{label} on {} {split} rows", count(scores.rows)),
     };
-    let interval = match split {
-        "train" => String::new(),
-        _ => format!("<span class=quiet>{}</span>", interval_in_words(scores)),
-    };
-    format!("<p class=score><strong>{}</strong><span>{of}</span>{interval}</p>\n", percent(scores.accuracy))
+    let interval = interval(scores).filter(|_| split != "train").map_or(String::new(), |bounds| {
+        format!("<span class=quiet>95 % interval {}</span>", bounds_text(headline, bounds))
+    });
+    format!("<p class=score><strong>{}</strong><span>{of}</span>{interval}</p>\n", text(headline, value))
 }
 
 fn facts(run: &RunDirectory) -> String {
     let results = &run.results;
-    let mut facts: Vec<(&str, String)> = Vec::new();
+    let mut facts = vec![("Task", escaped(&results.task.replace('_', " ")))];
     if let Some(started) = run.started {
         let share = started.trainable_parameters as f64 / started.parameters.max(1) as f64;
         let trained = if share >= 1.0 { "all trained".to_string() } else { format!("{} trained", percent(share)) };
         facts.push(("Rows learnt from", count(started.rows)));
         facts.push(("Model", format!("{:.1} M values, {trained}", started.parameters as f64 / 1e6)));
     }
-    for (term, scores) in [("Validation rows", results.validation), ("Test rows", results.test)] {
-        facts.extend(scores.map(|scores| (term, count(scores.rows))));
+    for (term, scores) in [("Validation rows", &results.validation), ("Test rows", &results.test)] {
+        facts.extend(scores.as_ref().map(|scores| (term, count(scores.rows))));
     }
     let named = results.confusion.as_ref().map(|confusion| confusion.labels.len());
-    facts.extend(named.or(run.classes).map(|classes| ("Classes", count(classes))));
+    let term = if applies(results, Part::Confusion) { "Classes" } else { "Outputs" };
+    facts.extend(named.or(run.classes).map(|classes| (term, count(classes))));
     let epochs = run.trace.steps.last().map_or(String::new(), |step| format!(", {:.1} epochs", step.epoch));
     facts.push(("Steps", format!("{}{epochs}", count(results.steps))));
     facts.push(("Time", time(results.seconds.total)));
@@ -72,7 +77,7 @@ fn facts(run: &RunDirectory) -> String {
 }
 
 /// The verdict, a card for each part.
-pub(super) fn verdict(results: &Results) -> String {
+pub(crate) fn verdict(results: &Results) -> String {
     let cards: String =
         results.verdict.parts().iter().map(|(part, finding, sentence)| card(part, finding, sentence)).collect();
     let mut html = format!("<ul class=cards>\n{cards}</ul>\n");
@@ -102,13 +107,8 @@ fn card(part: &str, finding: &str, sentence: &str) -> String {
     )
 }
 
-pub(super) fn capitalised(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
 /// How a finding is coloured; the word says the same.
-pub(super) fn tone(finding: &str) -> &'static str {
+pub(crate) fn tone(finding: &str) -> &'static str {
     match finding {
         "generalises" | "kept" | "right" => "good",
         "overfits" | "changed" | "too_low" => "warn",
@@ -118,12 +118,12 @@ pub(super) fn tone(finding: &str) -> &'static str {
 }
 
 /// The model's name, without its folder.
-pub(super) fn model(run: &RunDirectory) -> String {
+pub(crate) fn model(run: &RunDirectory) -> String {
     run.value("model_name_or_path").map_or("a model".to_string(), |path| last_part(&path))
 }
 
 /// The training file's name.
-pub(super) fn data(run: &RunDirectory) -> String {
+pub(crate) fn data(run: &RunDirectory) -> String {
     run.value("train_file").map_or("a labelled file".to_string(), |path| last_part(&path))
 }
 
@@ -132,7 +132,7 @@ fn last_part(path: &str) -> String {
 }
 
 /// Seconds as people say them.
-pub(super) fn time(seconds: f64) -> String {
+pub(crate) fn time(seconds: f64) -> String {
     match seconds {
         short if short < 120.0 => format!("{short:.1} s"),
         middle if middle < 7200.0 => format!("{:.0} min {:02.0} s", (middle / 60.0).floor(), (middle % 60.0).floor()),

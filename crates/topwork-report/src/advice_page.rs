@@ -9,8 +9,8 @@ use topwork::advise::depth::Depth;
 use topwork::advise::transferability::Of;
 use topwork::fit::range_test::RangeTest;
 
-use crate::advice_screen::{length_of, texts_of};
 use crate::page::{escaped, excerpt};
+use crate::phrases::{length_of, texts_of};
 
 /// Rows of a table of texts.
 const SHOWN: usize = 20;
@@ -34,8 +34,8 @@ pre { overflow-x: auto; border: 1px solid var(--line); padding: .75rem }
 @media print { body { max-width: none } }
 ";
 
-/// The page.
-pub(crate) fn advice_page(advice: &Advice) -> String {
+/// The page of what was found before a run.
+pub fn advice_page(advice: &Advice) -> String {
     let mut page = String::new();
     let _ = write!(
         page,

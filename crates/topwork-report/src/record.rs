@@ -9,7 +9,7 @@ use topwork::run::proofs::Proofs;
 use topwork::tune::results::Seconds;
 use topwork::tune::run_directory::{PlanLine, RunDirectory};
 
-use super::headline::time;
+use crate::headline::time;
 use crate::page::{Column, Table, count, escaped, excerpt, folded, list, name, percent};
 
 /// Doubted labels that are shown.
@@ -18,7 +18,7 @@ const SHOWN: usize = 20;
 const LETTERS: usize = 200;
 
 /// What was found in the files before the run.
-pub(super) fn data(advice: &Value) -> String {
+pub(crate) fn data(advice: &Value) -> String {
     let audit = &advice["audit"];
     if !audit.is_object() {
         return "<p>What was measured before the run says nothing of the files.</p>\n".to_string();
@@ -70,14 +70,14 @@ fn doubted(issues: &[Value]) -> String {
 }
 
 /// What was proved.
-pub(super) fn proofs(proofs: &Proofs) -> String {
+pub(crate) fn proofs(proofs: &Proofs) -> String {
     let details = list(proofs.details().into_iter().map(|(_, detail)| escaped(&detail)));
     let hash = &proofs.frozen_unchanged.sha256;
     format!("{details}<p class=quiet>SHA-256 over the frozen tensors: <code>{}</code></p>\n", escaped(hash))
 }
 
 /// The plan: what was said first, what was taken by itself folded.
-pub(super) fn plan(run: &RunDirectory) -> String {
+pub(crate) fn plan(run: &RunDirectory) -> String {
     let (facts, options): (Vec<&PlanLine>, Vec<&PlanLine>) = run.plan.iter().partition(|line| line.table == "facts");
     let (said, taken): (Vec<&PlanLine>, Vec<&PlanLine>) =
         options.into_iter().partition(|line| matches!(line.origin.as_str(), "flag" | "recipe" | "advice"));
@@ -117,7 +117,7 @@ fn value(line: &PlanLine) -> String {
 }
 
 /// The environment, and the command that does it again.
-pub(super) fn repeat(run: &RunDirectory) -> String {
+pub(crate) fn repeat(run: &RunDirectory) -> String {
     let results = &run.results;
     let mut html = format!(
         "<pre><code>{}</code></pre>\n\
@@ -176,7 +176,7 @@ fn time_by_part(seconds: &Seconds) -> Table {
 }
 
 /// The command that repeats a plan.
-pub(super) fn command(plan: &Path) -> String {
+pub(crate) fn command(plan: &Path) -> String {
     format!("topwork tune --recipe {} --output NEW", quoted(&plan.to_string_lossy()))
 }
 

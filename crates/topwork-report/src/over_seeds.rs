@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use topwork::tune::run_directory::RunDirectory;
+use topwork_metrics::Metric;
 use topwork_metrics::paired::{PairedT, paired_t};
 
-use super::compare::{meaning, p_value, points, range, rows_of};
+use crate::chance::{meaning, p_value, rows_of};
+use crate::metrics::{difference_bounds, difference_name, difference_text};
 use crate::page::{Column, Table, count};
 
 /// Differences that are as equal as this leave no spread to measure chance by.
@@ -13,44 +15,48 @@ const EQUAL: f64 = 1e-9;
 /// Fewer pairs have no spread.
 const FEWEST_PAIRS: usize = 2;
 
+/// A run and the name that the page gives it, as HTML.
+pub(crate) type Named<'a> = (&'a RunDirectory, &'a str);
+
 /// Whether any of the runs was trained with several seeds.
-pub(super) fn any(runs: &[RunDirectory]) -> bool {
-    runs.iter().any(|run| run.results.seeds.is_some())
+pub(crate) fn any(runs: &[Named<'_>]) -> bool {
+    runs.iter().any(|(run, _)| run.results.seeds.is_some())
 }
 
-/// Each run less the first, over the seeds that both have; names are HTML. Nothing where no run has several seeds.
-pub(super) fn differences(runs: &[RunDirectory], names: &[String]) -> String {
-    let (Some(first), Some(first_name), true) = (runs.first(), names.first(), any(runs)) else { return String::new() };
+/// Each run's metric less that of the first, over the seeds that both have. Nothing where no run has several seeds.
+pub(crate) fn differences(metric: Metric, runs: &[Named<'_>]) -> String {
+    let (Some((first, first_name)), true) = (runs.first(), any(runs)) else { return String::new() };
     let columns = vec![
         Column::text("run"),
         Column::number("pairs"),
-        Column::number("points"),
+        Column::number(difference_name(metric)),
         Column::number("95 % interval"),
         Column::text("what it means"),
     ];
-    let mut table = Table::new(format!("Mean accuracy over seeds, less that of {first_name}"), columns);
-    for (run, name) in runs.iter().zip(names).skip(1) {
-        let cells = match pairs(first, run) {
-            Ok(pairs) => told(&pairs),
+    let label = metric.label();
+    let mut table = Table::new(format!("Mean {label} over seeds, less that of {first_name}"), columns);
+    for (run, name) in runs.iter().skip(1) {
+        let cells = match pairs(metric, first, run) {
+            Ok(pairs) => told(metric, &pairs),
             Err(why) => ["–".to_string(), "–".to_string(), "–".to_string(), why.to_string()],
         };
-        table.row([name.clone()].into_iter().chain(cells));
+        table.row([name.to_string()].into_iter().chain(cells));
     }
     table.html()
         + "<p class=quiet>Trainings with the same seed are a pair (Student's test of pairs). It says whether the chance of seeds \
            makes the difference on these rows, and nothing about other rows; few pairs show only what is large.</p>\n"
 }
 
-/// The accuracies of both with each seed that they have in common, the first run's first; or why there are none.
-fn pairs(first: &RunDirectory, second: &RunDirectory) -> Result<Vec<(f64, f64)>, &'static str> {
-    let (Some(own), Some(others)) = (BySeed::of(first), BySeed::of(second)) else {
+/// The values of both with each seed that they have in common, the first run's first; or why there are none.
+fn pairs(metric: Metric, first: &RunDirectory, second: &RunDirectory) -> Result<Vec<(f64, f64)>, &'static str> {
+    let (Some(own), Some(others)) = (BySeed::of(metric, first), BySeed::of(metric, second)) else {
         return Err("one of the two was trained with one seed only");
     };
     if own.scored != others.scored {
         return Err("scored on other rows");
     }
     let pairs: Vec<(f64, f64)> =
-        own.accuracies.iter().filter_map(|(seed, own)| Some((*own, *others.accuracies.get(seed)?))).collect();
+        own.values.iter().filter_map(|(seed, own)| Some((*own, *others.values.get(seed)?))).collect();
     if pairs.len() < FEWEST_PAIRS {
         return Err("fewer than two seeds in common, so there are no pairs");
     }
@@ -61,84 +67,85 @@ fn pairs(first: &RunDirectory, second: &RunDirectory) -> Result<Vec<(f64, f64)>,
 struct BySeed {
     /// The split, and what says which rows are in it.
     scored: Vec<Option<String>>,
-    /// The accuracy with each seed.
-    accuracies: BTreeMap<u64, f64>,
+    /// The metric's value with each seed.
+    values: BTreeMap<u64, f64>,
 }
 
 impl BySeed {
     /// None for a run with one seed.
-    fn of(run: &RunDirectory) -> Option<Self> {
+    fn of(metric: Metric, run: &RunDirectory) -> Option<Self> {
         let seeds = run.results.seeds.as_ref()?;
         let rows = rows_of(run, &seeds.split, seeds.scores.first()?.rows);
         let scored = [Some(seeds.split.clone())].into_iter().chain(rows).collect();
-        let accuracies = seeds.scores.iter().map(|scores| scores.accuracy);
-        Some(Self { scored, accuracies: seeds.numbers.iter().copied().zip(accuracies).collect() })
+        let values = seeds.scores.iter().map(|scores| scores.value(metric));
+        Some(Self { scored, values: seeds.numbers.iter().copied().zip(values).collect() })
     }
 }
 
-/// How many pairs, the difference in points, its interval, and what it means.
-fn told(pairs: &[(f64, f64)]) -> [String; 4] {
+/// How many pairs, the difference, its interval, and what it means.
+fn told(metric: Metric, pairs: &[(f64, f64)]) -> [String; 4] {
     let (first, second): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
     let number = count(pairs.len());
     let Some(PairedT { difference, interval, p, .. }) = paired_t(&second, &first) else {
-        return [number, "–".to_string(), "–".to_string(), "an accuracy is no number".to_string()];
+        return [number, "–".to_string(), "–".to_string(), "a score is no number".to_string()];
     };
+    let difference_shown = difference_text(metric, difference);
     if interval.1 - interval.0 < EQUAL {
         let said = match difference.abs() < EQUAL {
             true => "the same with every seed",
             false => "as much with every seed, which leaves nothing to measure chance by",
         };
-        return [number, points(difference), "–".to_string(), said.to_string()];
+        return [number, difference_shown, "–".to_string(), said.to_string()];
     }
-    [number, points(difference), range(interval), format!("{} ({})", meaning(p, difference), p_value(p))]
+    let meaning = format!("{} ({})", meaning(metric, p, difference), p_value(p));
+    [number, difference_shown, difference_bounds(metric, interval), meaning]
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use topwork::events::SplitScores;
-    use topwork::judge::repeats::Repeated;
 
-    use super::super::compare::{BETTER, EVEN, WORSE};
-    use super::super::sample;
     use super::*;
+    use crate::chance::{BETTER, EVEN, WORSE};
+    use crate::sample;
 
     /// A run with these accuracies, the first of which is that of `seed`.
     fn run(seed: u64, accuracies: &[f64]) -> RunDirectory {
         let mut run = sample::run(3, 8, "label");
-        let own = run.results.train;
         run.results.seed = seed;
-        let means = json!({"mean": 0.5});
-        let repeated = json!({"split": "test", "scores": [], "numbers": [], "accuracy": means, "macro_f1": means});
-        let repeated: Repeated = serde_json::from_value(repeated).expect("these are the fields of a repetition");
-        let scores = accuracies.iter().map(|&accuracy| SplitScores { accuracy, ..own }).collect();
-        let numbers = (seed..).take(accuracies.len()).collect();
-        run.results.seeds = Some(Repeated { scores, numbers, ..repeated });
+        let scores = |accuracy: &f64| json!({"rows": 1000, "loss": 0.5, "accuracy": accuracy, "macro_f1": 0.5});
+        let scores: Vec<serde_json::Value> = accuracies.iter().map(scores).collect();
+        let numbers: Vec<u64> = (seed..).take(accuracies.len()).collect();
+        let repeated = json!({"split": "test", "scores": scores, "numbers": numbers});
+        run.results.seeds = Some(serde_json::from_value(repeated).expect("these are the fields of a repetition"));
         run
     }
 
-    fn names(runs: &[RunDirectory]) -> Vec<String> {
-        (0..runs.len()).map(|nth| format!("run {nth}")).collect()
-    }
-
     fn html(first: &RunDirectory, second: &RunDirectory) -> String {
-        let runs = [first.clone(), second.clone()];
-        differences(&runs, &names(&runs))
+        differences(Metric::Accuracy, &[(first, "run 0"), (second, "run 1")])
     }
 
     #[test]
     fn trainings_are_paired_by_their_seed_and_not_by_their_place() {
         let (first, second) = (run(42, &[0.1, 0.5, 0.6, 0.7]), run(43, &[0.55, 0.64, 0.76, 0.2]));
-        assert_eq!(pairs(&first, &second), Ok(vec![(0.5, 0.55), (0.6, 0.64), (0.7, 0.76)]));
-        let cells = told(&pairs(&first, &second).unwrap_or_default());
+        assert_eq!(pairs(Metric::Accuracy, &first, &second), Ok(vec![(0.5, 0.55), (0.6, 0.64), (0.7, 0.76)]));
+        let cells = told(Metric::Accuracy, &pairs(Metric::Accuracy, &first, &second).unwrap_or_default());
         let Some(found) = paired_t(&[0.55, 0.64, 0.76], &[0.5, 0.6, 0.7]) else { panic!("three pairs have a spread") };
         // A training that was interrupted leaves a gap.
         let mut gap = run(42, &[0.1, 0.6, 0.7]);
         if let Some(seeds) = &mut gap.results.seeds {
             seeds.numbers = vec![42, 44, 45];
         }
-        assert_eq!(pairs(&gap, &second), Ok(vec![(0.6, 0.64), (0.7, 0.76)]));
-        assert_eq!(cells, ["3".into(), "+5.0".into(), range(found.interval), format!("{BETTER} (p = {:.3})", found.p)]);
+        assert_eq!(pairs(Metric::Accuracy, &gap, &second), Ok(vec![(0.6, 0.64), (0.7, 0.76)]));
+        assert_eq!(
+            cells,
+            [
+                "3".into(),
+                "+5.0".into(),
+                difference_bounds(Metric::Accuracy, found.interval),
+                format!("{BETTER} (p = {:.3})", found.p)
+            ]
+        );
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use topwork::judge::forgetting::BeforeAfter;
 use topwork::tune::results::Results;
 
-use super::scores::bar_alone;
+use crate::metrics::{bar_alone, number};
 use crate::page::{Column, Table, escaped, list, percent, short};
 
 /// A row for each block: whether it was trained, how far it moved, how much of what it says is the same.
-pub(super) fn layers(results: &Results) -> String {
+pub(crate) fn layers(results: &Results) -> String {
     let forgetting = &results.verdict.forgetting;
     if forgetting.drift.is_empty() {
         return "<p>The results do not say how far each block moved.</p>\n".to_string();
@@ -51,7 +51,7 @@ fn place_of(block: &str) -> Option<usize> {
 }
 
 /// What the model still knows.
-pub(super) fn kept(results: &Results) -> String {
+pub(crate) fn kept(results: &Results) -> String {
     let forgetting = &results.verdict.forgetting;
     let mut table = Table::new(
         format!("On {} {}", forgetting.texts, escaped(&forgetting.source)),
@@ -62,7 +62,7 @@ pub(super) fn kept(results: &Results) -> String {
         found.map(|BeforeAfter { before, after }| [name.to_string(), say(before), say(after)])
     };
     let rows = [
-        both("loss of hidden words, nats", forgetting.masked_lm_loss, |loss| format!("{loss:.3}")),
+        both("loss of hidden words, nats", forgetting.masked_lm_loss, number),
         both("accuracy on the earlier task", forgetting.old_task_accuracy, percent),
         // Too few texts have no value.
         is_compared.then(|| {

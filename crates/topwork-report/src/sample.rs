@@ -1,16 +1,20 @@
 //! A run that never was, for tests.
 
 use serde_json::{Value, json};
-use topwork::events::BlockMotion;
 use topwork::events::trace::{BlockTrace, EvaluationTrace, StepTrace, Trace};
+use topwork::events::{BlockMotion, MetricScores, SplitScores};
+use topwork::judge::hard_rows::{HardRow, HardRows};
+use topwork::judge::transfer::{Contender, Transfer};
+use topwork::tasks::{Part, Supervised};
 use topwork::tune::run_directory::{PlanLine, RunDirectory, Started};
+use topwork_metrics::{Metric, Scores, TaskScores};
 
 const PLAN: &str = "[model]\nmodel_name_or_path = \"models/tiny\" # flag: --model\n\n[data]\ntrain_file = \"train.csv\" # flag: TRAIN\n\
                     # retain_file is not set # default: none\n\n[training]\nlearning_rate = 1e-4 # default: few steps\n\
                     label_smoothing_factor = 0.1 # default: few rows\n\n[facts]\ntest_sha256 = \"00\"\n";
 
 /// A run of so many classes, which are named after `label`, and steps.
-pub(super) fn run(classes: usize, steps: usize, label: &str) -> RunDirectory {
+pub(crate) fn run(classes: usize, steps: usize, label: &str) -> RunDirectory {
     let labels: Vec<String> = (0..classes).map(|class| format!("{label} {class}")).collect();
     let results = serde_json::from_value(results(&labels, steps)).expect("the sample has the fields of results");
     let mut plan = PlanLine::all(PLAN);
@@ -32,8 +36,59 @@ pub(super) fn run(classes: usize, steps: usize, label: &str) -> RunDirectory {
         warnings: vec![label.to_string()],
         notes: vec![label.to_string()],
         classes: Some(classes),
+        labels,
         hard_rows: Some(serde_json::from_value(hard_rows(label)).expect("the sample has the fields of rows")),
         advice: Some(advice(label)),
+    }
+}
+
+/// A run of a task with these metrics, in the order in which it shows them: each value of a split is another.
+pub(crate) fn of_task(task: &'static dyn Supervised) -> RunDirectory {
+    let mut run = run(3, 40, "label");
+    let results = &mut run.results;
+    results.task = task.name().to_string();
+    let own = task.not_applicable().iter().map(|(part, why)| (part.name().to_string(), (*why).to_string()));
+    results.not_applicable = own.collect();
+    let scores = |first: f64| {
+        let mut values: Vec<(Metric, f64)> =
+            task.metrics().iter().zip(0..).map(|(metric, nth)| (*metric, first + 0.031 * f64::from(nth))).collect();
+        values.retain(|(metric, _)| *metric != Metric::Loss);
+        TaskScores { loss: first - 0.017, values }
+    };
+    let split = |first| SplitScores::new(1000, scores(first));
+    (results.train, results.validation, results.test) = (split(0.7), Some(split(0.6)), Some(split(0.5)));
+    results.permuted_control = Some(split(0.2));
+    let own = |name: &'static str, scores| Contender { name: name.into(), scores };
+    let contenders = vec![own("random weights", vec![split(0.3)]), own("fine-tuned", vec![split(0.5), split(0.4)])];
+    results.transfer = Some(Transfer { split: "test".into(), contenders });
+    if task.why_not(Part::Calibration).is_some() {
+        results.calibration = None;
+    }
+    if task.why_not(Part::Confusion).is_some() {
+        results.confusion = None;
+    }
+    for (evaluation, nth) in run.trace.evaluations.iter_mut().zip(0..) {
+        evaluation.scores = MetricScores(scores(0.1 + 0.01 * f64::from(nth)));
+    }
+    run
+}
+
+/// Rows that are listed by their loss: text, target and prediction of each.
+pub(crate) fn by_loss(rows: &[[&str; 3]]) -> HardRows {
+    let row = |(line, [text, label, predicted]): (usize, &[&str; 3])| HardRow {
+        line,
+        text: text.to_string(),
+        label: label.to_string(),
+        predicted: predicted.to_string(),
+        confidence: None,
+        label_probability: None,
+        loss: Some(2.125),
+    };
+    HardRows {
+        split: "test".to_string(),
+        right: "0".repeat(1000),
+        confident_errors: (1..).zip(rows).map(row).collect(),
+        uncertain: Vec::new(),
     }
 }
 
@@ -131,9 +186,7 @@ fn trace(steps: usize) -> Trace {
         step,
         epoch: epoch(step),
         split: split.to_string(),
-        loss: 0.5,
-        accuracy: 0.8,
-        macro_f1: 0.75,
+        scores: MetricScores(Scores { loss: 0.5, accuracy: 0.8, macro_f1: 0.75, mcc: 0.7 }.into()),
     };
     let quarters = (1..=4).map(|quarter| quarter * steps / 4);
     let ends = ["train", "validation", "test"].map(|split| evaluation(steps, split));

@@ -3,15 +3,19 @@
 use topwork::events::BlockMotion;
 use topwork::events::trace::{EvaluationTrace, Trace};
 use topwork::tune::run_directory::RunDirectory;
+use topwork_metrics::Metric;
 
-use super::pictures::{Chart, Curve, Names, Tone, smoothed};
-use crate::page::{Column, Table, escaped, percent, short};
+use crate::metrics::{capitalised, loss_name, metrics_of, number, text};
+use crate::page::{Column, Table, escaped, short};
+use crate::pictures::{Chart, Curve, Names, Tone, smoothed};
 
 /// Rows of a table of numbers beside a picture.
 const ROWS: usize = 12;
+/// Lower values are not drawn.
+const LOWEST: f64 = -1.0;
 
 /// The curves of a run.
-pub(super) fn curves(run: &RunDirectory) -> String {
+pub(crate) fn curves(run: &RunDirectory) -> String {
     if run.trace.steps.is_empty() {
         return "<p>The record of the run holds no steps, so there are no curves.</p>\n".to_string();
     }
@@ -22,7 +26,7 @@ pub(super) fn curves(run: &RunDirectory) -> String {
 
 /// The scorings of a run by step: each split once a step. Those at the end are of the weights that were kept, which stand at
 /// their own step.
-pub(super) fn along_the_way(run: &RunDirectory) -> Vec<EvaluationTrace> {
+pub(crate) fn along_the_way(run: &RunDirectory) -> Vec<EvaluationTrace> {
     let all = &run.trace.evaluations;
     let at_the_end = all
         .len()
@@ -44,7 +48,7 @@ pub(super) fn along_the_way(run: &RunDirectory) -> Vec<EvaluationTrace> {
 }
 
 /// A curve of a split.
-pub(super) fn curve_of(
+pub(crate) fn curve_of(
     scored: &[EvaluationTrace],
     split: &str,
     name: &str,
@@ -60,9 +64,9 @@ fn loss(run: &RunDirectory, scored: &[EvaluationTrace]) -> String {
         run.trace.steps.iter().filter(|step| step.loss.is_finite()).map(|step| (step.step as f64, step.loss)).collect();
     let curves = vec![
         Curve::new("training steps, smoothed", Tone::Faint(2), smoothed(&steps)),
-        curve_of(scored, "validation", "validation rows", Tone::Series(1), |scored| scored.loss),
-        curve_of(scored, "train", "training rows", Tone::Series(0), |scored| scored.loss),
-        curve_of(scored, "test", "test rows", Tone::Series(2), |scored| scored.loss),
+        curve_of(scored, "validation", "validation rows", Tone::Series(1), |scored| scored.loss()),
+        curve_of(scored, "train", "training rows", Tone::Series(0), |scored| scored.loss()),
+        curve_of(scored, "test", "test rows", Tone::Series(2), |scored| scored.loss()),
     ];
     let smoothing = run.value("label_smoothing_factor").and_then(|value| value.parse::<f64>().ok()).unwrap_or(0.0);
     let note = match smoothing > 0.0 {
@@ -71,39 +75,65 @@ fn loss(run: &RunDirectory, scored: &[EvaluationTrace]) -> String {
         }
         false => "The loss of steps is with dropout, so it may lie higher than that of the same rows scored.",
     };
-    let columns = ["epoch", "split", "loss", "accuracy", "macro-F1"];
-    let columns: Vec<Column> = [Column::number("step")]
-        .into_iter()
-        .chain(columns.map(|name| if name == "split" { Column::text(name) } else { Column::number(name) }))
-        .collect();
+    let metrics = metrics_of(scored.iter().map(|scored| &scored.scores));
+    let mut columns =
+        vec![Column::number("step"), Column::number("epoch"), Column::text("split"), Column::number("loss")];
+    columns.extend(metrics.iter().map(|metric| Column::number(metric.label())));
     let mut numbers = Table::new("Scorings along the way", columns);
     for scored in thinned(scored, 4 * ROWS) {
-        numbers.row([
-            scored.step.to_string(),
-            format!("{:.2}", scored.epoch),
-            escaped(&scored.split),
-            format!("{:.3}", scored.loss),
-            percent(scored.accuracy),
-            format!("{:.3}", scored.macro_f1),
-        ]);
+        let cells =
+            [scored.step.to_string(), format!("{:.2}", scored.epoch), escaped(&scored.split), number(scored.loss())];
+        let value =
+            |metric: &Metric| scored.scores.get(*metric).map_or("–".to_string(), |value| text(*metric, value));
+        numbers.row(cells.into_iter().chain(metrics.iter().map(value)));
     }
-    let mut chart = Chart::new("Loss", "step", "loss, nats", curves);
+    let mut chart = Chart::new("Loss", "step", loss_name(&run.results.train.scores), curves);
     chart.note = note.to_string();
     chart.numbers = Some(numbers);
     chart.figure()
 }
 
+/// The metrics of the task: those that are of the headline's kind in a picture, and errors, of which less is better, in another.
 fn scores(scored: &[EvaluationTrace]) -> String {
-    let percent = |part: f64| 100.0 * part;
-    let curves = vec![
-        curve_of(scored, "validation", "accuracy, validation", Tone::Series(1), |scored| percent(scored.accuracy)),
-        curve_of(scored, "validation", "macro-F1, validation", Tone::Series(3), |scored| percent(scored.macro_f1)),
-        curve_of(scored, "train", "accuracy, training rows", Tone::Series(0), |scored| percent(scored.accuracy)),
-        curve_of(scored, "test", "accuracy, test", Tone::Series(2), |scored| percent(scored.accuracy)),
-    ];
-    let mut chart = Chart::new("Accuracy", "step", "per cent", curves);
-    chart.y_range = Some(0.0..100.0);
+    let metrics = metrics_of(scored.iter().map(|scored| &scored.scores));
+    let Some(&headline) = metrics.first() else { return String::new() };
+    let is_like = |metric: &Metric| {
+        (metric.is_share(), metric.higher_is_better()) == (headline.is_share(), headline.higher_is_better())
+    };
+    let others: Vec<Metric> = metrics.iter().copied().filter(|metric| *metric != headline && is_like(metric)).collect();
+    let errors: Vec<Metric> =
+        metrics.iter().copied().filter(|metric| !metric.higher_is_better() && !is_like(metric)).collect();
+    [picture(scored, headline, &others)]
+        .into_iter()
+        .chain(errors.split_first().map(|(first, others)| picture(scored, *first, others)))
+        .collect()
+}
+
+/// A metric on every split that was scored, and others on validation rows.
+fn picture(scored: &[EvaluationTrace], metric: Metric, others: &[Metric]) -> String {
+    let curve = |split: &str, name: &str, tone, metric: Metric| {
+        let scale = if metric.is_share() { 100.0 } else { 1.0 };
+        // What explains less than nothing by far would flatten all else.
+        let value = move |scored: &EvaluationTrace| {
+            let value = scored.scores.get(metric).filter(|value| *value >= LOWEST);
+            scale * value.unwrap_or(f64::NAN)
+        };
+        curve_of(scored, split, &format!("{}, {name}", metric.label()), tone, value)
+    };
+    let mut curves = vec![curve("validation", "validation", Tone::Series(1), metric)];
+    let tones = (3..).map(Tone::Series);
+    curves.extend(others.iter().zip(tones).map(|(other, tone)| curve("validation", "validation", tone, *other)));
+    curves.push(curve("train", "training rows", Tone::Series(0), metric));
+    curves.push(curve("test", "test", Tone::Series(2), metric));
+    let y = if metric.is_share() { "per cent" } else { "value" };
+    let mut chart = Chart::new(capitalised(metric.label()), "step", y, curves);
+    chart.y_range = metric.is_share().then_some(0.0..100.0);
     chart.note = "Scored without dropout.".to_string();
+    let is_left_out =
+        |metric: &Metric| scored.iter().any(|scored| scored.scores.get(*metric).is_some_and(|value| value < LOWEST));
+    if others.iter().chain([&metric]).any(is_left_out) {
+        chart.note.push_str(" Values below −1 are in the table only.");
+    }
     chart.figure()
 }
 
@@ -145,7 +175,7 @@ fn gradient(trace: &Trace) -> String {
 }
 
 /// What steps did with each block.
-pub(super) fn blocks(run: &RunDirectory) -> String {
+pub(crate) fn blocks(run: &RunDirectory) -> String {
     let Some(last) = run.trace.blocks.last() else {
         return "<p>The record of the run says nothing of gradients and updates block by block.</p>\n".to_string();
     };

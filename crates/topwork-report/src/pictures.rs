@@ -82,13 +82,15 @@ pub(crate) struct Curve {
     pub(crate) name: String,
     pub(crate) tone: Tone,
     pub(crate) points: Vec<(f64, f64)>,
+    /// Whether a line joins the points.
+    pub(crate) is_joined: bool,
 }
 
 impl Curve {
     /// A curve without what is no number, thinned to what can be seen.
     pub(crate) fn new(name: impl Into<String>, tone: Tone, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let points: Vec<(f64, f64)> = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
-        Self { name: name.into(), tone, points: thinned(&points) }
+        Self { name: name.into(), tone, points: thinned(&points), is_joined: true }
     }
 
     /// Where it begins and ends, in words.
@@ -97,6 +99,7 @@ impl Curve {
         let name = &self.name;
         Some(match self.points.len() {
             1 => format!("{name} {}", short(first.1)),
+            number if !self.is_joined => format!("{name}, {number} points"),
             _ => format!("{name} from {} to {}", short(first.1), short(last.1)),
         })
     }
@@ -114,7 +117,7 @@ pub(crate) enum Names {
 /// A picture of curves.
 pub(crate) struct Chart {
     /// Text.
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     pub(crate) x: &'static str,
     pub(crate) y: &'static str,
     /// The bounds of the values; as the curves have them without.
@@ -130,9 +133,9 @@ pub(crate) struct Chart {
 
 impl Chart {
     /// A picture with names below.
-    pub(crate) fn new(title: &'static str, x: &'static str, y: &'static str, curves: Vec<Curve>) -> Self {
+    pub(crate) fn new(title: impl Into<String>, x: &'static str, y: &'static str, curves: Vec<Curve>) -> Self {
         let (names, note) = (Names::Below, String::new());
-        Self { title, x, y, y_range: None, is_log: false, names, curves, note, numbers: None }
+        Self { title: title.into(), x, y, y_range: None, is_log: false, names, curves, note, numbers: None }
     }
 
     /// The picture with its title, its key and its numbers; nothing where there is nothing to draw.
@@ -222,7 +225,10 @@ impl Chart {
         for curve in &self.curves {
             let color = curve.tone.color();
             let width = if let Tone::Faint(width) = curve.tone { width } else { 2 } * UNITS as u32;
-            chart.draw_series(LineSeries::new(curve.points.iter().copied(), color.stroke_width(width))).ok()?;
+            if curve.is_joined {
+                let line = LineSeries::new(curve.points.iter().copied(), color.stroke_width(width));
+                chart.draw_series(line).ok()?;
+            }
             if curve.points.len() <= FEW_POINTS && !matches!(curve.tone, Tone::Faint(_)) && self.names == Names::Below {
                 let marks = curve.points.iter().map(|point| Circle::new(*point, 3 * UNITS, color.filled()));
                 chart.draw_series(marks).ok()?;

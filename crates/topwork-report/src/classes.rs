@@ -1,16 +1,15 @@
-//! What the model answers: class by class, how sure it is, and the rows that are worth reading.
+//! Which class was given for which, and the scores of each class.
 
 use std::fmt::Write;
 
-use topwork::judge::calibration::{Calibration, Miscalibration};
-use topwork::judge::hard_rows::{HARD_ROWS, HardRow, HardRows};
-use topwork::tune::results::{Confusion, MOST_CLASSES as MOST_KEPT, Results};
+use topwork::tasks::Part;
+use topwork::tune::results::{Confusion, MOST_CLASSES as MOST_KEPT};
 use topwork::tune::run_directory::RunDirectory;
 
-use super::headline::capitalised;
-use super::pictures::{Chart, Curve, Tone};
-use super::scores::{bar, main_split};
-use crate::page::{Column, Table, count, escaped, excerpt, folded, name, percent, wide};
+use crate::applicable::applies;
+use crate::metrics::bar;
+use crate::page::{Column, Table, count, escaped, folded, name, percent, wide};
+use crate::scores::main_split;
 
 /// With more classes a matrix cannot be read.
 const MOST_IN_MATRIX: usize = 30;
@@ -20,22 +19,18 @@ const LISTED: usize = 20;
 const MOST_CLASSES: usize = 200;
 /// More classes than this are folded.
 const UNFOLDED_CLASSES: usize = 30;
-/// Rows that are shown at once.
-const SHOWN: usize = 8;
-/// Letters of a text.
-const LETTERS: usize = 500;
 
 /// The scores of a class.
-pub(super) struct ClassScores<'a> {
-    pub(super) label: &'a str,
-    pub(super) rows: u64,
-    pub(super) precision: Option<f64>,
-    pub(super) recall: Option<f64>,
-    pub(super) f1: f64,
+pub(crate) struct ClassScores<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) rows: u64,
+    pub(crate) precision: Option<f64>,
+    pub(crate) recall: Option<f64>,
+    pub(crate) f1: f64,
 }
 
 /// The scores of every class, in the matrix's order.
-pub(super) fn class_scores(confusion: &Confusion) -> Vec<ClassScores<'_>> {
+pub(crate) fn class_scores(confusion: &Confusion) -> Vec<ClassScores<'_>> {
     let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
     let at =
         |gold: usize, given: usize| confusion.counts.get(gold).and_then(|row| row.get(given)).copied().unwrap_or(0);
@@ -59,8 +54,8 @@ pub(super) fn class_scores(confusion: &Confusion) -> Vec<ClassScores<'_>> {
     scores
 }
 
-/// Which class was given for which, and the scores of each; where that is not known, why.
-pub(super) fn classes(run: &RunDirectory) -> String {
+/// Which class was given for which, and the scores of each; where that is not known, why. Nothing where rows have no classes.
+pub(crate) fn classes(run: &RunDirectory) -> String {
     let Some(confusion) = &run.results.confusion else {
         return why_no_confusion(run).map_or(String::new(), |why| format!("<p>{why}</p>\n"));
     };
@@ -68,9 +63,9 @@ pub(super) fn classes(run: &RunDirectory) -> String {
     matrix + &confusions(confusion) + &by_class(confusion)
 }
 
-/// Why it is not known which class was given for which; none where it is.
-pub(super) fn why_no_confusion(run: &RunDirectory) -> Option<String> {
-    if run.results.confusion.is_some() {
+/// Why it is not known which class was given for which; none where it is, and where rows have no classes.
+pub(crate) fn why_no_confusion(run: &RunDirectory) -> Option<String> {
+    if run.results.confusion.is_some() || !applies(&run.results, Part::Confusion) {
         return None;
     }
     Some(match (main_split(&run.results).0, run.classes) {
@@ -177,105 +172,4 @@ fn by_class(confusion: &Confusion) -> String {
         true => folded("Precision, recall and F1 of each class", &table.html()),
         false => format!("<h3>Precision, recall and F1</h3>\n{}", table.html()),
     }
-}
-
-/// Whether probabilities mean what they say.
-pub(super) fn confidence(results: &Results) -> String {
-    let Some(calibration) = &results.calibration else {
-        return "<p>No held-out rows have an answer, so nobody knows whether it is as often right as it is sure.</p>\n"
-            .to_string();
-    };
-    let Calibration { split, before, bins, temperature, .. } = calibration;
-    let sure = match calibration.is_too_sure() {
-        Some(true) => "The model was too sure. ",
-        Some(false) => "The model was not sure enough. ",
-        None if temperature.is_some() => "The model was about as sure as it was right. ",
-        None => "",
-    };
-    let kept = match temperature {
-        Some(_) => " Logits are divided by the temperature, which is kept in <code>config.json</code>.",
-        None => "",
-    };
-    let mut html = format!("<p>{sure}{}.{kept}</p>\n", escaped(&capitalised(&calibration.sentence())));
-    let Some(before) = before else { return html };
-    let after = temperature.as_ref().and_then(|temperature| temperature.after);
-    let names: &[&str] = if after.is_some() { &["before", "after"] } else { &["value"] };
-    let columns = [vec![Column::text("measure")], names.iter().map(|name| Column::number(*name)).collect()].concat();
-    let mut table = Table::new(format!("On {} rows", escaped(split)), columns);
-    let mut row = |name: &str, of: fn(&Miscalibration) -> String| {
-        table.row([name.to_string(), of(before)].into_iter().chain(after.as_ref().map(of)));
-    };
-    row("expected calibration error", |measured| percent(measured.ece));
-    row("loss, nats", |measured| format!("{:.3}", measured.loss));
-    row("Brier score", |measured| format!("{:.3}", measured.brier));
-    let mut numbers =
-        Table::new("Answers by how sure the model is", ["sure", "right", "rows"].map(Column::number).to_vec());
-    bins.iter().for_each(|bin| numbers.row([percent(bin.confidence), percent(bin.accuracy), count(bin.rows)]));
-    let points = bins.iter().map(|bin| (100.0 * bin.confidence, 100.0 * bin.accuracy));
-    let curves = vec![
-        Curve::new("as sure as right", Tone::Faint(2), [(0.0, 0.0), (100.0, 100.0)]),
-        Curve::new("this model, without a temperature", Tone::Series(0), points),
-    ];
-    let mut chart = Chart::new("How sure, how right", "sure, per cent", "right, per cent", curves);
-    chart.y_range = Some(0.0..100.0);
-    chart.note =
-        "Above the line the model is less sure than it may be, below it surer. Bins with few rows are mostly chance."
-            .to_string();
-    chart.numbers = Some(numbers);
-    let _ = write!(html, "{}<div class=pictures>\n{}</div>\n", table.html(), chart.figure());
-    html
-}
-
-/// The rows that are worth reading; where there are none, why.
-pub(super) fn rows(run: &RunDirectory) -> String {
-    match (&run.hard_rows, main_split(&run.results).0) {
-        (Some(rows), _) => listed_by_kind(rows),
-        (None, "train") => "<p>No rows were held out, so there are no answers to show.</p>\n".to_string(),
-        (None, _) => format!("<p>The directory has no <code>{HARD_ROWS}</code>, in which they would be.</p>\n"),
-    }
-}
-
-fn listed_by_kind(rows: &HardRows) -> String {
-    let mut html = String::new();
-    for (title, about, rows) in [
-        (
-            "Surest errors",
-            "Wrong answers, the surest first: often a wrong label, or a kind of text that training lacks.",
-            &rows.confident_errors,
-        ),
-        ("Undecided", "Answers with the least between the first and the second class.", &rows.uncertain),
-    ] {
-        if rows.is_empty() {
-            continue;
-        }
-        let (shown, rest) = rows.split_at(rows.len().min(SHOWN));
-        let _ = write!(html, "<h3>{title}</h3>\n<p class=quiet>{about}</p>\n{}", listed(shown));
-        if !rest.is_empty() {
-            html.push_str(&folded(&format!("{} more", rest.len()), &listed(rest)));
-        }
-    }
-    match html.is_empty() {
-        true => format!("<p>None of the {} rows is listed.</p>\n", escaped(&rows.split)),
-        false => format!("<p>Of the {} rows.</p>\n{html}", escaped(&rows.split)),
-    }
-}
-
-fn listed(rows: &[HardRow]) -> String {
-    let items: String = rows.iter().map(item).collect();
-    format!("<ol class=rows>\n{items}</ol>\n")
-}
-
-fn item(row: &HardRow) -> String {
-    let text = if row.text.trim().is_empty() { "<em>empty</em>".to_string() } else { excerpt(&row.text, LETTERS) };
-    let answer = match row.label == row.predicted {
-        true => format!("rightly <b>{}</b>, {} sure", name(&row.predicted), percent(row.confidence)),
-        false => format!(
-            "answer <b>{}</b> ({}), label <b>{}</b> ({})",
-            name(&row.predicted),
-            percent(row.confidence),
-            name(&row.label),
-            percent(row.label_probability)
-        ),
-    };
-    format!("<li><q dir=auto>{text}</q><p>line {}: {answer}</p></li>\n", row.line)
 }

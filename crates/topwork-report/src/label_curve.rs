@@ -1,13 +1,17 @@
 //! The score against the number of labels, as a page.
 
 use topwork::judge::curve::{Curve as LabelCurve, CurvePoint};
+use topwork_metrics::Metric;
 
-use super::STYLE;
-use super::pictures::{Chart, Curve, Tone};
+use crate::metrics::{capitalised, text};
 use crate::page::{Column, Section, Table, count, escaped, page, percent};
+use crate::pictures::{Chart, Curve, Tone};
+
+/// What a curve is told by.
+const METRIC: Metric = Metric::Accuracy;
 
 /// The page of `topwork curve`.
-pub(crate) fn curve_page(curve: &LabelCurve) -> String {
+pub fn curve_page(curve: &LabelCurve) -> String {
     let header = format!(
         "<h1>What labels buy</h1>\n<p>{}</p>\n<p>{}, scored on {} {} rows; the most frequent class has {}.</p>",
         escaped(&curve.sentence),
@@ -16,9 +20,9 @@ pub(crate) fn curve_page(curve: &LabelCurve) -> String {
         escaped(&curve.split),
         percent(curve.majority)
     );
-    let sections = [Section { id: "curve", title: "Accuracy by labels", body: picture(curve) }];
+    let sections = [Section { id: "curve", title: "The score by labels", body: picture(curve) }];
     let footer = format!("<p>topwork {}, {:.0} s</p>", escaped(&curve.topwork_version), curve.seconds);
-    page("What labels buy", STYLE, &header, &sections, &footer)
+    page("What labels buy", &header, &sections, &footer)
 }
 
 fn picture(curve: &LabelCurve) -> String {
@@ -27,10 +31,14 @@ fn picture(curve: &LabelCurve) -> String {
         Curve::new(escaped(&contender.name), Tone::Series(nth), points)
     });
     let axis = "Labelled rows, as a power of two";
-    let mut chart = Chart::new("Accuracy by the number of labels", axis, "Accuracy, %", series.collect());
+    let title = format!("{} by the number of labels", capitalised(METRIC.label()));
+    let mut chart = Chart::new(title, axis, "per cent", series.collect());
     let mut columns = vec![Column::number("Labels")];
     columns.extend(curve.contenders.iter().map(|contender| Column::number(escaped(&contender.name))));
-    let mut table = Table::new("Accuracy, mean over draws of rows, with the interval of the mean", columns);
+    let mut table = Table::new(
+        format!("{}, mean over draws of rows, with the interval of the mean", capitalised(METRIC.label())),
+        columns,
+    );
     let sizes = curve.contenders.first().map_or(&[][..], |contender| &contender.points);
     for (place, size) in sizes.iter().enumerate() {
         let cells = curve.contenders.iter().map(|contender| contender.points.get(place).map_or(String::new(), cell));
@@ -41,7 +49,7 @@ fn picture(curve: &LabelCurve) -> String {
 }
 
 fn cell(point: &CurvePoint) -> String {
-    let mean = percent(point.accuracy.mean);
+    let mean = text(METRIC, point.accuracy.mean);
     match point.accuracy.interval {
         Some((low, high)) => format!("{mean} ({} to {})", percent(low.max(0.0)), percent(high.min(1.0))),
         None => mean,
