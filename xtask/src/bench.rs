@@ -9,11 +9,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use topwork_models::HeadKind;
 
 use crate::model;
 use crate::pretrain_step::{PretrainProducts, PretrainStep, SHAPE};
 use crate::python::{topwork, venv};
-use crate::step::{LAYERS, Products, Step, median};
+use crate::step::{Batch, LAYERS, Products, Step, median, minilm};
 
 const BATCH: usize = 32;
 const TOKENS: usize = 128;
@@ -97,7 +98,9 @@ fn guards(data: Option<&Path>) -> Result<Vec<String>> {
 
 fn step(scripts: &Path) -> Result<Vec<String>> {
     let (mut full, mut own) = (Products::new(BATCH, TOKENS, LAYERS), Products::new(BATCH, TOKENS, LAYERS - 1));
-    let (mut step, mut frozen) = (Step::new(BATCH, TOKENS, 0)?, Step::new(BATCH, TOKENS, 4)?);
+    let (config, head) = (minilm()?, HeadKind::Sequence { outputs: 2 });
+    let batch = Batch { sequences: BATCH, tokens: TOKENS };
+    let (mut step, mut frozen) = (Step::new(&config, head, batch, 0)?, Step::new(&config, head, batch, 4)?);
     let mut times: [Vec<f64>; 4] = Default::default();
     // In turns, so that a slow spell of the machine hits all alike; the first round warms up.
     for round in 0..=REPEATS {

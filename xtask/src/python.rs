@@ -7,8 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::model;
 
-const PACKAGES: [&str; 7] =
-    ["torch", "transformers", "accelerate", "scikit-learn", "scipy", "safetensors", "seqeval"];
+const PACKAGES: [&str; 7] = ["torch", "transformers", "accelerate", "scikit-learn", "scipy", "safetensors", "seqeval"];
 
 /// Runs a command that must succeed.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -24,7 +23,9 @@ pub(crate) fn venv() -> Result<PathBuf> {
     }
     let python = PathBuf::from("target/venv/bin/python");
     let is_ready = |python: &Path| {
-        let check = Command::new(python).args(["-c", "import torch, transformers, accelerate, sklearn, scipy, seqeval"]).output();
+        let check = Command::new(python)
+            .args(["-c", "import torch, transformers, accelerate, sklearn, scipy, seqeval"])
+            .output();
         check.is_ok_and(|output| output.status.success())
     };
     if !is_ready(&python) {

@@ -152,7 +152,9 @@ impl Model {
     /// Takes the unit of the outputs into the weights of the output layer, so that a model without a unit gives the same
     /// outputs, but for rounding: `transformers` knows none.
     pub fn fold_output_scale(&mut self, parameters: &mut Parameters) {
-        let (Some(OutputScale { scale, shift }), Some(output)) = (self.output_scale.take(), self.output()) else { return };
+        let (Some(OutputScale { scale, shift }), Some(output)) = (self.output_scale.take(), self.output()) else {
+            return;
+        };
         let weight = &mut parameters.get_mut(output.weight).values;
         let columns = weight.len() / scale.len().max(1);
         for (row, scale) in weight.chunks_exact_mut(columns.max(1)).zip(&scale) {

@@ -8,8 +8,8 @@ use crate::{
 };
 
 use super::{
-    activation, affine, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, mean, rows,
-    squared_error, weighted_sum,
+    activation, affine, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, mean,
+    rows, squared_error, weighted_sum,
 };
 
 /// Which of five rows have which of three labels.
