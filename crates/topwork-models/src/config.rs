@@ -10,32 +10,18 @@ use serde_json::{Map, Value, json};
 use topwork_engine::Activation;
 
 use crate::error::ModelError;
-use crate::families::{EncoderConfig, FAMILIES, FamilyDescription, Head, ParameterSpec};
+use crate::families::{EncoderConfig, FAMILIES, FamilyDescription, ParameterSpec};
 use crate::files::{brief, read_json_object, write_json};
 use crate::heads::{HeadKind, HeadLayout};
 use crate::load::HeadRule;
-
-use crate::families::bert::BertConfig;
 
 /// The configuration of a model directory.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
     /// The whole of `config.json`.
     pub raw: Value,
-    /// What the family understood of it.
-    pub family: FamilyConfig,
     encoder: Arc<dyn EncoderConfig>,
     description: FamilyDescription,
-}
-
-/// The configuration by family: `model_type` decides.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum FamilyConfig {
-    /// `model_type: bert`.
-    Bert(BertConfig),
-    /// Another family: see [`ModelConfig::encoder`].
-    Other,
 }
 
 /// What a head for sequences was trained for: `problem_type` in `config.json`.
@@ -101,11 +87,7 @@ impl ModelConfig {
     pub(crate) fn parse_as(description: &FamilyDescription, path: &Path, raw: Value) -> Result<Self, ModelError> {
         let fields = Fields { path, object: &raw };
         let encoder: Arc<dyn EncoderConfig> = (description.parse)(&fields)?.into();
-        let family = match description.name {
-            "bert" => FamilyConfig::Bert(BertConfig::parse(&fields)?),
-            _ => FamilyConfig::Other,
-        };
-        Ok(Self { raw, family, encoder, description: *description })
+        Ok(Self { raw, encoder, description: *description })
     }
 
     /// The family that `model_type` chose.
@@ -138,11 +120,6 @@ impl ModelConfig {
         self.encoder.head(head).ok_or_else(none)
     }
 
-    /// Every parameter of the model with that head.
-    pub fn parameters(&self, head: Head) -> Vec<ParameterSpec> {
-        self.specs(head.into()).unwrap_or_default()
-    }
-
     /// The names of the classes by id, when the configuration names them.
     pub fn labels(&self) -> Option<&[String]> {
         self.encoder.id2label()
@@ -158,19 +135,9 @@ impl ModelConfig {
         self.encoder.problem_type().unwrap_or(inferred.name())
     }
 
-    /// Whether fine-tuning on `labels` may go on with the checkpoint's classifier: only when it was trained on the same
-    /// labels in the same order.
-    pub fn head_rule(&self, labels: &[String]) -> HeadRule {
-        match self.labels() {
-            Some(own) if own == labels => HeadRule::LoadIfShapeFits,
-            Some(_) => HeadRule::New("the checkpoint's labels are not those of the data"),
-            None => HeadRule::New("the checkpoint names no labels"),
-        }
-    }
-
     /// Whether training that head on `labels` may go on with the checkpoint's: only when it is of the same kind and was
     /// trained for the same, on the same labels in the same order.
-    pub fn head_rule_for(&self, head: HeadKind, labels: &[String], problem: Option<ProblemType>) -> HeadRule {
+    pub fn head_rule(&self, head: HeadKind, labels: &[String], problem: Option<ProblemType>) -> HeadRule {
         const OTHER_KIND: &str = "the checkpoint's head is of another kind";
         if matches!(head, HeadKind::Pretraining { .. }) {
             return HeadRule::LoadIfShapeFits;
@@ -190,7 +157,11 @@ impl ModelConfig {
                 _ => HeadRule::New("the checkpoint predicts another number of values"),
             };
         }
-        self.head_rule(labels)
+        match self.labels() {
+            Some(own) if own == labels => HeadRule::LoadIfShapeFits,
+            Some(_) => HeadRule::New("the checkpoint's labels are not those of the data"),
+            None => HeadRule::New("the checkpoint names no labels"),
+        }
     }
 
     /// `config.json` of this model with that head in f32: every other key stays as it was. The order of `labels` is
@@ -229,21 +200,6 @@ impl ModelConfig {
                 None => _ = object.shift_remove("problem_type"),
             }
         }))
-    }
-
-    /// `config.json` of this model as a classifier of `labels` (their order is their ids) in f32: every other key stays
-    /// as it was.
-    pub fn for_classification(&self, labels: &[String]) -> Value {
-        let head = HeadKind::Sequence { outputs: labels.len() };
-        let problem = Some(ProblemType::SingleLabelClassification);
-        self.for_head(head, labels, problem).unwrap_or_else(|_| self.raw.clone())
-    }
-
-    /// `config.json` of this model with the heads of pre-training, in f32, whose decoder is the table of
-    /// words; the labels of a classifier are taken out.
-    pub fn for_pretraining(&self, pairs: bool) -> Value {
-        let head = HeadKind::Pretraining { pairs, pooler: true };
-        self.for_head(head, &[], None).unwrap_or_else(|_| self.raw.clone())
     }
 
     fn with_head(&self, architecture: &str, describe: impl FnOnce(&mut Map<String, Value>)) -> Value {

@@ -23,20 +23,16 @@ mod tokenizer;
 mod weights;
 
 pub use backbone::{Asked, Backbone, BlockInput, Tokens};
-pub use config::{FamilyConfig, ModelConfig, ProblemType, save_config};
+pub use config::{ModelConfig, ProblemType, save_config};
 pub use error::{KeyMismatch, ModelError, WrongShape};
-pub use families::bert::{self, BertConfig};
 pub use families::{
-    Block, DropoutRate, DropoutRates, EncoderConfig, FAMILIES, FamilyDescription, Head, KeyRule, ParameterKind,
+    Block, DropoutRate, DropoutRates, EncoderConfig, FAMILIES, FamilyDescription, KeyRule, ParameterKind,
     ParameterSpec, Sizes,
 };
 pub use files::write_atomically;
 pub use heads::{HeadBranch, HeadKind, HeadLayout, OutputLayer, Part, Pooling};
 pub use hub::{HubSettings, is_hub_id, locate};
-pub use load::{
-    HeadRule, LoadOptions, LoadReport, LoadedParameters, WeightOptions, Weights, checkpoint_has, initial_parameters,
-    load_parameters,
-};
+pub use load::{HeadRule, LoadReport, WeightOptions, Weights, checkpoint_has};
 pub use model::{Dropouts, Input, Model, ModelOptions, OutputScale, PretrainingLogits};
 pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
 pub use tokenizer::{

@@ -10,7 +10,7 @@ use crate::error::ModelError;
 use crate::heads::{HeadKind, HeadLayout};
 use crate::model::Dropouts;
 
-pub mod bert;
+mod bert;
 mod distilbert;
 mod roberta;
 
@@ -113,23 +113,6 @@ impl From<DropoutRates> for Dropouts {
     fn from(rates: DropoutRates) -> Self {
         Self { hidden: rates.hidden.value, attention: rates.attention.value, head: rates.head.value }
     }
-}
-
-/// What stands on the encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// A classifier.
-    Classification {
-        /// The number of classes.
-        classes: usize,
-    },
-    /// The heads that pre-training needs.
-    Pretraining {
-        /// Whether there is a head for pairs of passages, besides the one for words.
-        pairs: bool,
-        /// Whether the pooler belongs to the model: a head for pairs needs it, and a checkpoint's own is kept.
-        pooler: bool,
-    },
 }
 
 /// A part of a network, from the input to the output.

@@ -9,7 +9,7 @@ use std::fmt;
 
 use topwork_engine::Activation;
 
-use crate::families::{Block, Head, ParameterKind, ParameterSpec};
+use crate::families::{Block, ParameterKind, ParameterSpec};
 use crate::layers::{Linear, SpecList, norm};
 
 pub use branch::OutputLayer;
@@ -60,15 +60,6 @@ impl fmt::Display for HeadKind {
             Self::Pretraining { pairs: false, pooler: true } => "a head for masked words with a pooler",
             Self::Pretraining { .. } => "a head for masked words",
         })
-    }
-}
-
-impl From<Head> for HeadKind {
-    fn from(head: Head) -> Self {
-        match head {
-            Head::Classification { classes } => Self::Sequence { outputs: classes },
-            Head::Pretraining { pairs, pooler } => Self::Pretraining { pairs, pooler },
-        }
     }
 }
 
