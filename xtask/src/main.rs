@@ -2,10 +2,14 @@
 
 mod bench;
 mod curve;
+#[cfg(test)]
+mod house;
 mod licences;
 mod model;
 mod pretrain_step;
 mod python;
+#[cfg(test)]
+mod rust;
 mod seedling;
 mod step;
 mod verdicts;
