@@ -8,20 +8,10 @@ use topwork_engine::Parameters;
 
 use crate::config::ModelConfig;
 use crate::error::{KeyMismatch, ModelError, WrongShape};
-use crate::families::{Block, FamilyDescription, KeyRule, ParameterKind, ParameterSpec};
-use crate::heads::HeadKind;
+use crate::families::{FamilyDescription, KeyRule};
+use crate::heads::{HeadKind, HeadRule};
+use crate::parameters::{Block, ParameterKind, ParameterSpec};
 use crate::weights::Checkpoint;
-
-/// What may happen to the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadRule {
-    /// Everything comes from the checkpoint, the pooler too: for a model that has the head already.
-    Required,
-    /// The checkpoint's head, unless there is none or it has another size.
-    LoadIfShapeFits,
-    /// A new head, for this reason.
-    New(&'static str),
-}
 
 /// Which weights of a checkpoint a model takes.
 #[derive(Clone, Copy, Debug)]
