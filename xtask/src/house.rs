@@ -30,7 +30,8 @@ const LONGEST_FILE: usize = 600;
 const LONGEST_FUNCTION: usize = 100;
 
 /// Functions that may be longer: the file, from the root on, the name, and why.
-const LONG_FUNCTIONS: [(&str, &str, &str); 0] = [];
+const LONG_FUNCTIONS: [(&str, &str, &str); 1] =
+    [("crates/topwork-engine/src/ops/conformance.rs", "cases", "a table: a case for each operation")];
 
 /// A file: its path from the root on, and its text.
 type Source = (String, String);
@@ -261,7 +262,7 @@ fn long_functions(files: &[Source]) -> Vec<String> {
 
 /// The files of a crate by their paths below `src`.
 fn crate_sources(name: &str) -> Vec<Source> {
-    let folder = format!("crates/{name}/src");
+    let folder = if name == "xtask" { "xtask/src".to_string() } else { format!("crates/{name}/src") };
     let strip = |path: String| path[folder.len() + 1..].to_string();
     sources(&folder).into_iter().map(|(path, text)| (strip(path), text)).collect()
 }
@@ -295,6 +296,7 @@ fn crates_depend_downwards_only() {
 fn modules_of_a_crate_depend_in_no_circle() {
     let found: Vec<String> = ORDER
         .iter()
+        .chain(&["xtask"])
         .flat_map(|name| circles(&crate_sources(name)).into_iter().map(move |circle| format!("{name}: {circle}")))
         .collect();
     assert_none("modules that lead back to themselves", &found);

@@ -97,6 +97,11 @@ impl Step {
         })
     }
 
+    /// The number of values that the model has.
+    pub(crate) fn parameters(&self) -> usize {
+        self.parameters.iter().map(|(_, parameter)| parameter.values.len()).sum()
+    }
+
     /// Forward, backward and optimizer once.
     pub(crate) fn run(&mut self) -> StepTimes {
         let Self { parameters, gradients, adamw, model, pool, .. } = self;
