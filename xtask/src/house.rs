@@ -377,6 +377,10 @@ fn a_planted_family_is_found() {
 fn files_are_short() {
     let files = [sources("crates"), sources("xtask")].concat();
     assert_none("files that are too long", &long_files(&files));
+}
+
+#[test]
+fn a_planted_long_file_is_found() {
     let text = "\n".repeat(LONGEST_FILE);
     assert_none("a file as long as may be", &long_files(&planted(&[("a.rs", &text)])));
     assert_eq!(long_files(&planted(&[("a.rs", &format!("{text}\n"))])), ["a.rs: 601 lines"]);
@@ -390,6 +394,10 @@ fn functions_are_short() {
     });
     assert_none("functions that are too long", &found);
     assert_eq!(known.len(), LONG_FUNCTIONS.len(), "an exception that is none any more: only {known:?} are");
+}
+
+#[test]
+fn a_planted_long_function_is_found() {
     let body = |lines: usize| format!("\n/// A doc.\nfn a<T>(b: [u8; 2]) {{{}}}", "\n".repeat(lines - 1));
     assert_none("a function as long as may be", &long_functions(&planted(&[("a.rs", &body(LONGEST_FUNCTION))])));
     assert_eq!(long_functions(&planted(&[("a.rs", &body(LONGEST_FUNCTION + 1))])), ["a.rs:3: a: 101 lines"]);
