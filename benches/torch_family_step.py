@@ -2,12 +2,15 @@
 
 Forward, backward, clipping and AdamW on random tokens without padding, with the dropout of their configurations and random
 weights. Prints one JSON line a shape: the median of the counted steps in seconds, all of them, and the peak memory so far.
+With --turns, each counted step waits for a line on stdin and prints its seconds, so that another program's steps stand
+between; the end of stdin ends the shape.
 Needs: pip install torch transformers.   Use: python torch_family_step.py [--families roberta,distilbert --batch 32 …]
 """
 import argparse
 import json
 import resource
 import statistics
+import sys
 import time
 
 import torch
@@ -31,13 +34,25 @@ def measure(family, a):
     mask, labels = torch.ones_like(ids), torch.randint(0, a.labels, (a.batch,))
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01)
     times = []
-    for _ in range(a.warmup + a.steps):
+
+    def step():
         start = time.perf_counter()
         model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.perf_counter() - start)
+
+    for _ in range(a.warmup):
+        step()
+    if a.turns:
+        print("ready", flush=True)
+        for _ in sys.stdin:
+            step()
+            print(times[-1], flush=True)
+    else:
+        for _ in range(a.steps):
+            step()
     counted = times[a.warmup:]
     return dict(
         family=family, parameters=sum(p.numel() for p in model.parameters()), batch=a.batch, tokens=a.tokens, threads=a.threads,
@@ -52,6 +67,7 @@ def main():
     parser.add_argument("--families", default=",".join(SHAPES))
     for name, default in dict(batch=32, tokens=128, labels=2, threads=2, steps=5, warmup=1).items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--turns", action="store_true", help="one family, a step for each line on stdin")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     for family in a.families.split(","):

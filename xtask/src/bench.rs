@@ -1,7 +1,6 @@
 //! Speed: ratios taken in one run on one machine. Raw results go to `benches/runs/`.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -9,15 +8,18 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use topwork_models::HeadKind;
 
+use crate::family_step;
 use crate::model;
 use crate::pretrain_step::{PretrainProducts, PretrainStep, SHAPE};
 use crate::python::{topwork, venv};
-use crate::step::{LAYERS, Products, Step, median};
+use crate::record::record;
+use crate::step::{Batch, LAYERS, Products, Step, median, minilm};
 
-const BATCH: usize = 32;
-const TOKENS: usize = 128;
-const REPEATS: usize = 9;
+pub(crate) const BATCH: usize = 32;
+pub(crate) const TOKENS: usize = 128;
+pub(crate) const REPEATS: usize = 9;
 
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,17 +32,35 @@ pub(crate) enum Part {
     Whole,
     /// What the verdict and the report cost.
     Guards,
+    /// Steps of other families and of tagging.
+    Families,
+}
+
+/// How steps of families are timed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FamilySteps {
+    pub(crate) batch: Batch,
+    pub(crate) repeats: usize,
 }
 
 /// Runs everything, or a part, and prints a table.
 #[expect(clippy::print_stdout, reason = "the table is what the chore is for")]
-pub(crate) fn run(scripts: &Path, data: Option<&Path>, corpus: Option<&Path>, only: Option<Part>) -> Result<()> {
+pub(crate) fn run(
+    scripts: &Path,
+    data: Option<&Path>,
+    corpus: Option<&Path>,
+    families: FamilySteps,
+    only: Option<Part>,
+) -> Result<()> {
     let is_wanted = |part: Part| only.is_none_or(|only| only == part);
     if is_wanted(Part::Step) {
         step(scripts)?.iter().for_each(|line| println!("{line}"));
     }
     if is_wanted(Part::Pretrain) {
         pretrain_step()?.iter().for_each(|line| println!("{line}"));
+    }
+    if is_wanted(Part::Families) {
+        family_step::run(families.batch, families.repeats)?.iter().for_each(|line| println!("{line}"));
     }
     if let Some(corpus) = corpus.filter(|_| is_wanted(Part::Pretrain)) {
         pretrain_loop(corpus)?.iter().for_each(|line| println!("{line}"));
@@ -97,7 +117,9 @@ fn guards(data: Option<&Path>) -> Result<Vec<String>> {
 
 fn step(scripts: &Path) -> Result<Vec<String>> {
     let (mut full, mut own) = (Products::new(BATCH, TOKENS, LAYERS), Products::new(BATCH, TOKENS, LAYERS - 1));
-    let (mut step, mut frozen) = (Step::new(BATCH, TOKENS, 0)?, Step::new(BATCH, TOKENS, 4)?);
+    let (config, head) = (minilm()?, HeadKind::Sequence { outputs: 2 });
+    let batch = Batch { sequences: BATCH, tokens: TOKENS };
+    let (mut step, mut frozen) = (Step::new(&config, head, batch, 0)?, Step::new(&config, head, batch, 4)?);
     let mut times: [Vec<f64>; 4] = Default::default();
     // In turns, so that a slow spell of the machine hits all alike; the first round warms up.
     for round in 0..=REPEATS {
@@ -264,23 +286,4 @@ fn timed(command: &mut Command) -> Result<(f64, Value)> {
     let last = text.trim().lines().last().unwrap_or_default();
     let value = serde_json::from_str(&text).or_else(|_| serde_json::from_str(last))?;
     Ok((seconds, value))
-}
-
-/// Adds a line to the raw results, with commit and machine.
-fn record(mut line: Value) -> Result<()> {
-    let commit = Command::new("git").args(["describe", "--always", "--dirty"]).output()?;
-    line["commit"] = json!(String::from_utf8_lossy(&commit.stdout).trim());
-    line["unix_seconds"] = json!(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs());
-    line["processor"] = json!(processor());
-    line["threads"] = json!(std::thread::available_parallelism()?.get());
-    fs::create_dir_all("benches/runs")?;
-    let mut file = OpenOptions::new().create(true).append(true).open("benches/runs/bench.jsonl")?;
-    writeln!(file, "{line}")?;
-    Ok(())
-}
-
-fn processor() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    name.map_or_else(|| std::env::consts::ARCH.to_string(), |(_, name)| name.to_string())
 }

@@ -99,27 +99,4 @@ mod tests {
             assert!(!permits(licence, &allowed), "{licence}");
         }
     }
-
-    /// Arrows between our crates point downwards, as ARCHITECTURE.md draws them.
-    #[test]
-    fn crates_depend_downwards_only() {
-        const ORDER: [&str; 7] = [
-            "topwork-engine",
-            "topwork-data",
-            "topwork-metrics",
-            "topwork-models",
-            "topwork",
-            "topwork-report",
-            "topwork-cli",
-        ];
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates");
-        for (place, name) in ORDER.iter().enumerate() {
-            let manifest = std::fs::read_to_string(format!("{root}/{name}/Cargo.toml")).expect("a manifest");
-            let (_, dependencies) = manifest.split_once("[dependencies]").expect("dependencies");
-            for other in &ORDER[place..] {
-                let depends = dependencies.lines().any(|line| line.starts_with(&format!("{other}.workspace")));
-                assert!(!depends, "{name} depends on {other}");
-            }
-        }
-    }
 }

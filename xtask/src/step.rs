@@ -1,4 +1,4 @@
-//! One training step of a MiniLM-shaped encoder: its matrix products alone, and all of it.
+//! One training step of an encoder, and the matrix products alone of one of MiniLM's shape.
 
 use std::time::Instant;
 
@@ -7,14 +7,24 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 use serde_json::json;
 use topwork_engine::{AdamW, AdamWOptions, CrossEntropy, Gradients, Mode, Parameters, Pool, Rates, Sequences, Tape};
-use topwork_models::bert::{BertClassifier, ClassifierDropout, EncoderDropout, Tokens};
-use topwork_models::{FamilyConfig, Head, ModelConfig, ParameterKind};
+use topwork_models::{Block, HeadKind, Model, ModelConfig, ModelOptions, Tokens, Weights};
 
 pub(crate) const LAYERS: usize = 6;
 const HIDDEN: usize = 384;
 const HEADS: usize = 12;
 const MIDDLE: usize = 1536;
 const VOCABULARY: usize = 30_522;
+/// Ids below belong to special tokens, the padding among them.
+const SPECIAL: usize = 5;
+
+/// The configuration of MiniLM's shape.
+pub(crate) fn minilm() -> Result<ModelConfig> {
+    let config = json!({
+        "model_type": "bert", "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS, "intermediate_size": MIDDLE, "max_position_embeddings": 512,
+    });
+    Ok(ModelConfig::parse("config.json".as_ref(), config)?)
+}
 
 /// Milliseconds of one part of a step.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,68 +40,66 @@ impl StepTimes {
     }
 }
 
-/// A model of MiniLM's shape with arbitrary weights, and a batch of random tokens, with dropout as in training.
+/// The sizes of a batch without padding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    /// Sequences.
+    pub(crate) sequences: usize,
+    /// Tokens of each.
+    pub(crate) tokens: usize,
+}
+
+/// A model with random weights, and a batch of random tokens, with the dropout of its configuration.
 pub(crate) struct Step {
     parameters: Parameters,
     gradients: Gradients,
     adamw: AdamW,
-    model: BertClassifier,
+    model: Model,
     pool: Pool,
     ids: Vec<u32>,
-    positions: Vec<u32>,
     type_ids: Vec<u32>,
     targets: Vec<u32>,
     sequences: Sequences,
 }
 
 impl Step {
-    /// A step on `batch` sequences of `tokens` tokens; the lowest `frozen` layers and the embeddings are frozen.
-    pub(crate) fn new(batch: usize, tokens: usize, frozen: usize) -> Result<Self> {
-        let config = json!({
-            "model_type": "bert", "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "num_hidden_layers": LAYERS,
-            "num_attention_heads": HEADS, "intermediate_size": MIDDLE, "max_position_embeddings": 512,
-        });
-        let config = ModelConfig::parse("config.json".as_ref(), config)?;
-        let mut parameters = Parameters::new();
-        for spec in config.parameters(Head::Classification { classes: 2 }) {
-            let mut state = 0x2545_f491_4f6c_dd1d_u64 ^ spec.name.len() as u64;
-            let mut next = || {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 40) as f32 / (1 << 24) as f32 - 0.5
-            };
-            let values: Vec<f32> = match spec.kind {
-                ParameterKind::Weight | ParameterKind::Embedding => (0..spec.len()).map(|_| 0.07 * next()).collect(),
-                ParameterKind::LayerNorm if spec.name.ends_with("weight") => vec![1.0; spec.len()],
-                ParameterKind::LayerNorm | ParameterKind::Bias => vec![0.0; spec.len()],
-            };
-            let id = parameters.add(spec.name.clone(), &spec.shape, &values);
+    /// A step of that model on `batch`; the lowest `frozen` layers and the embeddings are frozen.
+    pub(crate) fn new(config: &ModelConfig, head: HeadKind, batch: Batch, frozen: usize) -> Result<Self> {
+        let weights = Weights::initial(config, head, 0)?;
+        let mut parameters = weights.parameters();
+        for ((_, parameter), spec) in parameters.iter_mut().zip(&weights.specs) {
             let is_frozen = match spec.block {
-                topwork_models::Block::Embeddings => frozen > 0,
-                topwork_models::Block::Layer(index) => index < frozen,
-                topwork_models::Block::Final | topwork_models::Block::Head => false,
+                Block::Embeddings => frozen > 0,
+                Block::Layer(index) => index < frozen,
+                Block::Final | Block::Head => false,
             };
-            parameters.get_mut(id).trainable = !is_frozen;
+            parameter.trainable = !is_frozen;
         }
-        let FamilyConfig::Bert(bert) = &config.family else { anyhow::bail!("the bench is of a BERT") };
-        let encoder = EncoderDropout { hidden: 0.1, attention: 0.1 };
-        let model = BertClassifier::new(bert, &parameters, ClassifierDropout { encoder, classifier: 0.1 })?;
+        drop(weights);
+        let options = ModelOptions { dropouts: config.encoder().dropouts(head).into(), ..ModelOptions::of(head) };
+        let model = Model::bind(config, &parameters, options)?;
         let gradients = Gradients::new(&parameters, &model.sparse_tables());
         let adamw = AdamW::new(&parameters, &gradients, AdamWOptions::default());
-        let count = batch * tokens;
+        let Batch { sequences, tokens } = batch;
+        let (count, words) = (sequences * tokens, config.encoder().sizes().vocab_size - SPECIAL);
+        let outputs = head.outputs().context("a head with outputs")?;
+        let targets = if matches!(head, HeadKind::Token { .. }) { count } else { sequences };
         Ok(Self {
-            ids: (0..count).map(|i| (i * 7919 % VOCABULARY) as u32).collect(),
-            positions: (0..count).map(|i| (i % tokens) as u32).collect(),
+            ids: (0..count).map(|i| (SPECIAL + i * 7919 % words) as u32).collect(),
             type_ids: vec![0; count],
-            targets: (0..batch).map(|i| (i % 2) as u32).collect(),
-            sequences: Sequences::new((0..=batch).map(|i| i * tokens).collect(), (0..batch as u64).collect()),
+            targets: (0..targets).map(|i| (i % outputs) as u32).collect(),
+            sequences: Sequences::new((0..=sequences).map(|i| i * tokens).collect(), (0..sequences as u64).collect()),
             pool: Pool::new(),
             parameters,
             gradients,
             adamw,
             model,
         })
+    }
+
+    /// The number of values that the model has.
+    pub(crate) fn parameters(&self) -> usize {
+        self.parameters.iter().map(|(_, parameter)| parameter.values.len()).sum()
     }
 
     /// Forward, backward and optimizer once.
@@ -101,9 +109,14 @@ impl Step {
         let start = Instant::now();
         gradients.clear();
         let mut tape = Tape::new(parameters, pool, Mode::Training);
-        let tokens =
-            Tokens { ids: &self.ids, positions: &self.positions, type_ids: &self.type_ids, sequences: &self.sequences };
-        let logits = model.logits(&mut tape, &tokens);
+        let tokens = Tokens { ids: &self.ids, type_ids: &self.type_ids, sequences: &self.sequences };
+        let logits = match model.kind() {
+            HeadKind::Token { .. } => {
+                let all: Vec<u32> = (0..self.ids.len() as u32).collect();
+                model.token_logits(&mut tape, &tokens, &all)
+            }
+            _ => model.logits(&mut tape, &tokens),
+        };
         let normaliser = CrossEntropy::normaliser(&self.targets, None);
         let loss = CrossEntropy { targets: &self.targets, class_weights: None, label_smoothing: 0.0, normaliser };
         let loss = tape.cross_entropy(logits, &loss);

@@ -1,12 +1,9 @@
 //! The `topwork` command: arguments in, tables and JSON out. All work is done by the libraries.
 
-mod advice_page;
 mod advice_screen;
 mod arguments;
 mod commands;
-mod page;
 mod progress;
-mod report;
 mod table;
 
 use std::process::ExitCode;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::dataset::Labels;
 use crate::error::DataError;
+use crate::role::Role;
 
 /// The columns that the user named; what is not named is found by its usual name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,26 +39,15 @@ impl Columns {
     }
 }
 
-/// What a column is for.
+/// Whether rows need a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The text, or the first text of a pair.
-    Text,
-    /// The second text of a pair.
-    TextPair,
-    /// The label.
-    Label,
-}
-
-impl Role {
-    /// The command-line option that names this column.
-    pub fn option(self) -> &'static str {
-        match self {
-            Role::Text => "--text-column",
-            Role::TextPair => "--text-pair-column",
-            Role::Label => "--label-column",
-        }
-    }
+pub enum Labels {
+    /// Every row has one.
+    Required,
+    /// The file has a column of them, or several; a row may have none, as where any number of labels may apply.
+    Sparse,
+    /// They are read where they are.
+    Optional,
 }
 
 /// Names of a single text, most usual first.

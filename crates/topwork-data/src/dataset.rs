@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::columns::{ColumnNames, Columns, Places, Role, TAG_NAMES};
+use crate::columns::{ColumnNames, Columns, Labels, Places, TAG_NAMES};
 use crate::conll;
 use crate::error::DataError;
 use crate::example::{Example, Label};
@@ -15,6 +15,7 @@ use crate::format::Format;
 use crate::json::{self, Object};
 use crate::memory;
 use crate::nearest::nearest;
+use crate::role::Role;
 use crate::table::Table;
 
 /// The rows of a file, and how they were found.
@@ -32,17 +33,6 @@ pub struct Dataset {
     pub sha256: String,
     /// The columns that were not read.
     pub ignored_columns: Vec<String>,
-}
-
-/// Whether rows need a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Labels {
-    /// Every row has one.
-    Required,
-    /// The file has a column of them, or several; a row may have none, as where any number of labels may apply.
-    Sparse,
-    /// They are read where they are.
-    Optional,
 }
 
 impl Dataset {

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::columns::Role;
 use crate::nearest::nearest;
+use crate::role::Role;
 use crate::target_error::TargetError;
+use crate::wording::{label_hint, listed, listed_names, shortened};
 
 /// An error in the data. The text is one line that names the file, the line and the column, what was expected and what
 /// was found; [`DataError::hint`] says what to do. A line is where the record starts, counted from 1.
@@ -479,33 +480,6 @@ fn column_hint(role: Role, wanted: &str, found: &[String]) -> String {
     }
 }
 
-pub(crate) fn label_hint(found: &str, known: &[String]) -> String {
-    match nearest(found, known.iter().map(String::as_str)) {
-        Some(label) => format!("the nearest training label is `{label}`"),
-        None => format!("the training labels are {}", listed(known)),
-    }
-}
-
-/// `a`, `b` and 3 more.
-pub(crate) fn listed(names: &[String]) -> String {
-    let quoted = |name: &String| format!("`{}`", shortened(name));
-    listed_names(names.iter().take(SHOWN).map(quoted).collect(), names.len())
-}
-
-/// How many names are worth their space on a line.
-const SHOWN: usize = 12;
-
-/// The first of `count` names.
-fn listed_names(mut shown: Vec<String>, count: usize) -> String {
-    shown.truncate(SHOWN);
-    let rest = count.saturating_sub(SHOWN);
-    match (shown.len(), rest) {
-        (0, _) => "none".into(),
-        (_, 0) => shown.join(", "),
-        (_, rest) => format!("{} and {rest} more", shown.join(", ")),
-    }
-}
-
 fn listed_paths(paths: &[PathBuf]) -> String {
     listed_names(paths.iter().map(|path| path.display().to_string()).collect(), paths.len())
 }
@@ -513,16 +487,6 @@ fn listed_paths(paths: &[PathBuf]) -> String {
 /// Where a file's columns are named, if it has lines.
 fn header_line(path: &Path) -> &'static str {
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet")) { "" } else { "line 1: " }
-}
-
-/// At most forty characters, on one line.
-pub(crate) fn shortened(text: &str) -> String {
-    const SHOWN: usize = 40;
-    let mut short: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        short.push('…');
-    }
-    short
 }
 
 /// `word` as a POSIX shell reads it back.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::columns::{ColumnNames, PAIR_NAMES, TEXT_NAMES};
+use crate::columns::{ColumnNames, Labels, PAIR_NAMES, TEXT_NAMES};
 use crate::conll;
-use crate::dataset::Labels;
-use crate::error::{DataError, shortened};
+use crate::error::DataError;
+use crate::wording::shortened;
 
 /// How the rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

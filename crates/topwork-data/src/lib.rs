@@ -25,20 +25,22 @@ mod memory;
 mod nearest;
 mod order;
 mod random;
+mod role;
 mod table;
 mod target_error;
 mod targets;
 mod tokenized;
 mod windows;
 mod word_pieces;
+mod wording;
 
 pub use batch::{PackedBatch, WordToken};
-pub use columns::{ColumnNames, Columns, Role};
+pub use columns::{ColumnNames, Columns, Labels};
 pub use corpus::{
     Corpus, CorpusCounts, CorpusOptions, CorpusPart, CorpusSource, Documents, Passage, PassageOrder, Passages,
     TokenStore,
 };
-pub use dataset::{Dataset, Labels};
+pub use dataset::Dataset;
 pub use error::DataError;
 pub use example::{Example, Label};
 pub use format::Format;
@@ -46,6 +48,7 @@ pub use hold_out::{HoldOut, distinct_texts, folds, hold_out, normalised};
 pub use labels::{LabelSet, label_variants, without_case};
 pub use order::epoch_order;
 pub use random::Stream;
+pub use role::Role;
 pub use target_error::{TargetError, WordPlace};
 pub use targets::{Matrix, Strata, TagProblem, TagRows, TagScheme, TargetKind, TargetSpace, Targets, recognise};
 pub use tokenized::{FirstToken, TokenizedTexts};

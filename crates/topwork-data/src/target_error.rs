@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::{label_hint, listed, shortened};
+use crate::wording::{label_hint, listed, shortened};
 
 /// An error in the labels, as [`crate::DataError`] says it: file, line and column, what was expected and what was found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

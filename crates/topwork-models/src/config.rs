@@ -7,35 +7,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use topwork_engine::Activation;
 
 use crate::error::ModelError;
-use crate::families::{EncoderConfig, FAMILIES, FamilyDescription, Head, ParameterSpec};
-use crate::files::{brief, read_json_object, write_json};
-use crate::heads::{HeadKind, HeadLayout};
-use crate::load::HeadRule;
-
-use crate::families::bert::BertConfig;
+use crate::families::{EncoderConfig, FAMILIES, FamilyDescription};
+use crate::fields::Fields;
+use crate::files::{read_json_object, write_json};
+use crate::heads::{HeadKind, HeadLayout, HeadRule};
+use crate::parameters::ParameterSpec;
 
 /// The configuration of a model directory.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
     /// The whole of `config.json`.
     pub raw: Value,
-    /// What the family understood of it.
-    pub family: FamilyConfig,
     encoder: Arc<dyn EncoderConfig>,
     description: FamilyDescription,
-}
-
-/// The configuration by family: `model_type` decides.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum FamilyConfig {
-    /// `model_type: bert`.
-    Bert(BertConfig),
-    /// Another family: see [`ModelConfig::encoder`].
-    Other,
 }
 
 /// What a head for sequences was trained for: `problem_type` in `config.json`.
@@ -86,7 +72,7 @@ impl ModelConfig {
     /// # Errors
     /// As [`ModelConfig::load`].
     pub fn parse(path: &Path, raw: Value) -> Result<Self, ModelError> {
-        let fields = Fields { path, object: &raw };
+        let fields = Fields::of(path, &raw);
         let found = fields.required_text("model_type")?;
         let family = FAMILIES.iter().find(|family| family.model_types.contains(&found));
         let family = family.ok_or_else(|| ModelError::UnknownModelType {
@@ -99,13 +85,9 @@ impl ModelConfig {
 
     /// Understands the content of a `config.json` as a family does.
     pub(crate) fn parse_as(description: &FamilyDescription, path: &Path, raw: Value) -> Result<Self, ModelError> {
-        let fields = Fields { path, object: &raw };
+        let fields = Fields::of(path, &raw);
         let encoder: Arc<dyn EncoderConfig> = (description.parse)(&fields)?.into();
-        let family = match description.name {
-            "bert" => FamilyConfig::Bert(BertConfig::parse(&fields)?),
-            _ => FamilyConfig::Other,
-        };
-        Ok(Self { raw, family, encoder, description: *description })
+        Ok(Self { raw, encoder, description: *description })
     }
 
     /// The family that `model_type` chose.
@@ -138,11 +120,6 @@ impl ModelConfig {
         self.encoder.head(head).ok_or_else(none)
     }
 
-    /// Every parameter of the model with that head.
-    pub fn parameters(&self, head: Head) -> Vec<ParameterSpec> {
-        self.specs(head.into()).unwrap_or_default()
-    }
-
     /// The names of the classes by id, when the configuration names them.
     pub fn labels(&self) -> Option<&[String]> {
         self.encoder.id2label()
@@ -158,19 +135,9 @@ impl ModelConfig {
         self.encoder.problem_type().unwrap_or(inferred.name())
     }
 
-    /// Whether fine-tuning on `labels` may go on with the checkpoint's classifier: only when it was trained on the same
-    /// labels in the same order.
-    pub fn head_rule(&self, labels: &[String]) -> HeadRule {
-        match self.labels() {
-            Some(own) if own == labels => HeadRule::LoadIfShapeFits,
-            Some(_) => HeadRule::New("the checkpoint's labels are not those of the data"),
-            None => HeadRule::New("the checkpoint names no labels"),
-        }
-    }
-
     /// Whether training that head on `labels` may go on with the checkpoint's: only when it is of the same kind and was
     /// trained for the same, on the same labels in the same order.
-    pub fn head_rule_for(&self, head: HeadKind, labels: &[String], problem: Option<ProblemType>) -> HeadRule {
+    pub fn head_rule(&self, head: HeadKind, labels: &[String], problem: Option<ProblemType>) -> HeadRule {
         const OTHER_KIND: &str = "the checkpoint's head is of another kind";
         if matches!(head, HeadKind::Pretraining { .. }) {
             return HeadRule::LoadIfShapeFits;
@@ -190,7 +157,11 @@ impl ModelConfig {
                 _ => HeadRule::New("the checkpoint predicts another number of values"),
             };
         }
-        self.head_rule(labels)
+        match self.labels() {
+            Some(own) if own == labels => HeadRule::LoadIfShapeFits,
+            Some(_) => HeadRule::New("the checkpoint's labels are not those of the data"),
+            None => HeadRule::New("the checkpoint names no labels"),
+        }
     }
 
     /// `config.json` of this model with that head in f32: every other key stays as it was. The order of `labels` is
@@ -231,21 +202,6 @@ impl ModelConfig {
         }))
     }
 
-    /// `config.json` of this model as a classifier of `labels` (their order is their ids) in f32: every other key stays
-    /// as it was.
-    pub fn for_classification(&self, labels: &[String]) -> Value {
-        let head = HeadKind::Sequence { outputs: labels.len() };
-        let problem = Some(ProblemType::SingleLabelClassification);
-        self.for_head(head, labels, problem).unwrap_or_else(|_| self.raw.clone())
-    }
-
-    /// `config.json` of this model with the heads of pre-training, in f32, whose decoder is the table of
-    /// words; the labels of a classifier are taken out.
-    pub fn for_pretraining(&self, pairs: bool) -> Value {
-        let head = HeadKind::Pretraining { pairs, pooler: true };
-        self.for_head(head, &[], None).unwrap_or_else(|_| self.raw.clone())
-    }
-
     fn with_head(&self, architecture: &str, describe: impl FnOnce(&mut Map<String, Value>)) -> Value {
         let mut raw = self.raw.clone();
         let Some(object) = raw.as_object_mut() else { return raw };
@@ -270,149 +226,4 @@ impl ModelConfig {
 /// When the file cannot be written.
 pub fn save_config(directory: &Path, config: &Value) -> Result<(), ModelError> {
     write_json(&directory.join("config.json"), config)
-}
-
-/// The keys of a JSON object, read with errors that name file, key, what was expected and what was found. A key whose
-/// value is `null` counts as absent, as in `transformers`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fields<'a> {
-    path: &'a Path,
-    object: &'a Value,
-}
-
-impl<'a> Fields<'a> {
-    pub(crate) fn get(&self, key: &str) -> Option<&'a Value> {
-        self.object.get(key).filter(|value| !value.is_null())
-    }
-
-    pub(crate) fn invalid(&self, key: &str, expected: impl Into<String>, found: impl Into<String>) -> ModelError {
-        ModelError::InvalidValue {
-            path: self.path.to_path_buf(),
-            key: key.to_string(),
-            expected: expected.into(),
-            found: found.into(),
-        }
-    }
-
-    fn required(&self, key: &str, expected: &str) -> Result<&'a Value, ModelError> {
-        self.get(key).ok_or_else(|| ModelError::MissingKey {
-            path: self.path.to_path_buf(),
-            key: key.to_string(),
-            expected: expected.to_string(),
-        })
-    }
-
-    pub(crate) fn required_text(&self, key: &str) -> Result<&'a str, ModelError> {
-        let value = self.required(key, "a string")?;
-        value.as_str().ok_or_else(|| self.invalid(key, "a string", brief(value)))
-    }
-
-    pub(crate) fn text_or(&self, key: &str, default: &'a str) -> Result<&'a str, ModelError> {
-        if self.get(key).is_none() { Ok(default) } else { self.required_text(key) }
-    }
-
-    /// A size that the weights depend on: never assumed, never zero.
-    pub(crate) fn size(&self, key: &str) -> Result<usize, ModelError> {
-        const EXPECTED: &str = "a positive integer";
-        let value = self.required(key, EXPECTED)?;
-        match value.as_u64().and_then(|n| u32::try_from(n).ok()) {
-            Some(size) if size > 0 => Ok(size as usize),
-            _ => Err(self.invalid(key, EXPECTED, brief(value))),
-        }
-    }
-
-    pub(crate) fn size_or(&self, key: &str, default: usize) -> Result<usize, ModelError> {
-        if self.get(key).is_none() { Ok(default) } else { self.size(key) }
-    }
-
-    /// An id, zero included.
-    pub(crate) fn id_or(&self, key: &str, default: usize) -> Result<usize, ModelError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
-        let id = value.as_u64().and_then(|n| u32::try_from(n).ok());
-        id.map(|id| id as usize).ok_or_else(|| self.invalid(key, "an id", brief(value)))
-    }
-
-    /// A number for which `holds`.
-    pub(crate) fn number_or(
-        &self,
-        key: &str,
-        default: f64,
-        expected: &str,
-        holds: impl Fn(f64) -> bool,
-    ) -> Result<f64, ModelError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
-        value.as_f64().filter(|n| holds(*n)).ok_or_else(|| self.invalid(key, expected, brief(value)))
-    }
-
-    /// A probability of dropout: 0 is none, 1 would leave nothing.
-    pub(crate) fn dropout_or(&self, key: &str, default: f32) -> Result<f32, ModelError> {
-        let expected = "a number from 0 to below 1";
-        self.number_or(key, default.into(), expected, |p| (0.0..1.0).contains(&p)).map(|p| p as f32)
-    }
-}
-
-/// What the families of encoders share.
-impl Fields<'_> {
-    /// Refuses variants that bear a family's name and compute something else.
-    pub(crate) fn refuse_variants(&self) -> Result<(), ModelError> {
-        let positions = self.text_or("position_embedding_type", "absolute")?;
-        if positions != "absolute" {
-            return Err(self.invalid("position_embedding_type", "\"absolute\"", format!("{positions:?}")));
-        }
-        for key in ["is_decoder", "add_cross_attention"] {
-            match self.get(key) {
-                Some(value) if value.as_bool() != Some(false) => {
-                    return Err(self.invalid(key, "false, as in an encoder", brief(value)));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The activation in a layer's middle.
-    pub(crate) fn activation(&self, key: &str) -> Result<Activation, ModelError> {
-        match self.text_or(key, "gelu")? {
-            "gelu" => Ok(Activation::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
-            "relu" => Ok(Activation::Relu),
-            other => Err(self.invalid(key, "gelu, gelu_new, gelu_pytorch_tanh or relu", format!("{other:?}"))),
-        }
-    }
-
-    /// `id2label`, whose keys are the ids from 0 on, written as strings.
-    pub(crate) fn labels(&self) -> Result<Option<Vec<String>>, ModelError> {
-        const EXPECTED: &str = "an object from \"0\", \"1\", ... to names";
-        let Some(value) = self.get("id2label") else { return Ok(None) };
-        let invalid = || self.invalid("id2label", EXPECTED, brief(value));
-        let object = value.as_object().ok_or_else(invalid)?;
-        let labels: Option<Vec<String>> =
-            (0..object.len()).map(|id| Some(object.get(&id.to_string())?.as_str()?.to_string())).collect();
-        labels.map(Some).ok_or_else(invalid)
-    }
-
-    /// A string that may be absent.
-    pub(crate) fn optional_text(&self, key: &str) -> Result<Option<String>, ModelError> {
-        self.get(key).map(|_| self.required_text(key)).transpose().map(|text| text.map(str::to_string))
-    }
-
-    /// A rate of dropout that may be absent.
-    pub(crate) fn optional_dropout(&self, key: &str) -> Result<Option<f32>, ModelError> {
-        self.get(key).map(|_| self.dropout_or(key, 0.0)).transpose()
-    }
-
-    /// The heads of an attention divide the network's width.
-    pub(crate) fn check_heads(&self, heads: (&str, usize), width: (&str, usize)) -> Result<(), ModelError> {
-        if width.1.is_multiple_of(heads.1) {
-            return Ok(());
-        }
-        let expected = format!("a divisor of {} {}", width.0, width.1);
-        Err(self.invalid(heads.0, expected, heads.1.to_string()))
-    }
-
-    /// A flag; absent is false.
-    pub(crate) fn flag(&self, key: &str) -> Result<bool, ModelError> {
-        let Some(value) = self.get(key) else { return Ok(false) };
-        value.as_bool().ok_or_else(|| self.invalid(key, "true or false", brief(value)))
-    }
 }

@@ -13,6 +13,7 @@ pub use settings::HubSettings;
 
 use crate::error::{ModelError, quoted};
 use crate::files::read_json_object;
+use crate::tokenizer::tokenizer_file_names;
 use crate::weights::{INDEX, PICKLE, SINGLE, shard_map};
 
 /// A local directory for a model: `spec` itself when it is one, otherwise the hub's model of this id (`org/name` or
@@ -74,10 +75,27 @@ fn fetch(repository: &mut Repository<'_>) -> Result<PathBuf, ModelError> {
     for optional in ["tokenizer_config.json", "special_tokens_map.json"] {
         repository.find(optional)?;
     }
-    if repository.find("tokenizer.json")?.is_none() {
-        repository.require("vocab.txt")?;
-    }
+    fetch_tokenizer(repository)?;
     Ok(config.parent().unwrap_or(Path::new(".")).to_path_buf())
+}
+
+/// The first set of files that the hub has as a whole. A `tokenizer.json` holds the added tokens; the others have them in
+/// a file of their own, if there are any.
+fn fetch_tokenizer(repository: &mut Repository<'_>) -> Result<(), ModelError> {
+    let sets = tokenizer_file_names();
+    for (place, set) in sets.iter().enumerate() {
+        let mut is_whole = true;
+        for file in set {
+            is_whole = is_whole && repository.find(file)?.is_some();
+        }
+        if is_whole {
+            if place > 0 {
+                repository.find("added_tokens.json")?;
+            }
+            return Ok(());
+        }
+    }
+    Err(repository.missing(sets.first().and_then(|set| set.first()).copied().unwrap_or("tokenizer.json")))
 }
 
 /// The command fetches the model into a folder of the model's name and converts it there.

@@ -12,32 +12,29 @@ mod backbone;
 mod config;
 mod error;
 mod families;
+mod fields;
 mod files;
 mod heads;
 mod hub;
 mod layers;
 mod load;
 mod model;
+mod parameters;
 mod seedling;
 mod tokenizer;
 mod weights;
 
 pub use backbone::{Asked, Backbone, BlockInput, Tokens};
-pub use config::{FamilyConfig, ModelConfig, ProblemType, save_config};
+pub use config::{ModelConfig, ProblemType, save_config};
 pub use error::{KeyMismatch, ModelError, WrongShape};
-pub use families::bert::{self, BertConfig};
-pub use families::{
-    Block, DropoutRate, DropoutRates, EncoderConfig, FAMILIES, FamilyDescription, Head, KeyRule, ParameterKind,
-    ParameterSpec, Sizes,
-};
+pub use families::{DropoutRate, DropoutRates, EncoderConfig, FAMILIES, FamilyDescription, KeyRule, Sizes};
 pub use files::write_atomically;
-pub use heads::{HeadBranch, HeadKind, HeadLayout, OutputLayer, Part, Pooling};
+pub use heads::{HeadBranch, HeadKind, HeadLayout, HeadRule, OutputLayer, Part, Pooling};
 pub use hub::{HubSettings, is_hub_id, locate};
-pub use load::{
-    HeadRule, LoadOptions, LoadReport, LoadedParameters, WeightOptions, Weights, checkpoint_has, initial_parameters,
-    load_parameters,
-};
-pub use model::{Dropouts, Input, Model, ModelOptions, OutputScale, PretrainingLogits};
+pub use layers::Dropouts;
+pub use load::{LoadReport, WeightOptions, Weights, checkpoint_has};
+pub use model::{Input, Model, ModelOptions, OutputScale, PretrainingLogits};
+pub use parameters::{Block, ParameterKind, ParameterSpec};
 pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
 pub use tokenizer::{
     SpecialIds, TokenizerKind, TokenizerOptions, check_tokenizer, continuations, load_tokenizer, max_length,

@@ -8,33 +8,10 @@ use topwork_engine::Parameters;
 
 use crate::config::ModelConfig;
 use crate::error::{KeyMismatch, ModelError, WrongShape};
-use crate::families::{Block, FamilyDescription, Head, KeyRule, ParameterKind, ParameterSpec};
-use crate::heads::HeadKind;
+use crate::families::{FamilyDescription, KeyRule};
+use crate::heads::{HeadKind, HeadRule};
+use crate::parameters::{Block, ParameterKind, ParameterSpec};
 use crate::weights::Checkpoint;
-
-/// What may happen to the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadRule {
-    /// Everything comes from the checkpoint, the pooler too: for a model that has the head already.
-    Required,
-    /// The checkpoint's head, unless there is none or it has another size.
-    LoadIfShapeFits,
-    /// A new head, for this reason.
-    New(&'static str),
-}
-
-/// How parameters are loaded.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadOptions {
-    /// The seed of new weights.
-    pub seed: u64,
-    /// The standard deviation of new weights.
-    pub initializer_range: f64,
-    /// The head of the model.
-    pub head: Head,
-    /// What may happen to it.
-    pub head_rule: HeadRule,
-}
 
 /// Which weights of a checkpoint a model takes.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +57,8 @@ impl Weights {
     /// When the family has no such head.
     pub fn initial(config: &ModelConfig, head: HeadKind, seed: u64) -> Result<Self, ModelError> {
         let specs = config.specs(head)?;
-        let tensors = initial_parameters(&specs, seed, config.encoder().initializer_range());
+        let range = config.encoder().initializer_range();
+        let tensors = specs.iter().map(|spec| initial(spec, seed, range)).collect();
         Ok(Self { specs, tensors, report: LoadReport::default() })
     }
 
@@ -108,15 +86,6 @@ pub fn checkpoint_has(checkpoint: &Checkpoint, config: &ModelConfig, head: HeadK
     own.peek().is_some() && own.all(|spec| found.contains(&spec.name))
 }
 
-/// Parameters and what was done to get them.
-#[derive(Clone, Debug)]
-pub struct LoadedParameters {
-    /// The values, row-major, in the order of the specs.
-    pub tensors: Vec<Vec<f32>>,
-    /// What was new, left out or renamed.
-    pub report: LoadReport,
-}
-
 /// What loading did that is not plain copying.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
@@ -133,23 +102,6 @@ impl LoadReport {
     pub fn is_new(&self, name: &str) -> bool {
         self.new.iter().any(|(new, _)| new == name)
     }
-}
-
-/// Loads the parameters `specs` of a model of `family`. New weights are drawn from a normal distribution by a generator
-/// keyed by seed and parameter name, so that they depend on nothing else; new biases are zero.
-///
-/// # Errors
-/// When parameters are missing, keys are left over, or shapes differ (all of them in one error); when two keys mean one
-/// parameter; when the file cannot be read.
-pub fn load_parameters(
-    checkpoint: &Checkpoint,
-    family: &FamilyDescription,
-    specs: &[ParameterSpec],
-    options: &LoadOptions,
-) -> Result<LoadedParameters, ModelError> {
-    let (sources, report) = plan(checkpoint, family, specs, options.head.into(), options.head_rule)?;
-    let tensors = read(checkpoint, specs, &sources, options.seed, options.initializer_range)?;
-    Ok(LoadedParameters { tensors, report })
 }
 
 /// The values of each parameter from its key, or new ones.
@@ -294,11 +246,6 @@ fn may_be_new(spec: &ParameterSpec, specs: &[ParameterSpec], found: &BTreeMap<St
     let own = module(&spec.name);
     let siblings = specs.iter().filter(|other| module(&other.name) == own);
     spec.new_if_missing && head != HeadRule::Required && siblings.into_iter().all(|s| !found.contains_key(&s.name))
-}
-
-/// The first values of a model without a checkpoint, as [`load_parameters`] draws those of new parameters.
-pub fn initial_parameters(specs: &[ParameterSpec], seed: u64, initializer_range: f64) -> Vec<Vec<f32>> {
-    specs.iter().map(|spec| initial(spec, seed, initializer_range)).collect()
 }
 
 /// The first value of a new parameter: zero for a bias, one for the weight of a layer norm, normal otherwise.

@@ -6,23 +6,7 @@ use crate::backbone::{Asked, Backbone, Tokens, first_rows, places};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::heads::{Branch, HeadDropout, HeadKind, HeadLayout, OutputLayer, Pooling};
-use crate::layers::Names;
-
-/// The probabilities of dropout at each kind of place.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dropouts {
-    /// After the embeddings and after each sublayer.
-    pub hidden: f32,
-    /// On the attention probabilities.
-    pub attention: f32,
-    /// Within the head.
-    pub head: f32,
-}
-
-impl Dropouts {
-    /// No dropout anywhere.
-    pub const NONE: Self = Self { hidden: 0.0, attention: 0.0, head: 0.0 };
-}
+use crate::layers::{Dropouts, Names};
 
 /// How a model is put on its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -342,15 +342,15 @@ fn configurations_say_what_transformers_says() {
             if let HeadKind::Pretraining { .. } = kind {
                 continue;
             }
-            assert_eq!(own.head_rule_for(kind, labels, problem), HeadRule::LoadIfShapeFits, "{} {head}", family.name);
+            assert_eq!(own.head_rule(kind, labels, problem), HeadRule::LoadIfShapeFits, "{} {head}", family.name);
             let is_new = |rule| matches!(rule, HeadRule::New(_));
             if let Some(problem) = problem {
                 let others = ProblemType::ALL.into_iter().filter(|other| *other != problem);
                 for other in others {
-                    assert!(is_new(own.head_rule_for(kind, labels, Some(other))), "{} {head}: {other:?}", family.name);
+                    assert!(is_new(own.head_rule(kind, labels, Some(other))), "{} {head}: {other:?}", family.name);
                 }
             }
-            assert!(is_new(own.head_rule_for(HeadKind::Token { labels: 2 }, &["a".into(), "b".into()], None)));
+            assert!(is_new(own.head_rule(HeadKind::Token { labels: 2 }, &["a".into(), "b".into()], None)));
         }
     }
 }

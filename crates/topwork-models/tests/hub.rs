@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use topwork_models::{HubSettings, ModelError, locate};
+use topwork_models::{HubSettings, ModelError, locate, tokenizer_file_names};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -77,7 +77,10 @@ fn answer(mut stream: TcpStream, files: &BTreeMap<String, Vec<u8>>, seen: &Mutex
         write!(stream, "HTTP/1.1 404 Not Found\r\n{common}content-length: 0\r\n\r\n").unwrap();
         return;
     };
-    let etag = format!("\"{}\"", content.len());
+    // Files with the same tag are one file in the cache.
+    let mark =
+        content.iter().fold(content.len() as u64, |mark, byte| mark.wrapping_mul(31).wrapping_add((*byte).into()));
+    let etag = format!("\"{mark}\"");
     let (from, to) = headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-')).map_or(
         (0, content.len()),
         |(from, to)| {
@@ -137,6 +140,40 @@ fn shards_are_fetched_by_their_index() {
     let (hub, cache) = (Hub::with(files), tempfile::tempdir().unwrap());
     let directory = locate("org/sharded", &hub.settings(cache.path())).unwrap();
     assert_eq!(std::fs::read(directory.join("model-2.safetensors")).unwrap(), b"two");
+}
+
+#[test]
+fn the_files_of_every_kind_of_tokenizer_are_fetched() {
+    let settings: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+    for set in tokenizer_file_names() {
+        let mut files = vec![MODEL[0], MODEL[1]];
+        files.extend(set.iter().chain(&settings).map(|name| (*name, name.as_bytes())));
+        let (hub, cache) = (Hub::with(&files), tempfile::tempdir().unwrap());
+        let directory = locate("org/model", &hub.settings(cache.path())).unwrap();
+        for name in set.iter().chain(&settings) {
+            let found = std::fs::read_to_string(directory.join(name));
+            // What was added stands in a `tokenizer.json`.
+            let is_wanted = *name != "added_tokens.json" || set != ["tokenizer.json"];
+            assert_eq!(found.ok().as_deref(), is_wanted.then_some(*name), "{set:?}");
+        }
+        let asked = hub.requests().len();
+        let offline = HubSettings { offline: true, ..hub.settings(cache.path()) };
+        assert_eq!(locate("org/model", &offline).unwrap(), directory);
+        assert_eq!(hub.requests().len(), asked, "{set:?}");
+    }
+}
+
+#[test]
+fn a_model_without_a_tokenizer_that_is_read_is_refused() {
+    for files in [&[][..], &[("merges.txt", &b""[..])], &[("tokenizer.model", b"")]] {
+        let files = [&MODEL[..2], files].concat();
+        let (hub, cache) = (Hub::with(&files), tempfile::tempdir().unwrap());
+        let error = locate("org/model", &hub.settings(cache.path())).unwrap_err();
+        assert!(
+            matches!(&error, ModelError::HubStatus { status: 404, file, .. } if file == "tokenizer.json"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

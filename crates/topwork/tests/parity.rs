@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use topwork_engine::{AdamW, AdamWOptions, CrossEntropy, Gradients, Mode, Parameters, Pool, Rates, Sequences, Tape};
-use topwork_models::bert::{BertClassifier, ClassifierDropout, EncoderDropout, Tokens};
 use topwork_models::{
-    BertConfig, Checkpoint, FamilyConfig, Head, HeadRule, LoadOptions, ModelConfig, ParameterKind, ParameterSpec,
-    load_parameters,
+    Checkpoint, Dropouts, HeadKind, HeadRule, Model, ModelConfig, ModelOptions, ParameterKind, ParameterSpec, Tokens,
+    WeightOptions, Weights,
 };
 
 /// The largest difference allowed, relative to the largest value of the tensor.
@@ -17,17 +16,18 @@ const TOLERANCE: f64 = 1e-4;
 /// Gradients that are zero but for rounding (a key's bias cannot change a softmax) are compared at this part of the
 /// largest gradient of the model.
 const ZERO_GRADIENT: f64 = 1e-3;
+/// The head of the fixture.
+const HEAD: HeadKind = HeadKind::Sequence { outputs: 3 };
 
 struct Fixture {
     expected: Json,
     tensors: Checkpoint,
     specs: Vec<ParameterSpec>,
     parameters: Parameters,
-    config: BertConfig,
-    model: BertClassifier,
+    config: ModelConfig,
+    model: Model,
     ids: Vec<u32>,
     type_ids: Vec<u32>,
-    positions: Vec<u32>,
     labels: Vec<u32>,
     sequences: Sequences,
 }
@@ -39,22 +39,16 @@ fn fixture() -> Fixture {
         serde_json::from_str(&std::fs::read_to_string(directory.join("expected.json")).unwrap()).unwrap();
     let source = expected["model"].as_str().map_or_else(|| directory.clone(), PathBuf::from);
     let config = ModelConfig::load(&source).unwrap();
-    let head = Head::Classification { classes: 3 };
-    let specs = config.parameters(head);
-    let FamilyConfig::Bert(bert) = &config.family else { panic!("a BERT") };
-    let head_rule = HeadRule::New("the fixture has one");
-    let options = LoadOptions { seed: 0, initializer_range: 0.02, head, head_rule };
-    let loaded = load_parameters(&Checkpoint::open(&source).unwrap(), config.description(), &specs, &options).unwrap();
+    let options = WeightOptions { seed: 0, head: HEAD, head_rule: HeadRule::New("the fixture has one") };
+    let mut weights = Weights::load(&Checkpoint::open(&source).unwrap(), &config, &options).unwrap();
     let tensors = expected_tensors(&directory);
-    let mut parameters = Parameters::new();
-    for (spec, values) in specs.iter().zip(loaded.tensors) {
-        let values = match spec.name.strip_prefix("classifier") {
-            Some(_) => tensors.read_f32(&spec.name).unwrap(),
-            None => values,
-        };
-        parameters.add(spec.name.clone(), &spec.shape, &values);
+    for (spec, values) in weights.specs.iter().zip(&mut weights.tensors) {
+        if spec.name.starts_with("classifier") {
+            *values = tensors.read_f32(&spec.name).unwrap();
+        }
     }
-    let model = BertClassifier::new(bert, &parameters, ClassifierDropout::NONE).unwrap();
+    let parameters = weights.parameters();
+    let model = Model::bind(&config, &parameters, ModelOptions::of(HEAD)).unwrap();
     let rows = |key: &str| -> Vec<Vec<u32>> { serde_json::from_value(expected[key].clone()).unwrap() };
     let ids = rows("input_ids");
     let offsets: Vec<usize> = std::iter::once(0)
@@ -64,16 +58,15 @@ fn fixture() -> Fixture {
         }))
         .collect();
     Fixture {
-        positions: ids.iter().flat_map(|row| 0..row.len() as u32).collect(),
         sequences: Sequences::new(offsets, vec![0; ids.len()]),
         ids: ids.concat(),
         type_ids: rows("token_type_ids").concat(),
         labels: serde_json::from_value(expected["labels"].clone()).unwrap(),
         expected,
         tensors,
-        specs,
+        specs: weights.specs,
         parameters,
-        config: bert.clone(),
+        config,
         model,
     }
 }
@@ -85,7 +78,12 @@ fn expected_tensors(directory: &Path) -> Checkpoint {
 
 impl Fixture {
     fn tokens(&self) -> Tokens<'_> {
-        Tokens { ids: &self.ids, positions: &self.positions, type_ids: &self.type_ids, sequences: &self.sequences }
+        Tokens { ids: &self.ids, type_ids: &self.type_ids, sequences: &self.sequences }
+    }
+
+    /// The same model with dropout.
+    fn with_dropouts(&self, dropouts: Dropouts) -> Model {
+        Model::bind(&self.config, &self.parameters, ModelOptions { dropouts, ..ModelOptions::of(HEAD) }).unwrap()
     }
 
     /// The loss; with gradients of it.
@@ -173,15 +171,12 @@ fn ten_steps_of_adamw_give_the_losses_of_pytorch() {
 #[test]
 fn the_first_tokens_of_the_last_layer_are_the_same_as_in_the_whole_layer() {
     let mut fixture = fixture();
-    let encoder = EncoderDropout { hidden: 0.3, attention: 0.3 };
-    let dropout = ClassifierDropout { encoder, classifier: 0.0 };
-    fixture.model = BertClassifier::new(&fixture.config, &fixture.parameters, dropout).unwrap();
+    fixture.model = fixture.with_dropouts(Dropouts { hidden: 0.3, attention: 0.3, head: 0.0 });
     let run = |mode: Mode, whole: bool| {
         let mut tape = Tape::new(&fixture.parameters, &Pool::new(), mode);
         let features = if whole {
             let states = fixture.model.hidden_states(&mut tape, &fixture.tokens());
-            let first = tape.first_token(states.last().unwrap(), &fixture.sequences);
-            fixture.model.pooled(&mut tape, &first)
+            fixture.model.features_of_last(&mut tape, states.last().unwrap(), &fixture.sequences)
         } else {
             fixture.model.features(&mut tape, &fixture.tokens())
         };
@@ -199,18 +194,16 @@ fn the_first_tokens_of_the_last_layer_are_the_same_as_in_the_whole_layer() {
 #[test]
 fn rows_of_a_batch_may_stand_in_any_order() {
     let fixture = fixture();
-    let encoder = EncoderDropout { hidden: 0.2, attention: 0.2 };
-    let dropout = ClassifierDropout { encoder, classifier: 0.2 };
-    let model = BertClassifier::new(&fixture.config, &fixture.parameters, dropout).unwrap();
+    let model = fixture.with_dropouts(Dropouts { hidden: 0.2, attention: 0.2, head: 0.2 });
     let run = |order: &[usize]| {
         let rows: Vec<_> = order.iter().map(|&row| fixture.sequences.range(row)).collect();
         let gather = |values: &[u32]| rows.iter().flat_map(|row| values[row.clone()].to_vec()).collect::<Vec<u32>>();
-        let [ids, type_ids, positions] = [&fixture.ids, &fixture.type_ids, &fixture.positions].map(|v| gather(v));
+        let [ids, type_ids] = [&fixture.ids, &fixture.type_ids].map(|v| gather(v));
         let mut offsets = vec![0];
         rows.iter().for_each(|row| offsets.push(offsets.last().unwrap() + row.len()));
         let streams = order.iter().map(|&row| 40 + row as u64).collect();
         let sequences = Sequences::new(offsets, streams);
-        let tokens = Tokens { ids: &ids, positions: &positions, type_ids: &type_ids, sequences: &sequences };
+        let tokens = Tokens { ids: &ids, type_ids: &type_ids, sequences: &sequences };
         let targets: Vec<u32> = order.iter().map(|&row| fixture.labels[row]).collect();
         let mut gradients = Gradients::new(&fixture.parameters, &model.sparse_tables());
         let mut tape = Tape::new(&fixture.parameters, &Pool::new(), Mode::Training);

@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
-use topwork_engine::{CrossEntropy, Gradients, Mode, Parameters, Pool, Sequences, Tape};
-use topwork_models::bert::{BertPretraining, EncoderDropout, Tokens};
-use topwork_models::{Checkpoint, FamilyConfig, Head, HeadRule, LoadOptions, ModelConfig, load_parameters};
+use topwork_engine::{CrossEntropy, Gradients, Mode, Pool, Sequences, Tape};
+use topwork_models::{
+    Checkpoint, HeadKind, HeadRule, Model, ModelConfig, ModelOptions, Tokens, WeightOptions, Weights,
+};
 
 /// The largest difference allowed, relative to the largest value of the tensor.
 const TOLERANCE: f64 = 1e-4;
@@ -25,17 +26,10 @@ fn losses_logits_and_every_gradient_are_those_of_pytorch() {
     let tensors = Checkpoint::open_file(&directory.join("expected.safetensors")).unwrap();
 
     let config = ModelConfig::load(&directory).unwrap();
-    let FamilyConfig::Bert(bert) = &config.family else { panic!("a BERT") };
-    let head = Head::Pretraining { pairs: true, pooler: true };
-    let specs = config.parameters(head);
-    let options = LoadOptions { seed: 0, initializer_range: 0.02, head, head_rule: HeadRule::Required };
-    let loaded =
-        load_parameters(&Checkpoint::open(&directory).unwrap(), config.description(), &specs, &options).unwrap();
-    let mut parameters = Parameters::new();
-    for (spec, values) in specs.iter().zip(&loaded.tensors) {
-        parameters.add(spec.name.clone(), &spec.shape, values);
-    }
-    let model = BertPretraining::new(bert, &parameters, EncoderDropout { hidden: 0.0, attention: 0.0 }).unwrap();
+    let head = HeadKind::Pretraining { pairs: true, pooler: true };
+    let options = WeightOptions { seed: 0, head, head_rule: HeadRule::Required };
+    let parameters = Weights::load(&Checkpoint::open(&directory).unwrap(), &config, &options).unwrap().parameters();
+    let model = Model::bind(&config, &parameters, ModelOptions::of(head)).unwrap();
 
     let rows = |key: &str| -> Vec<Vec<u32>> { serde_json::from_value(expected[key].clone()).unwrap() };
     let list = |key: &str| -> Vec<u32> { serde_json::from_value(expected[key].clone()).unwrap() };
@@ -45,10 +39,9 @@ fn losses_logits_and_every_gradient_are_those_of_pytorch() {
         offsets.push(offsets[offsets.len() - 1] + row.len());
     }
     let hidden: Vec<u32> = rows("hidden").iter().map(|at| offsets[at[0] as usize] as u32 + at[1]).collect();
-    let positions: Vec<u32> = ids.iter().flat_map(|row| 0..row.len() as u32).collect();
     let (all_ids, type_ids) = (ids.concat(), rows("token_type_ids").concat());
     let sequences = Sequences::new(offsets, vec![0; ids.len()]);
-    let tokens = Tokens { ids: &all_ids, positions: &positions, type_ids: &type_ids, sequences: &sequences };
+    let tokens = Tokens { ids: &all_ids, type_ids: &type_ids, sequences: &sequences };
 
     let close = |name: &str, found: &[f32], least_scale: f64| {
         let expected = tensors.read_f32(name).unwrap();
@@ -59,7 +52,7 @@ fn losses_logits_and_every_gradient_are_those_of_pytorch() {
     };
     let mut gradients = Gradients::new(&parameters, &model.sparse_tables());
     let mut tape = Tape::new(&parameters, &Pool::new(), Mode::Training);
-    let logits = model.logits(&mut tape, &tokens, &hidden);
+    let logits = model.pretraining_logits(&mut tape, &tokens, &hidden);
     let (words, pairs) = (logits.words, logits.pairs.unwrap());
     close("words", words.values(), 0.0);
     close("pairs", pairs.values(), 0.0);

@@ -13,7 +13,7 @@ use topwork_models::{HubSettings, SEEDLING};
 
 use super::run::stop_on_interrupt;
 use crate::Ended;
-use crate::advice_page::advice_page;
+use topwork_report::advice_page;
 use crate::advice_screen::advice_screen;
 use crate::arguments::recipe;
 use crate::progress::Progress;

@@ -14,7 +14,7 @@ use super::run::stop_on_interrupt;
 use crate::Ended;
 use crate::arguments::recipe;
 use crate::progress::Progress;
-use crate::report::curve_page;
+use topwork_report::curve_page;
 
 /// Draws of rows for each number, unless another number is said.
 const SEEDS: usize = 3;

@@ -10,7 +10,7 @@ use topwork_models::write_atomically;
 
 use super::advise::check_new;
 use crate::Ended;
-use crate::report::{REPORT, comparison_page, report_page};
+use topwork_report::{REPORT, comparison_page, report_page};
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let paths: Vec<PathBuf> = matches.get_many::<PathBuf>("RUN").into_iter().flatten().cloned().collect();

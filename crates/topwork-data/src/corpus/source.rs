@@ -9,8 +9,7 @@ use super::lines::Lines;
 use super::parquet;
 use super::raw::{RawBytes, Unpacked};
 use super::rows::Rows;
-use crate::columns::ColumnNames;
-use crate::dataset::Labels;
+use crate::columns::{ColumnNames, Labels};
 use crate::error::DataError;
 use crate::format::Format;
 

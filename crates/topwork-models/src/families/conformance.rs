@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use topwork_engine::{CrossEntropy, Gradients, Mode, ParameterId, Parameters, Pool, Sequences, Tape, Value};
 
-use super::{Block, FAMILIES, FamilyDescription, KeyRule, ParameterKind, ParameterSpec, Sizes};
+use super::{FAMILIES, FamilyDescription, KeyRule, Sizes};
 use crate::backbone::{Asked, Backbone, BlockInput, Tokens};
 use crate::config::ModelConfig;
-use crate::heads::{HeadKind, Pooling};
-use crate::load::{HeadRule, WeightOptions, Weights};
-use crate::model::{Dropouts, Input, Model, ModelOptions};
+use crate::heads::{HeadKind, HeadRule, Pooling};
+use crate::layers::Dropouts;
+use crate::load::{WeightOptions, Weights};
+use crate::model::{Input, Model, ModelOptions};
+use crate::parameters::{Block, ParameterKind, ParameterSpec};
 use crate::weights::{Checkpoint, TensorView, write_safetensors};
 
 const HEADS: [HeadKind; 5] = [

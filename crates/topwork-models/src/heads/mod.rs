@@ -9,8 +9,8 @@ use std::fmt;
 
 use topwork_engine::Activation;
 
-use crate::families::{Block, Head, ParameterKind, ParameterSpec};
 use crate::layers::{Linear, SpecList, norm};
+use crate::parameters::{Block, ParameterKind, ParameterSpec};
 
 pub use branch::OutputLayer;
 pub(crate) use branch::{Branch, HeadDropout};
@@ -63,13 +63,15 @@ impl fmt::Display for HeadKind {
     }
 }
 
-impl From<Head> for HeadKind {
-    fn from(head: Head) -> Self {
-        match head {
-            Head::Classification { classes } => Self::Sequence { outputs: classes },
-            Head::Pretraining { pairs, pooler } => Self::Pretraining { pairs, pooler },
-        }
-    }
+/// What may happen to a checkpoint's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadRule {
+    /// Everything comes from the checkpoint, the pooler too: for a model that has the head already.
+    Required,
+    /// The checkpoint's head, unless there is none or it has another size.
+    LoadIfShapeFits,
+    /// A new head, for this reason.
+    New(&'static str),
 }
 
 /// How the vectors of a sequence's tokens become one.

@@ -4,7 +4,7 @@ use topwork_engine::{Activation, ParameterId, Tape, Value};
 
 use super::{Names, SpecList};
 use crate::error::ModelError;
-use crate::families::{Block, ParameterKind};
+use crate::parameters::{Block, ParameterKind};
 
 /// `x Wᵀ + b`, `W` `[outputs, inputs]`.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 //! the tape; a variant of a linear map or of an attention is a change in one file.
 
 mod attention;
+mod dropouts;
 mod embeddings;
 mod feed_forward;
 mod linear;
@@ -10,6 +11,7 @@ mod post_norm;
 mod specs;
 
 pub(crate) use attention::SelfAttention;
+pub use dropouts::Dropouts;
 pub(crate) use embeddings::{Embeddings, Positions};
 pub(crate) use feed_forward::FeedForward;
 pub(crate) use linear::Linear;

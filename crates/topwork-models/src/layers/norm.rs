@@ -4,7 +4,7 @@ use topwork_engine::LayerNorm;
 
 use super::{Linear, Names, SpecList};
 use crate::error::ModelError;
-use crate::families::{Block, ParameterKind};
+use crate::parameters::{Block, ParameterKind};
 
 /// Its parameters.
 pub(crate) fn list(list: &mut SpecList, name: &str, width: usize, block: Block) {

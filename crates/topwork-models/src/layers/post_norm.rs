@@ -3,11 +3,10 @@
 
 use topwork_engine::{Activation, EmbeddingTables, ParameterId, Parameters, Tape, Value};
 
-use super::{Embeddings, FeedForward, Linear, Names, Positions, SelfAttention, SpecList, norm};
+use super::{Dropouts, Embeddings, FeedForward, Linear, Names, Positions, SelfAttention, SpecList, norm};
 use crate::backbone::{Backbone, BlockInput, Tokens};
 use crate::error::ModelError;
-use crate::families::{Block, ParameterKind};
-use crate::model::Dropouts;
+use crate::parameters::{Block, ParameterKind};
 
 /// The names of the embeddings' parameters.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +34,7 @@ pub(crate) struct LayerNames {
 
 impl LayerNames {
     /// The names that BERT has and others took over, with no prefix.
-    pub(crate) const BERT: Self = Self {
+    pub(crate) const USUAL: Self = Self {
         prefix: "",
         query: "attention.self.query",
         key: "attention.self.key",

@@ -3,7 +3,7 @@
 use topwork_engine::{ParameterId, Parameters};
 
 use crate::error::ModelError;
-use crate::families::{Block, ParameterKind, ParameterSpec};
+use crate::parameters::{Block, ParameterKind, ParameterSpec};
 
 /// The parameters of a network, from the input to the output, as its layers add them.
 #[derive(Debug, Default)]

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use topwork_engine::{AdamW, AdamWOptions, Gradients, Parameters, Pool, Rates};
 use topwork_models::{
-    Block, Checkpoint, Dropouts, HeadRule, LoadReport, Model, ModelConfig, ModelOptions, ParameterKind, ParameterSpec,
-    WeightOptions, Weights, max_length, save_config, save_tokenizer, write_trained_tokenizer,
+    Block, Checkpoint, Dropouts, HeadBranch, HeadLayout, HeadRule, LoadReport, Model, ModelConfig, ModelOptions,
+    ParameterKind, ParameterSpec, WeightOptions, Weights, max_length, save_config, save_tokenizer,
+    write_trained_tokenizer,
 };
 
 use crate::error::Error;
@@ -214,7 +215,7 @@ fn load_model(inputs: &PretrainInputs) -> Result<LoadedModel, Error> {
         }
         None => Weights::initial(&inputs.config, head, plan.seed.value)?,
     };
-    let policy = policy(&weights.specs, plan);
+    let policy = policy(&weights.specs, &inputs.config.head(head)?, plan);
     let mut parameters = weights.parameters();
     for ((_, parameter), policy) in parameters.iter_mut().zip(&policy.parameters) {
         parameter.trainable = policy.trainable;
@@ -229,13 +230,13 @@ fn load_model(inputs: &PretrainInputs) -> Result<LoadedModel, Error> {
 }
 
 /// Everything that an objective asks for is trained at one rate; what none asks for stays as it is.
-fn policy(specs: &[ParameterSpec], plan: &PretrainPlan) -> Policy {
+fn policy(specs: &[ParameterSpec], head: &HeadLayout, plan: &PretrainPlan) -> Policy {
     let objective = &plan.objective.value;
     let of = |spec: &ParameterSpec| {
         let is_asked = match spec.block {
             Block::Embeddings | Block::Layer(_) => true,
             Block::Final => objective.has_pooler(),
-            Block::Head if spec.name.starts_with("cls.seq_relationship.") => objective.has_pair_head(),
+            Block::Head if head.branch_of(&spec.name) == Some(HeadBranch::Pairs) => objective.has_pair_head(),
             Block::Head => objective.mlm.is_some(),
         };
         let is_decayed = is_asked && matches!(spec.kind, ParameterKind::Weight | ParameterKind::Embedding);
@@ -414,7 +415,7 @@ fn reload(
     let weights = Weights::load(&Checkpoint::open(output.path())?, &config, &options_of_load)?;
     let fresh = weights.parameters();
     let model = Model::bind(&config, &fresh, ModelOptions::of(inputs.head))?;
-    let policy = policy(&weights.specs, &inputs.plan);
+    let policy = policy(&weights.specs, &config.head(inputs.head)?, &inputs.plan);
     let again = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
     let (in_memory, rows) = task.sample_logits(parameters);
     let (reloaded, _) = again.sample_logits(&fresh);

@@ -69,7 +69,7 @@ impl LoadedModel {
         let (head, labels) = (inputs.head(), inputs.labels());
         let weights = match plan.init.value {
             Init::Pretrained => {
-                let head_rule = inputs.config.head_rule_for(head, labels, inputs.task.problem_type());
+                let head_rule = inputs.config.head_rule(head, labels, inputs.task.problem_type());
                 Weights::load(&inputs.checkpoint, &inputs.config, &WeightOptions { seed, head, head_rule })?
             }
             Init::Random => Weights::initial(&inputs.config, head, seed)?,

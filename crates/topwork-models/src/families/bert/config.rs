@@ -2,50 +2,50 @@
 
 use topwork_engine::Activation;
 
-use crate::config::Fields;
 use crate::error::ModelError;
+use crate::fields::Fields;
 
 /// BERT's sizes and rates, under the names of `config.json`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BertConfig {
+pub(super) struct BertConfig {
     /// Rows of the word embedding.
-    pub vocab_size: usize,
+    pub(super) vocab_size: usize,
     /// Width of the network.
-    pub hidden_size: usize,
+    pub(super) hidden_size: usize,
     /// Number of layers.
-    pub num_hidden_layers: usize,
+    pub(super) num_hidden_layers: usize,
     /// Attention heads of a layer; they divide `hidden_size`.
-    pub num_attention_heads: usize,
+    pub(super) num_attention_heads: usize,
     /// Width of a layer's middle.
-    pub intermediate_size: usize,
+    pub(super) intermediate_size: usize,
     /// The activation in a layer's middle.
-    pub hidden_act: Activation,
+    pub(super) hidden_act: Activation,
     /// Dropout of embeddings and sublayers.
-    pub hidden_dropout_prob: f32,
+    pub(super) hidden_dropout_prob: f32,
     /// Dropout of attention probabilities.
-    pub attention_probs_dropout_prob: f32,
+    pub(super) attention_probs_dropout_prob: f32,
     /// Dropout before the classifier; `hidden_dropout_prob` when absent.
-    pub classifier_dropout: Option<f32>,
+    pub(super) classifier_dropout: Option<f32>,
     /// The longest sequence, in tokens.
-    pub max_position_embeddings: usize,
+    pub(super) max_position_embeddings: usize,
     /// Segments: 2 for pairs of texts.
-    pub type_vocab_size: usize,
+    pub(super) type_vocab_size: usize,
     /// Added to the variance in a layer norm.
-    pub layer_norm_eps: f64,
+    pub(super) layer_norm_eps: f64,
     /// Standard deviation of new weights.
-    pub initializer_range: f64,
+    pub(super) initializer_range: f64,
     /// The id of the padding token.
-    pub pad_token_id: usize,
+    pub(super) pad_token_id: usize,
     /// The names of the classes by id, when there are any.
-    pub id2label: Option<Vec<String>>,
+    pub(super) id2label: Option<Vec<String>>,
     /// What kind of classification the head was trained for.
-    pub problem_type: Option<String>,
+    pub(super) problem_type: Option<String>,
 }
 
 impl BertConfig {
     /// Sizes that the weights depend on are required; for all else, an absent key has the value that `transformers`
     /// gives it.
-    pub(crate) fn parse(fields: &Fields<'_>) -> Result<Self, ModelError> {
+    pub(super) fn parse(fields: &Fields<'_>) -> Result<Self, ModelError> {
         fields.refuse_variants()?;
         let config = Self {
             vocab_size: fields.size("vocab_size")?,

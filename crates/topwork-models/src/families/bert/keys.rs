@@ -5,7 +5,7 @@ use crate::families::{KeyRule, modern, reasons};
 use crate::heads::HeadKind;
 
 /// The rule for a key of a checkpoint. A name that is one already stays as it is.
-pub fn translate(key: &str, head: HeadKind) -> KeyRule {
+pub(super) fn translate(key: &str, head: HeadKind) -> KeyRule {
     let inner = key.strip_prefix("bert.").unwrap_or(key);
     match inner.split('.').next() {
         Some("embeddings") if inner == "embeddings.position_ids" || inner == "embeddings.token_type_ids" => {

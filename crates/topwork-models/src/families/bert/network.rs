@@ -6,10 +6,10 @@ use topwork_engine::{Activation, Parameters};
 use super::BertConfig;
 use crate::backbone::Backbone;
 use crate::error::ModelError;
-use crate::families::{Block, DropoutRate, DropoutRates, EncoderConfig, ParameterSpec, Sizes};
+use crate::families::{DropoutRate, DropoutRates, EncoderConfig, Sizes};
 use crate::heads::{HeadKind, HeadLayout, Part};
-use crate::layers::{LayerNames, Positions, PostNormShape, TableNames};
-use crate::model::Dropouts;
+use crate::layers::{Dropouts, LayerNames, Positions, PostNormShape, TableNames};
+use crate::parameters::{Block, ParameterSpec};
 
 const TABLES: TableNames = TableNames {
     word: "bert.embeddings.word_embeddings",
@@ -18,7 +18,7 @@ const TABLES: TableNames = TableNames {
     norm: "bert.embeddings.LayerNorm",
 };
 
-const LAYER: LayerNames = LayerNames { prefix: "bert.encoder.layer", ..LayerNames::BERT };
+const LAYER: LayerNames = LayerNames { prefix: "bert.encoder.layer", ..LayerNames::USUAL };
 
 const POOLER: Part = Part::Dense { name: "bert.pooler.dense", block: Block::Final, activation: Activation::Tanh };
 

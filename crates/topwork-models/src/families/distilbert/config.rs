@@ -2,8 +2,8 @@
 
 use topwork_engine::Activation;
 
-use crate::config::Fields;
 use crate::error::ModelError;
+use crate::fields::Fields;
 
 /// DistilBERT's sizes and rates, under the names of `config.json`.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,10 +6,10 @@ use topwork_engine::{Activation, Parameters};
 use super::DistilBertConfig;
 use crate::backbone::Backbone;
 use crate::error::ModelError;
-use crate::families::{Block, DropoutRate, DropoutRates, EncoderConfig, ParameterSpec, Sizes};
+use crate::families::{DropoutRate, DropoutRates, EncoderConfig, Sizes};
 use crate::heads::{HeadKind, HeadLayout, Part};
-use crate::layers::{LayerNames, Positions, PostNormShape, TableNames};
-use crate::model::Dropouts;
+use crate::layers::{Dropouts, LayerNames, Positions, PostNormShape, TableNames};
+use crate::parameters::{Block, ParameterSpec};
 
 /// Added to the variance in every layer norm; `config.json` does not say it.
 const EPSILON: f64 = 1e-12;

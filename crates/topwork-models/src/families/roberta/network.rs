@@ -6,10 +6,10 @@ use topwork_engine::{Activation, Parameters};
 use super::RobertaConfig;
 use crate::backbone::Backbone;
 use crate::error::ModelError;
-use crate::families::{Block, DropoutRate, DropoutRates, EncoderConfig, ParameterSpec, Sizes};
+use crate::families::{DropoutRate, DropoutRates, EncoderConfig, Sizes};
 use crate::heads::{HeadKind, HeadLayout, Part};
-use crate::layers::{LayerNames, Positions, PostNormShape, TableNames};
-use crate::model::Dropouts;
+use crate::layers::{Dropouts, LayerNames, Positions, PostNormShape, TableNames};
+use crate::parameters::{Block, ParameterSpec};
 
 const TABLES: TableNames = TableNames {
     word: "roberta.embeddings.word_embeddings",
@@ -18,7 +18,7 @@ const TABLES: TableNames = TableNames {
     norm: "roberta.embeddings.LayerNorm",
 };
 
-const LAYER: LayerNames = LayerNames { prefix: "roberta.encoder.layer", ..LayerNames::BERT };
+const LAYER: LayerNames = LayerNames { prefix: "roberta.encoder.layer", ..LayerNames::USUAL };
 
 impl RobertaConfig {
     fn shape(&self) -> PostNormShape {
