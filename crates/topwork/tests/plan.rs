@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use topwork::advise::length::propose;
 use topwork::plan::error::PlanError;
-use topwork::plan::facts::{Facts, ModelFacts, TokenLengths};
+use topwork::plan::facts::{Facts, ModelFacts, TaskFacts, TokenLengths};
 use topwork::plan::fields::{FIELDS, Field};
 use topwork::plan::policy::policy;
 use topwork::plan::recipe::{Options, Place, Recipe};
@@ -43,6 +43,8 @@ fn facts() -> Facts {
         validation_sha256: None,
         test_sha256: None,
         retain_sha256: None,
+        label_names_sha256: None,
+        task: TaskFacts::default(),
         unused_output_dir: "runs/train".into(),
         cores: 2,
     }

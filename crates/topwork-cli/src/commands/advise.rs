@@ -13,10 +13,10 @@ use topwork_models::{HubSettings, SEEDLING};
 
 use super::run::stop_on_interrupt;
 use crate::Ended;
-use topwork_report::advice_page;
 use crate::advice_screen::advice_screen;
 use crate::arguments::recipe;
 use crate::progress::Progress;
+use topwork_report::advice_page;
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let recipe = recipe(matches)?;

@@ -265,11 +265,13 @@ const CRC_OF_BYTE: [u32; 256] = {
 
 #[cfg(test)]
 mod tests {
-    use topwork_metrics::Scores;
+    use topwork_metrics::{Metric, TaskScores};
 
     use super::*;
 
-    const SCORES: Scores = Scores { loss: 0.5, accuracy: 0.75, macro_f1: 0.625, mcc: 0.25 };
+    fn scores(loss: f64) -> TaskScores {
+        TaskScores { loss, values: vec![(Metric::Accuracy, 0.75), (Metric::MacroF1, 0.625), (Metric::Mcc, 0.25)] }
+    }
 
     fn step(step: usize, loss: f64) -> RunEvent {
         RunEvent::Step {
@@ -410,9 +412,9 @@ mod tests {
             RunEvent::phase("train"),
             step(1, 0.75),
             step(200, 0.5),
-            RunEvent::evaluated(200, 1.0, "validation", &SCORES),
-            RunEvent::evaluated(200, 1.0, "train", &SCORES),
-            RunEvent::evaluated(200, 1.0, "test", &SCORES),
+            RunEvent::evaluated(200, 1.0, "validation", &scores(0.5)),
+            RunEvent::evaluated(200, 1.0, "train", &scores(0.5)),
+            RunEvent::evaluated(200, 1.0, "test", &scores(0.5)),
             predicted(200, "mlm"),
             predicted(200, "nsp"),
         ]);
@@ -431,9 +433,10 @@ mod tests {
 
     #[test]
     fn a_split_scored_again_at_the_last_step_keeps_its_first_value() {
-        let best = Scores { loss: 0.25, ..SCORES };
+        let best = scores(0.25);
         let evaluated = |step, scores| RunEvent::evaluated(step, 1.0, "validation", scores);
-        let events = [evaluated(4, &SCORES), evaluated(8, &SCORES), RunEvent::phase("evaluate"), evaluated(8, &best)];
+        let events =
+            [evaluated(4, &scores(0.5)), evaluated(8, &scores(0.5)), RunEvent::phase("evaluate"), evaluated(8, &best)];
         assert_eq!(written(&events).len(), written(&events[..2]).len());
         assert_eq!(shown(&written(&events)).len(), 3);
     }
@@ -476,7 +479,7 @@ mod tests {
         observer.event(&step(1, 1.0));
         let path = observer.path().to_path_buf();
         assert_eq!(fs::metadata(&path).unwrap().len(), 0);
-        observer.event(&RunEvent::evaluated(1, 1.0, "validation", &SCORES));
+        observer.event(&RunEvent::evaluated(1, 1.0, "validation", &scores(0.5)));
         assert_eq!(shown(&fs::read(&path).unwrap()).len(), 3);
         observer.finish().unwrap();
     }

@@ -211,7 +211,7 @@ fn state_hash(parameters: &Parameters, state: &AdamWState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::training::{LoadedModel, TrainingRows, TrainingSetup, classification, fit_options};
+    use crate::session::training::{LoadedModel, TrainingRows, TrainingSetup, fit_options, learning};
 
     fn curve(losses: &[f64]) -> Vec<RangeStep> {
         let step = |(place, &smoothed): (usize, &f64)| RangeStep {
@@ -253,7 +253,7 @@ mod tests {
         let inputs = crate::network::prefix::tests::inputs();
         let setup = TrainingSetup::planned(&inputs);
         let LoadedModel { mut parameters, model, .. } = LoadedModel::load(&inputs, &setup, 1).unwrap();
-        let mut task = classification(TrainingRows::planned(&inputs), &setup, &model, 1);
+        let mut task = learning(&inputs, TrainingRows::planned(&inputs), &setup, &model, 1);
         let adamw_options = fit_options(&inputs.plan, 30).adamw;
         // An optimizer that has been at work.
         let mut gradients = Gradients::new(&parameters, &task.sparse_tables());

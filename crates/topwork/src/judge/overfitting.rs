@@ -514,6 +514,9 @@ fn turned(trace: &Trace) -> Option<Turned> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use topwork_metrics::TaskScores;
+
+    use crate::events::MetricScores;
     use crate::events::trace::EvaluationTrace;
 
     /// Logits of two classes that are right for all but every `nth` row.
@@ -674,9 +677,10 @@ mod tests {
                 step,
                 epoch: step as f64,
                 split: "validation".into(),
-                loss,
-                accuracy: 0.5 + rise * step as f64,
-                macro_f1: 0.5,
+                scores: MetricScores(TaskScores {
+                    loss,
+                    values: vec![(Metric::Accuracy, 0.5 + rise * step as f64), (Metric::MacroF1, 0.5)],
+                }),
             }
         };
         let step =
