@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use common::Folder;
 
 /// The pages that have examples, each with a test below.
-const PAGES: [&str; 5] =
-    ["fine-tuning.md", "models.md", "multi-label.md", "regression.md", "token-classification.md"];
+const PAGES: [&str; 5] = ["fine-tuning.md", "models.md", "multi-label.md", "regression.md", "token-classification.md"];
 
 fn guide() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide")
@@ -24,7 +23,9 @@ fn examples(page: &str) -> Vec<(&str, String)> {
     let mut found = Vec::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
-        let Some(kind) = line.strip_prefix("<!-- example: ").and_then(|line| line.strip_suffix(" -->")) else { continue };
+        let Some(kind) = line.strip_prefix("<!-- example: ").and_then(|line| line.strip_suffix(" -->")) else {
+            continue;
+        };
         let fence = lines.next().unwrap_or_default();
         assert!(fence.starts_with("```"), "`{line}` is not before a fenced block, but before `{fence}`");
         let block = lines.by_ref().take_while(|line| *line != "```");
