@@ -184,7 +184,7 @@ fn tokens(audit: &Audit) -> String {
     if let Some(tokens) = &audit.tokens {
         let _ = writeln!(
             text,
-            "{}: {:.2} tokens a word, {:.2} % unknown, {}{}",
+            "\n{}: {:.2} tokens a word, {:.2} % unknown, {}{}",
             tokens.model,
             tokens.pieces_per_word,
             100.0 * tokens.unknown,

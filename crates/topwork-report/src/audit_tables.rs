@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use topwork::advise::audit::{Audit, ClassRows, NumbersAudit, TagsAudit};
 
-use crate::page::{Column, Table, count, escaped, excerpt, name};
+use crate::page::{Column, Table, count, escaped, excerpt, list, name};
 use crate::phrases::{most_frequent, plain_number};
 
 /// Rows of a table of texts.
@@ -16,11 +16,11 @@ const LETTERS: usize = 200;
 
 /// Everything that was found.
 pub(crate) fn data(page: &mut String, audit: &Audit) {
-    page.push_str("<h2>Data</h2>\n<ul>\n");
-    for finding in &audit.findings {
-        let _ = writeln!(page, "<li>{}</li>", escaped(finding));
+    page.push_str("<h2>Data</h2>\n");
+    match list(audit.findings.iter().map(|finding| escaped(finding))) {
+        nothing if nothing.is_empty() => page.push_str("<p>Nothing was found amiss in the files.</p>\n"),
+        findings => page.push_str(&findings),
     }
-    page.push_str("</ul>\n");
     page.push_str(&files(audit));
     page.push_str(&malformed(audit));
     page.push_str(&targets(audit));

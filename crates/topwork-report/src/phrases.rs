@@ -33,8 +33,8 @@ pub fn task_of(name: &str) -> String {
 /// What a part of the advice is for, where its own name does not say it.
 pub fn part_of(name: &str) -> &str {
     match name {
-        "transferability" => "scores that rank models",
-        "depth by probes" => "how deep to tune, by layer",
+        "transferability" => "scores of features",
+        "depth by probes" => "how deep to tune",
         "race" => "short trial trainings",
         "expectation" => "expected score",
         // A reason may stand in the name itself.

@@ -59,14 +59,14 @@ fn screen(found: &Curve, has_page: bool) -> String {
     let mut text = task_line(&found.task, "");
     let _ = write!(text, "{:>7}", "labels");
     for contender in &found.contenders {
-        let _ = write!(text, "{:>24}", contender.name);
+        let _ = write!(text, "{:>26}", contender.name);
     }
     text.push('\n');
     let sizes = found.contenders.first().map_or(&[][..], |contender| &contender.points);
     for (place, size) in sizes.iter().enumerate() {
         let _ = write!(text, "{:>7}", size.rows);
         for point in found.contenders.iter().filter_map(|contender| contender.points.get(place)) {
-            let _ = write!(text, "{:>24}", cell(metric, point));
+            let _ = write!(text, "{:>26}", cell(metric, point));
         }
         text.push('\n');
     }
