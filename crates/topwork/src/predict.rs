@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
-use topwork_data::{Dataset, Example, TargetKind, TargetSpace, TokenizedTexts, for_words};
+use topwork_data::{Dataset, Example, TargetKind, TargetSpace, TokenizedTexts, for_words, split_words};
 use topwork_engine::{ParameterId, Parameters};
 use topwork_models::{
     Block, Checkpoint, HeadKind, HeadRule, Model, ModelConfig, ModelOptions, ParameterSpec, Pooling, ProblemType,
@@ -106,7 +106,7 @@ impl Predictor {
     /// Makes rows as they were read ready for the model: a tagger reads words, any other model texts.
     pub fn prepare(&self, dataset: &mut Dataset) {
         match self.task().kind() {
-            TargetKind::TokenTags => crate::session::files::with_words(dataset),
+            TargetKind::TokenTags => part_into_words(dataset),
             TargetKind::Class | TargetKind::Labels | TargetKind::Value => dataset.forget_words(),
         }
     }
@@ -232,5 +232,12 @@ fn thresholds(directory: &Path, config: &ModelConfig, labels: usize) -> Result<O
                 format!("{}: {THRESHOLDS}: expected {labels} numbers from 0 to 1, found {value}", path.display());
             Err(Error::run(message, "leave the key out for one half"))
         }
+    }
+}
+
+/// Parts plain texts into words, as a tagger reads them; rows that have words stay as they are.
+fn part_into_words(dataset: &mut Dataset) {
+    for example in dataset.examples.iter_mut().filter(|example| example.words.is_empty()) {
+        example.words = split_words(&example.text);
     }
 }

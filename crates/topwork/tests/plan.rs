@@ -194,7 +194,7 @@ fn what_is_wrong_with_a_recipe_is_named_with_its_line() {
         ),
         (
             "[trainning]\nseed = 1\n",
-            "my.toml: line 1: expected one of the tables [model], [data], [training], found `trainning`",
+            "my.toml: line 1: expected one of the tables [model], [data], [objective], [training], found `trainning`",
             "did you mean [training]",
         ),
         (

@@ -220,17 +220,7 @@ pub fn fit(
         progress.seconds += started.elapsed().as_secs_f64() - remembering;
         let looking = Instant::now();
         progress.elapsed = before + began.elapsed().as_secs_f64();
-        observer.event(&RunEvent::Step {
-            step: progress.step,
-            total_steps: options.budget.steps(progress),
-            epoch: problem.epoch(progress),
-            loss: step.loss,
-            learning_rate,
-            grad_norm: norm,
-            tokens: progress.tokens,
-            tokens_per_second: progress.tokens as f64 / progress.seconds,
-            seconds: progress.seconds,
-        });
+        observer.event(&step_event(options, progress, problem.epoch(progress), step.loss, learning_rate, norm));
         if is_watched {
             let blocks = watch.motions(parameters, &gradients);
             observer.event(&RunEvent::Blocks { step: progress.step, epoch: problem.epoch(progress), blocks });
@@ -278,6 +268,27 @@ pub fn fit(
         adamw.settle(parameters);
     }
     Ok(stop)
+}
+
+fn step_event(
+    options: &FitOptions,
+    progress: &Progress,
+    epoch: f64,
+    loss: f64,
+    learning_rate: f64,
+    grad_norm: f64,
+) -> RunEvent {
+    RunEvent::Step {
+        step: progress.step,
+        total_steps: options.budget.steps(progress),
+        epoch,
+        loss,
+        learning_rate,
+        grad_norm,
+        tokens: progress.tokens,
+        tokens_per_second: progress.tokens as f64 / progress.seconds,
+        seconds: progress.seconds,
+    }
 }
 
 /// The norm of the whole gradient; notes which parameters have one that is not zero.

@@ -228,11 +228,7 @@ fn run(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Option<Curve>, Error> {
-    let (split, held_out) = match (&inputs.test, &inputs.validation) {
-        (Some(test), _) => ("test", test),
-        (None, Some(validation)) => ("validation", validation),
-        (None, None) => return Err(Error::run("expected held-out rows to score, found none", "--test FILE")),
-    };
+    let (split, held_out) = scored_rows(inputs)?;
     if let Some(why) = inputs.task.why_not(Part::Curve) {
         return Err(Error::run(format!("there is no curve of {}: {why}", inputs.task.name()), "topwork tune"));
     }
@@ -290,37 +286,18 @@ fn run(
         Ok(Some(outputs.map(|outputs| score(&outputs)).filter(|score| score.is_finite())))
     };
     let done = |item: &Item, found: &Result<Option<Option<f64>>, Error>| {
-        let Item { name, size, seed } = item;
-        let said = format!("{name}, {size} rows, draw {}", seed + 1);
-        match (found, item.name) {
-            (Ok(Some(Some(score))), RANDOM | TUNED) => {
-                let message = format!("{said}: {} {}", metric.label(), shown(metric, *score));
-                observer.event(&RunEvent::Note { message });
-            }
-            (Ok(Some(None)), _) => {
-                let why = if metric.is_share() { "diverged" } else { "diverged, or answers all rows alike" };
-                observer.event(&RunEvent::warning(format!("{said}: {why}, and is left out")));
-            }
-            _ => {}
+        if let Ok(Some(score)) = found {
+            said_of(item, metric, *score).into_iter().for_each(|event| observer.event(&event));
         }
     };
     let at_once = trainings_at_once(inputs, items.len());
     let found: Option<Vec<Option<f64>>> =
         side_by_side(inputs.plan.threads.value, at_once, &items, work, done)?.into_iter().collect();
     let Some(found) = found else { return Ok(None) };
+    let points_of = |name: &'static str| points_of(name, metric, &sizes, items.iter().zip(&found));
     let contenders: Vec<CurveContender> = named
         .iter()
-        .map(|name| {
-            let points = sizes.iter().map(|&size| {
-                let own = items.iter().zip(&found).filter(|(item, _)| item.name == *name && item.size == size);
-                let scores: Vec<f64> = own.filter_map(|(_, score)| *score).collect();
-                match scores.is_empty() {
-                    true => Err(all_diverged(name, size)),
-                    false => Ok(CurvePoint { rows: size, metric, score: mean_of(metric, &scores), scores }),
-                }
-            });
-            Ok(CurveContender::new(name, points.collect::<Result<_, Error>>()?, inputs.train.len()))
-        })
+        .map(|name| Ok(CurveContender::new(name, points_of(name)?, inputs.train.len())))
         .collect::<Result<_, Error>>()?;
     let guess = score(&inputs.task.guess(&inputs.train.targets, &held_out.targets, &inputs.scoring));
     let majority = match inputs.task.kind() {
@@ -341,6 +318,49 @@ fn run(
         sentence,
         seconds: started.elapsed().as_secs_f64(),
     }))
+}
+
+/// The rows that a curve is scored on, with their name.
+fn scored_rows(inputs: &Inputs) -> Result<(&'static str, &Split), Error> {
+    match (&inputs.test, &inputs.validation) {
+        (Some(test), _) => Ok(("test", test)),
+        (None, Some(validation)) => Ok(("validation", validation)),
+        (None, None) => Err(Error::run("expected held-out rows to score, found none", "--test FILE")),
+    }
+}
+
+/// What is said of a training that is over; nothing of a score that took no time.
+fn said_of(item: &Item, metric: Metric, score: Option<f64>) -> Option<RunEvent> {
+    let Item { name, size, seed } = item;
+    let said = format!("{name}, {size} rows, draw {}", seed + 1);
+    match (score, item.name) {
+        (Some(score), RANDOM | TUNED) => {
+            Some(RunEvent::Note { message: format!("{said}: {} {}", metric.label(), shown(metric, score)) })
+        }
+        (Some(_), _) => None,
+        (None, _) => {
+            let why = if metric.is_share() { "diverged" } else { "diverged, or answers all rows alike" };
+            Some(RunEvent::warning(format!("{said}: {why}, and is left out")))
+        }
+    }
+}
+
+/// A contender's points, of the scores that were found.
+fn points_of<'a>(
+    name: &str,
+    metric: Metric,
+    sizes: &[usize],
+    found: impl Iterator<Item = (&'a Item, &'a Option<f64>)> + Clone,
+) -> Result<Vec<CurvePoint>, Error> {
+    let point = |&size: &usize| {
+        let own = found.clone().filter(|(item, _)| item.name == name && item.size == size);
+        let scores: Vec<f64> = own.filter_map(|(_, score)| *score).collect();
+        match scores.is_empty() {
+            true => Err(all_diverged(name, size)),
+            false => Ok(CurvePoint { rows: size, metric, score: mean_of(metric, &scores), scores }),
+        }
+    };
+    sizes.iter().map(point).collect()
 }
 
 /// The part of the rows that are of their most frequent class.

@@ -107,7 +107,7 @@ pub(crate) fn label_smoothing_factor(facts: &Facts) -> Resolved<f32> {
 }
 
 pub(crate) fn lr_scheduler_type() -> Resolved<Schedule> {
-    fixed(Schedule::Linear, "as BERT was fine-tuned")
+    fixed(Schedule::Linear, "as Devlin et al. (2019) fine-tune")
 }
 
 pub(crate) fn warmup_ratio() -> Resolved<f64> {
@@ -115,7 +115,7 @@ pub(crate) fn warmup_ratio() -> Resolved<f64> {
 }
 
 pub(crate) fn weight_decay() -> Resolved<f64> {
-    fixed(0.01, "as BERT was fine-tuned")
+    fixed(0.01, "as Devlin et al. (2019) fine-tune")
 }
 
 /// Lower layers hold what is general and need to move less.

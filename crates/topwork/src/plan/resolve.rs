@@ -123,7 +123,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .or(|| fixed(1e-8, "AdamW's own")),
         max_grad_norm: said(&recipe.max_grad_norm, "max_grad_norm")
             .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
-            .or(|| fixed(1.0, "as BERT was fine-tuned")),
+            .or(|| fixed(1.0, "as Devlin et al. (2019) fine-tune")),
         label_smoothing_factor: dropout(&recipe.label_smoothing_factor, "label_smoothing_factor")?
             .within("0: numbers have no classes", |part| facts.task.kind != TargetKind::Value || *part == 0.0)?
             .or(|| defaults::label_smoothing_factor(facts)),

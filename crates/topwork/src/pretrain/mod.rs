@@ -29,14 +29,14 @@ use crate::run::checkpoint;
 use crate::run::directory::{EVENTS, OutputDirectory, PLAN, RESULTS};
 use crate::run::peak_rss_mb;
 use crate::run::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
-use crate::run::{Outcome, RunContext, lap, notes, thread_pool};
+use crate::run::{Outcome, RunContext, announce, lap, thread_pool};
 use crate::session::profile::PROFILE;
 use crate::tasks::objectives::contrastive::Contrastive;
 use crate::tasks::objectives::mlm::Mlm;
 use crate::tasks::objectives::nsp::NextSentence;
 use crate::tasks::objectives::sop::SentenceOrder;
 use crate::tasks::objectives::{PairObjective, Questions};
-use crate::tasks::pretraining::{Pretraining, PretrainingOptions};
+use crate::tasks::pretraining::{ObjectiveScores, Pretraining, PretrainingOptions};
 use inputs::{PretrainInputs, tokenizer_options};
 use options::PretrainPlan;
 use profile::{HeldOutProfile, PretrainingProfile};
@@ -69,51 +69,21 @@ fn run(
     let mut seconds =
         PretrainSeconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..PretrainSeconds::default() };
     let LoadedModel { mut parameters, model, policy, report } = load_model(inputs)?;
-    let mlm = Mlm {
-        probability: plan.mlm_probability.value,
-        unit: plan.mask_unit.value,
-        replacement: plan.mask_replacement.value,
-    };
+    let mlm = masked_words(plan);
     let options = task_options(inputs, &mlm);
     let mut task = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
-    let mut progress = match context.resume {
-        true => checkpoint::load(path, &mut parameters)?.unwrap_or_default(),
-        false => Progress::default(),
-    };
-    let output = if context.resume { OutputDirectory::existing(path) } else { OutputDirectory::create(path)? };
-    let mut log = if context.resume {
-        JsonlObserver::resume(&output.file(EVENTS), progress.step)?
-    } else {
-        output.write(PLAN, &plan.to_toml())?;
-        JsonlObserver::create(&output.file(EVENTS))?
-    };
-    if !context.resume {
-        inputs.events.iter().for_each(|event| log.event(event));
-    }
+    let (output, mut log, mut progress) = open(inputs, path, context, &mut parameters)?;
     let mut observers: [&mut dyn Observer; 2] = [observer, &mut log];
     let mut all = Observers(&mut observers);
     let observer: &mut dyn Observer = &mut all;
-    if context.resume && progress.step == 0 {
-        observer.event(&RunEvent::Note { message: "no state was saved: from the start".to_string() });
-    }
-    for message in notes(&report) {
-        observer.event(&RunEvent::Note { message });
-    }
+    announce(context.resume && progress.step == 0, &report, observer);
     seconds.load += lap(&mut timer);
 
     observer.event(&RunEvent::phase("train"));
     let fit_options = fit_options(inputs, &task);
     let timed = time_steps(&mut task, &mut parameters, fit_options.adamw)?;
     let estimate = Estimate::new(fit_options.budget, &task, &progress, timed);
-    observer.event(&RunEvent::Started {
-        unit: "documents".to_string(),
-        total_steps: estimate.steps,
-        epochs: estimate.epochs.ceil() as usize,
-        rows: inputs.corpus.counts().documents as usize - inputs.corpus.counts().held_out_documents as usize,
-        validation_rows: inputs.corpus.counts().held_out_documents as usize,
-        parameters: parameters.iter().map(|(_, parameter)| parameter.values.len()).sum(),
-        trainable_parameters: policy.trainable_values(),
-    });
+    observer.event(&started(inputs, &estimate, &parameters, &policy));
     observer.event(&RunEvent::Note { message: estimate.to_string() });
     if plan.objective.value.contrastive.is_some() && inputs.held_out.is_some() && task.held_out().len() < 4 {
         let message = "contrastive is not scored: fewer than two passages are held out, and one is told from another";
@@ -153,14 +123,7 @@ fn run(
 
     observer.event(&RunEvent::phase("evaluate"));
     let held_out = task.score(&parameters);
-    let baselines = match plan.objective.value.mlm {
-        Some(_) if !task.held_out().is_empty() => {
-            let max_passage = Questions::max_passage(options.max_length, options.pair.is_some());
-            let (start, size) = (inputs.vocabulary.special.cls, inputs.vocabulary.is_text.len());
-            baselines::measure(&inputs.train, max_passage, start, size, task.held_out())?.to_vec()
-        }
-        _ => Vec::new(),
-    };
+    let baselines = baselines_of(inputs, &options, &task)?;
     seconds.evaluate = progress.elapsed - progress.seconds + lap(&mut timer);
 
     observer.event(&RunEvent::phase("save"));
@@ -171,9 +134,7 @@ fn run(
         trained_received_gradient: prove_gradients(&parameters, &progress.gradient_seen)?,
         reloaded_same_logits: reload(inputs, &output, &task, &parameters, options)?,
     };
-    for (name, detail) in proofs.details() {
-        observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
-    }
+    proofs.report(observer);
     seconds.save = lap(&mut timer);
     seconds.total = context.started.elapsed().as_secs_f64();
     let results = PretrainResults {
@@ -196,6 +157,65 @@ fn run(
     observer.event(&RunEvent::Finished { output_dir: path.to_path_buf(), seconds: results.seconds.total });
     log.finish()?;
     Ok(Outcome::Finished { output_dir: path.to_path_buf(), results: Box::new(results) })
+}
+
+/// The output directory of a run that begins or goes on, its log, and how far it has come.
+fn open(
+    inputs: &PretrainInputs,
+    path: &Path,
+    context: &RunContext<'_>,
+    parameters: &mut Parameters,
+) -> Result<(OutputDirectory, Log, Progress), Error> {
+    if context.resume {
+        let progress = checkpoint::load(path, parameters)?.unwrap_or_default();
+        let output = OutputDirectory::existing(path);
+        let log = JsonlObserver::resume(&output.file(EVENTS), progress.step)?;
+        return Ok((output, log, progress));
+    }
+    let output = OutputDirectory::create(path)?;
+    output.write(PLAN, &inputs.plan.to_toml())?;
+    let mut log = JsonlObserver::create(&output.file(EVENTS))?;
+    inputs.events.iter().for_each(|event| log.event(event));
+    Ok((output, log, Progress::default()))
+}
+
+type Log = JsonlObserver<std::io::BufWriter<std::fs::File>>;
+
+/// How tokens are hidden.
+fn masked_words(plan: &PretrainPlan) -> Mlm {
+    Mlm {
+        probability: plan.mlm_probability.value,
+        unit: plan.mask_unit.value,
+        replacement: plan.mask_replacement.value,
+    }
+}
+
+/// What there is to do.
+fn started(inputs: &PretrainInputs, estimate: &Estimate, parameters: &Parameters, policy: &Policy) -> RunEvent {
+    let counts = inputs.corpus.counts();
+    RunEvent::Started {
+        unit: "documents".to_string(),
+        total_steps: estimate.steps,
+        epochs: estimate.epochs.ceil() as usize,
+        rows: counts.documents as usize - counts.held_out_documents as usize,
+        validation_rows: counts.held_out_documents as usize,
+        parameters: parameters.iter().map(|(_, parameter)| parameter.values.len()).sum(),
+        trainable_parameters: policy.trainable_values(),
+    }
+}
+
+/// What counting words scores on the held-out words; nothing where no word is asked for.
+fn baselines_of(
+    inputs: &PretrainInputs,
+    options: &PretrainingOptions,
+    task: &Pretraining<'_>,
+) -> Result<Vec<ObjectiveScores>, Error> {
+    if inputs.plan.objective.value.mlm.is_none() || task.held_out().is_empty() {
+        return Ok(Vec::new());
+    }
+    let max_passage = Questions::max_passage(options.max_length, options.pair.is_some());
+    let (start, size) = (inputs.vocabulary.special.cls, inputs.vocabulary.is_text.len());
+    Ok(baselines::measure(&inputs.train, max_passage, start, size, task.held_out())?.to_vec())
 }
 
 /// A model bound to its parameters.

@@ -26,7 +26,7 @@ pub(super) fn model_card(inputs: &PretrainInputs, results: &PretrainResults) -> 
     let from = base.map_or(String::new(), |base| format!(", which went on from `{}`,", base.name));
     let _ = writeln!(
         card,
-        "A BERT encoder with {} layers of width {} and {} tokens{from} pre-trained with topwork {} on {} tokens of text, \
+        "An encoder with {} layers of width {} and {} tokens{from} pre-trained with topwork {} on {} tokens of text, \
          {:.1} times through the corpus.\n",
         plan.num_hidden_layers.value,
         plan.hidden_size.value,

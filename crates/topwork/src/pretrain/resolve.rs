@@ -72,7 +72,7 @@ pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<Pretrai
             .within(&format!("8 to {longest} tokens"), |length| (8..=longest).contains(length))?
             .or(|| fixed(128.min(longest), "long enough for most texts to classify")),
         tokenizer_type: said(&recipe.tokenizer_type, "tokenizer_type")
-            .or(|| fixed(TokenizerKind::WordPiece, "as BERT's")),
+            .or(|| fixed(TokenizerKind::WordPiece, "as Devlin et al. (2019) part words")),
         vocab_size: match source {
             Some(source) => {
                 Resolved { value: source.vocab_size, origin: Origin::ModelConfig, reason: key_of("vocab_size") }
@@ -103,11 +103,11 @@ pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<Pretrai
             .or(|| fixed(false, "only a control shuffles them")),
         mlm_probability: said(&recipe.mlm_probability, "mlm_probability")
             .within(above_zero, |part| *part > 0.0 && *part < 1.0)?
-            .or(|| fixed(Mlm::default().probability, "as BERT was pre-trained")),
+            .or(|| fixed(Mlm::default().probability, "as Devlin et al. (2019) pre-train")),
         mask_unit: said(&recipe.mask_unit, "mask_unit")
             .or(|| fixed(Mlm::default().unit, "the rest of a word gives it away")),
         mask_replacement: said(&recipe.mask_replacement, "mask_replacement")
-            .or(|| fixed(Mlm::default().replacement, "as BERT was pre-trained")),
+            .or(|| fixed(Mlm::default().replacement, "as Devlin et al. (2019) pre-train")),
 
         num_train_epochs: match &recipe.num_train_epochs {
             None if budget_is_said => fixed(None, "another budget is given"),
@@ -131,21 +131,21 @@ pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<Pretrai
                 false => fixed(1e-4, "a pretrained model is not to forget"),
             }),
         lr_scheduler_type: said(&recipe.lr_scheduler_type, "lr_scheduler_type")
-            .or(|| fixed(Schedule::Linear, "as BERT was pre-trained")),
+            .or(|| fixed(Schedule::Linear, "as Devlin et al. (2019) pre-train")),
         warmup_ratio: said(&recipe.warmup_ratio, "warmup_ratio")
             .within("a number from 0 to 1", |ratio| (0.0..=1.0).contains(ratio))?
             .or(|| fixed(0.05, "AdamW's moments are noisy in the first steps")),
         weight_decay: said(&recipe.weight_decay, "weight_decay")
             .within("a number from 0 to 10", |decay| (0.0..=10.0).contains(decay))?
-            .or(|| fixed(0.01, "as BERT was pre-trained")),
+            .or(|| fixed(0.01, "as Devlin et al. (2019) pre-train")),
         adam_beta1: moment(&recipe.adam_beta1, "adam_beta1")?.or(|| fixed(0.9, "AdamW's own")),
-        adam_beta2: moment(&recipe.adam_beta2, "adam_beta2")?.or(|| fixed(0.98, "as RoBERTa was pre-trained")),
+        adam_beta2: moment(&recipe.adam_beta2, "adam_beta2")?.or(|| fixed(0.98, "as Liu et al. (2019) pre-train")),
         adam_epsilon: said(&recipe.adam_epsilon, "adam_epsilon")
             .within(above_zero, |epsilon| *epsilon > 0.0 && *epsilon < 1.0)?
-            .or(|| fixed(1e-6, "as RoBERTa was pre-trained")),
+            .or(|| fixed(1e-6, "as Liu et al. (2019) pre-train")),
         max_grad_norm: said(&recipe.max_grad_norm, "max_grad_norm")
             .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
-            .or(|| fixed(1.0, "as BERT was pre-trained")),
+            .or(|| fixed(1.0, "as Devlin et al. (2019) pre-train")),
         save_every: said(&recipe.save_every, "save_every")
             .or(|| fixed(Span { seconds: 300.0 }, "no more than that is lost")),
         seed: said(&recipe.seed, "seed").or(|| fixed(42, "any number names a run")),
@@ -221,7 +221,7 @@ fn check_contradictions(recipe: &PretrainRecipe, source: Option<&SourceFacts>) -
             return contradiction(
                 format!("{}: {first}", said.place.of("objective")),
                 second.into(),
-                "passages are paired in one way at a time, and BERT has one head for pairs",
+                "passages are paired in one way at a time, and a model has one head for pairs",
                 &format!("--objective mlm,{first} or --objective mlm,{second}"),
             );
         }

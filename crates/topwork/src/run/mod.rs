@@ -14,6 +14,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use topwork_models::LoadReport;
 
 use crate::error::Error;
+use crate::events::{Observer, RunEvent};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -102,7 +103,7 @@ pub(crate) fn lap(timer: &mut Instant) -> f64 {
 }
 
 /// What is new in the model, and what was left out of the checkpoint, one line for each reason.
-pub(crate) fn notes(report: &LoadReport) -> Vec<String> {
+fn notes(report: &LoadReport) -> Vec<String> {
     let grouped = |entries: &[(String, String)]| {
         let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
         for (name, reason) in entries {
@@ -119,6 +120,14 @@ pub(crate) fn notes(report: &LoadReport) -> Vec<String> {
         names => format!("left out of the checkpoint: {} tensors ({reason})", names.len()),
     });
     new.chain(left_out).collect()
+}
+
+/// Says whether a resumed run starts anew, and what loading the model left out and made.
+pub(crate) fn announce(is_resumed_from_start: bool, report: &LoadReport, observer: &mut dyn Observer) {
+    let anew = is_resumed_from_start.then(|| "no state was saved: from the start".to_string());
+    for message in anew.into_iter().chain(notes(report)) {
+        observer.event(&RunEvent::Note { message });
+    }
 }
 
 /// The most memory that this process has held, in MB; none where the system does not say.

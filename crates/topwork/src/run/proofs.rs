@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use topwork_engine::Parameters;
 
 use crate::error::Error;
+use crate::events::{Observer, RunEvent};
 
 /// What was proved, as recorded in `all_results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,13 @@ impl Proofs {
                 ),
             ),
         ]
+    }
+
+    /// Reports every proof.
+    pub(crate) fn report(&self, observer: &mut dyn Observer) {
+        for (name, detail) in self.details() {
+            observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
+        }
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use topwork_data::{
-    ColumnNames, Dataset, Labels, TargetKind, TargetSpace, Targets, label_variants, recognise, split_words,
-};
+use topwork_data::{ColumnNames, Dataset, Labels, TargetKind, TargetSpace, Targets, label_variants, recognise};
 
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
@@ -230,13 +228,6 @@ fn expect_words(dataset: &Dataset) -> Result<(), Error> {
             ),
             "JSON lines with `tokens` and `tags`, or a CoNLL file",
         )),
-    }
-}
-
-/// Parts plain texts into words, as a tagger reads them; rows that have words stay as they are.
-pub(crate) fn with_words(dataset: &mut Dataset) {
-    for example in dataset.examples.iter_mut().filter(|example| example.words.is_empty()) {
-        example.words = split_words(&example.text);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::events::tensorboard::TensorBoardObserver;
 use crate::events::trace::Trace;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent, SplitScores};
-use crate::fit::Progress;
+use crate::fit::{Best, Progress};
 use crate::judge::hard_rows::{HARD_ROWS, HardRows};
 use crate::judge::overfitting::can_tell;
 use crate::judge::repeats::LEFT_OUT;
@@ -31,11 +31,11 @@ use crate::predict::Predictor;
 use crate::run::checkpoint;
 use crate::run::directory::{EVENTS, OutputDirectory, PLAN, TENSORBOARD};
 use crate::run::peak_rss_mb;
-use crate::run::proofs::{FrozenProof, Proofs, ReloadProof, prove_frozen, prove_gradients, prove_reload};
-use crate::run::{Outcome, RunContext, lap, notes, thread_pool};
+use crate::run::proofs::{Proofs, ReloadProof, prove_frozen, prove_gradients, prove_reload};
+use crate::run::{Outcome, RunContext, announce, lap, thread_pool};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup, starts_from_probe};
-use crate::tasks::{Part, Scoring};
+use crate::tasks::{Part, Scoring, Supervised};
 use extras::{ExtraTrainings, Extras};
 use results::{BestResult, Confusion, Folds, Results, Seconds};
 use train::{Trained, diverged, train};
@@ -71,35 +71,21 @@ fn run(
     let Opened { output, mut log, trace, mut board, progress } = Opened::open(inputs, path, context, &mut loaded)?;
     let from_probe = progress.step == 0 && starts_from_probe(&inputs.plan, &loaded);
     let mut curves = &trace;
-    let mut observers: [&mut dyn Observer; 4] = [observer, &mut log, &mut curves, &mut board];
-    let mut all = Observers(&mut observers);
-    let observer: &mut dyn Observer = &mut all;
-    if context.resume && progress.step == 0 {
-        observer.event(&RunEvent::Note { message: "no state was saved: from the start".to_string() });
-    }
-    for message in notes(&loaded.report) {
-        observer.event(&RunEvent::Note { message });
-    }
+    let observer: &mut dyn Observer = &mut Observers(&mut [observer, &mut log, &mut curves, &mut board]);
+    announce(context.resume && progress.step == 0, &loaded.report, observer);
     seconds.load += lap(&mut timer);
 
     observer.event(&RunEvent::phase("train"));
     let trained = train(inputs, &setup, &mut loaded, progress, from_probe, context, &mut seconds, observer)?;
-    let give_up = |step: usize, observer: &mut dyn Observer| {
-        let error = diverged(inputs, step);
-        observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
-        error
-    };
     let trained = match trained {
         Trained::Interrupted { progress, total_steps } => {
-            observer.event(&RunEvent::Stopped { step: progress.step, reason: "interrupted".to_string() });
+            let step = progress.step;
+            observer.event(&RunEvent::Stopped { step, reason: "interrupted".to_string() });
             checkpoint::save(&output, &loaded.parameters, &progress)?;
             log.finish()?;
-            return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step: progress.step, total_steps });
+            return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step, total_steps });
         }
-        Trained::Lost { step } => {
-            let error = give_up(step, observer);
-            return Err(discard(error, board, log, &output, context)?);
-        }
+        Trained::Lost { step } => return Err(discard(give_up(inputs, step, observer), board, log, &output, context)?),
         Trained::Finished(finished) => finished,
     };
     timer = Instant::now();
@@ -108,21 +94,18 @@ fn run(
     let evaluated = Evaluated::of(inputs, &loaded, &trained, observer);
     if !evaluated.train.0.loss().is_finite() {
         // What was kept gives no numbers for some rows.
-        let error = give_up(trained.progress.step, observer);
+        let error = give_up(inputs, trained.progress.step, observer);
         return Err(discard(error, board, log, &output, context)?);
     }
-    if let Some(warning) = evaluated.one_prediction_only(inputs) {
-        observer.event(&RunEvent::warning(warning));
-    }
+    let warning = evaluated.one_prediction_only(inputs);
+    warning.into_iter().for_each(|warning| observer.event(&RunEvent::warning(warning)));
     seconds.evaluate += lap(&mut timer);
 
     // What follows takes time and can be killed: the model is saved before.
     observer.event(&RunEvent::phase("save"));
     save::write_model(&output, inputs, &loaded.parameters, evaluated.scoring.thresholds.as_deref())?;
-    let proofs = prove(inputs, &loaded, &trained.frozen, &trained.progress, &evaluated, &output)?;
-    for (name, detail) in proofs.details() {
-        observer.event(&RunEvent::ProofPassed { name: name.to_string(), detail });
-    }
+    let proofs = prove(inputs, &loaded, &trained, &evaluated, &output)?;
+    proofs.report(observer);
     seconds.save = lap(&mut timer);
 
     let mut extra = ExtraTrainings::new(context.interrupt);
@@ -140,11 +123,12 @@ fn run(
         extra.run(inputs, evaluated.own(inputs, trained.has_diverged()), observer, &mut seconds, &mut timer);
     seconds.total = context.started.elapsed().as_secs_f64();
     let progress = &trained.progress;
+    let [validation, test] = [&evaluated.validation, &evaluated.test].map(scores_of);
     let results = Results {
         task: inputs.task.name().to_string(),
         train: evaluated.train.0,
-        validation: evaluated.validation.map(|(scores, _)| scores),
-        test: evaluated.test.map(|(scores, _)| scores),
+        validation,
+        test,
         thresholds: evaluated.scoring.thresholds,
         seconds,
         peak_rss_mb: peak_rss_mb(),
@@ -152,11 +136,7 @@ fn run(
         tokens: progress.tokens,
         tokens_per_second: progress.tokens as f64 / progress.seconds,
         seed: inputs.plan.seed.value,
-        best: trained.best.as_ref().map(|best| BestResult {
-            step: best.step,
-            metric: inputs.plan.metric_for_best_model.value.name().into(),
-            value: best.value,
-        }),
+        best: trained.best.as_ref().map(|best| best_result(inputs, best)),
         stopped: trained.stopped(),
         verdict: judged.verdict,
         calibration: judged.calibration,
@@ -166,12 +146,7 @@ fn run(
         permuted_control,
         transfer,
         unfinished: extra.unfinished,
-        not_applicable: inputs
-            .task
-            .not_applicable()
-            .iter()
-            .map(|(part, why)| (part.name().into(), (*why).into()))
-            .collect(),
+        not_applicable: not_applicable(inputs.task),
         proofs,
         topwork_version: VERSION.into(),
     };
@@ -181,6 +156,28 @@ fn run(
     board.finish()?;
     log.finish()?;
     Ok(Outcome::Finished { output_dir: path.to_path_buf(), results: Box::new(results) })
+}
+
+/// Says that training came to nothing at a step.
+fn give_up(inputs: &Inputs, step: usize, observer: &mut dyn Observer) -> Error {
+    let error = diverged(inputs, step);
+    observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
+    error
+}
+
+fn scores_of(split: &Option<(SplitScores, Vec<f32>)>) -> Option<SplitScores> {
+    split.as_ref().map(|(scores, _)| scores.clone())
+}
+
+/// Which evaluation the weights were kept of.
+fn best_result(inputs: &Inputs, best: &Best) -> BestResult {
+    let metric = inputs.plan.metric_for_best_model.value.name().into();
+    BestResult { step: best.step, metric, value: best.value }
+}
+
+/// The parts of a run that the task has not, and why.
+fn not_applicable(task: &dyn Supervised) -> Vec<(String, String)> {
+    task.not_applicable().iter().map(|(part, why)| (part.name().into(), (*why).into())).collect()
 }
 
 type Log = JsonlObserver<std::io::BufWriter<std::fs::File>>;
@@ -297,8 +294,7 @@ impl Evaluated {
 fn prove(
     inputs: &Inputs,
     loaded: &LoadedModel,
-    frozen: &FrozenProof,
-    progress: &Progress,
+    trained: &train::Finished,
     evaluated: &Evaluated,
     output: &OutputDirectory,
 ) -> Result<Proofs, Error> {
@@ -310,8 +306,8 @@ fn prove(
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
     let LoadedModel { parameters, model, .. } = loaded;
     Ok(Proofs {
-        frozen_unchanged: prove_frozen(frozen, parameters)?,
-        trained_received_gradient: prove_gradients(parameters, &progress.gradient_seen)?,
+        frozen_unchanged: prove_frozen(&trained.frozen, parameters)?,
+        trained_received_gradient: prove_gradients(parameters, &trained.progress.gradient_seen)?,
         reloaded_same_logits: reload(model, parameters, output, rows, batch_size)?,
     })
 }

@@ -55,19 +55,19 @@ impl MaskUnit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MaskReplacement {
     /// `[MASK]` for 80 %, a random token for 10 %, the token itself for 10 %.
-    Bert,
+    Mixed,
     /// Always `[MASK]`.
     Mask,
 }
 
 impl MaskReplacement {
     /// Every replacement, in the order in which they are listed to users.
-    pub const ALL: [Self; 2] = [Self::Bert, Self::Mask];
+    pub const ALL: [Self; 2] = [Self::Mixed, Self::Mask];
 
     /// The name, as it is said to users.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Bert => "80-10-10",
+            Self::Mixed => "80-10-10",
             Self::Mask => "mask",
         }
     }
@@ -75,7 +75,7 @@ impl MaskReplacement {
 
 impl Default for Mlm {
     fn default() -> Self {
-        Self { probability: 0.15, unit: MaskUnit::Word, replacement: MaskReplacement::Bert }
+        Self { probability: 0.15, unit: MaskUnit::Word, replacement: MaskReplacement::Mixed }
     }
 }
 
@@ -118,7 +118,7 @@ impl Mlm {
     }
 
     fn replace(&self, was: u32, vocabulary: &Vocabulary, random: &mut Stream) -> u32 {
-        let draw = if self.replacement == MaskReplacement::Bert { random.below(10) } else { 0 };
+        let draw = if self.replacement == MaskReplacement::Mixed { random.below(10) } else { 0 };
         match draw {
             8 => vocabulary.texts[random.below(vocabulary.texts.len() as u64) as usize],
             9 => was,
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn about_as_many_are_hidden_as_asked_and_replaced_as_in_bert() {
         let vocabulary = vocabulary();
-        let mlm = Mlm { probability: 0.15, unit: MaskUnit::Token, replacement: MaskReplacement::Bert };
+        let mlm = Mlm { probability: 0.15, unit: MaskUnit::Token, replacement: MaskReplacement::Mixed };
         let mut ids: Vec<u32> = (0..40_000).map(|i| 5 + i % 15).collect();
         let original = ids.clone();
         let hidden = mlm.hide(&mut ids, &vocabulary, &mut Stream::named("test", 9));
