@@ -6,6 +6,7 @@ mod curve;
 mod family_step;
 #[cfg(test)]
 mod house;
+mod kills;
 mod licences;
 mod model;
 mod pretrain_step;
@@ -181,6 +182,24 @@ enum Chore {
     Curve,
     /// Check that every dependency has a permissive licence.
     Licences,
+    /// Kill runs at random times, let them go on, and compare the bits of what they save with a run that nothing disturbed.
+    Kills {
+        /// A task that learns from labelled rows, or `all`.
+        #[arg(long, default_value = "all")]
+        task: String,
+        /// Runs to kill for each task.
+        #[arg(long, default_value_t = 50)]
+        kills: usize,
+        /// The command to kill.
+        #[arg(long, default_value = "target/release/topwork")]
+        binary: PathBuf,
+        /// Labelled rows of each task.
+        #[arg(long, default_value_t = 240)]
+        rows: usize,
+        /// Times that the rows are gone through: enough for a run of some seconds.
+        #[arg(long, default_value_t = 4)]
+        epochs: usize,
+    },
 }
 
 fn main() -> Result<()> {
@@ -214,5 +233,8 @@ fn main() -> Result<()> {
         Chore::Seedling { directory } => seedling::store(&directory),
         Chore::Curve => seedling::draw(),
         Chore::Licences => licences::check(),
+        Chore::Kills { task, kills, binary, rows, epochs } => {
+            kills::run(&kills::Kills { task: &task, kills, binary: &binary, rows, epochs })
+        }
     }
 }

@@ -4,26 +4,29 @@ use std::fmt::Write;
 use std::path::Path;
 
 use topwork::advise::Advice;
-use topwork::advise::audit::Audit;
 use topwork::advise::race::Race;
 use topwork::advise::similarity::Similarity;
-use topwork::advise::transferability::Of;
+use topwork::advise::transferability::{Baselines, Of};
+use topwork::events::shown;
 use topwork::fit::range_test::RangeTest;
 use topwork::plan::Origin;
-use topwork_report::{length_of, texts_of, turns_direction};
+use topwork_metrics::Metric;
+use topwork_report::{length_of, part_of, texts_of};
 
-use crate::commands::advise::beside;
+use crate::screen_text::{harmless, left_out, shortened, task_line};
 
-/// Pairs and rows of a kind that fit on a screen.
-const SHOWN: usize = 5;
-/// Letters of a text that fit in a line.
-const LETTERS: usize = 72;
 /// Rows and columns of a curve.
 const PLOT: (usize, usize) = (10, 60);
 
+/// The files that advice was written to.
+pub(crate) struct Written<'a> {
+    pub(crate) recipe: &'a Path,
+    pub(crate) page: &'a Path,
+}
+
 /// Everything on one screen.
-pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
-    let mut text = String::new();
+pub(crate) fn advice_screen(advice: &Advice, written: Option<&Written<'_>>) -> String {
+    let mut text = task_line(advice.task, &advice.audit.recognised_by);
     let _ = writeln!(text, "{} rows, {} looked at", advice.rows, advice.rows_looked_at);
     for finding in &advice.audit.findings {
         let _ = writeln!(text, "  ! {finding}");
@@ -66,25 +69,62 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Path>) -> String {
         let _ =
             writeln!(text, "expected: {expected} about {seconds:.0} s without comparisons\n{}", expectation.sentence);
     }
+    if let (None, Some(seconds)) = (&advice.expectation, advice.tune_seconds) {
+        let _ = writeln!(text, "expected: tune takes about {seconds:.0} s without comparisons; no score is foretold");
+    }
+    text.push_str(&left_out(advice.not_applicable.iter().map(|(part, _)| part_of(part)), written.is_some()));
     for failure in &advice.failures {
         let _ = writeln!(text, "left out: {}: {}", failure.model, failure.error);
     }
     let _ = write!(text, "\nin {:.1} s", advice.seconds);
-    match (written, &advice.recipe) {
-        (Some(path), Some(_)) => {
-            let _ = writeln!(text, "; see {}", beside(path, "html").display());
-            let _ = writeln!(text, "run it: topwork tune --recipe '{}'", path.display());
+    match written {
+        Some(Written { recipe, page }) if advice.recipe.is_some() => {
+            let _ = writeln!(text, "; see {}", page.display());
+            let _ = writeln!(text, "run it: topwork tune --recipe '{}'", recipe.display());
         }
-        (Some(path), None) => {
-            let _ = writeln!(text, "; everything: {}", beside(path, "html").display());
+        Some(Written { page, .. }) => {
+            let _ = writeln!(text, "; everything: {}", page.display());
         }
-        (None, _) => text.push_str("; keep it: --output recipe.toml\n"),
+        None => text.push_str("; keep it: --output recipe.toml\n"),
     }
     harmless(&text)
 }
 
 fn candidates(advice: &Advice) -> String {
-    let baselines = &advice.transferability.baselines;
+    match &advice.transferability.baselines {
+        Some(baselines) => by_scores(advice, baselines),
+        None => by_metric(advice),
+    }
+}
+
+/// Models of a task without classes: what a linear head reaches on each, where the task has one.
+fn by_metric(advice: &Advice) -> String {
+    let found = &advice.transferability;
+    let metric = found.ranked_by.and_then(|name| Metric::find(name, &Metric::ALL).ok());
+    let head = metric.map_or(String::new(), |metric| format!("{:>18}", format!("{}*", metric.label())));
+    let mut text = format!("{:<34}{head}{:>8}{:>12}\n", "model", "layers", "parameters");
+    for candidate in &found.candidates {
+        let value = metric.map_or(String::new(), |metric| {
+            let value = candidate.score(metric.name(), Of::Best);
+            format!("{:>18}", value.map_or("–".to_string(), |value| shown(metric, value)))
+        });
+        let _ = writeln!(
+            text,
+            "{:<34}{value}{:>8}{:>12}",
+            shortened(&candidate.model, 33),
+            candidate.num_hidden_layers,
+            format!("{:.1} M", candidate.parameters as f64 / 1e6),
+        );
+    }
+    match metric {
+        Some(_) => text.push_str("* of a linear head on the untouched model, on rows that it was not fitted to\n"),
+        None if found.candidates.len() > 1 => text.push_str("not ranked: the first that can be used is taken\n"),
+        None => {}
+    }
+    text
+}
+
+fn by_scores(advice: &Advice, baselines: &Baselines) -> String {
     let mut text = format!(
         "{:<34}{:>8}{:>9}{:>7}{:>9}{:>9}{:>9}{:>8}{:>12}\n",
         "model; * best layer, else means",
@@ -177,100 +217,6 @@ fn race(race: &Race) -> String {
     text
 }
 
-/// What is wrong with the files.
-pub(crate) fn audit_screen(audit: &Audit) -> String {
-    let mut text = format!("{:<12}{:>8}{:>8}{:>10}{:>14}  script\n", "", "rows", "empty", "repeated", "nearly alike");
-    for split in &audit.splits {
-        let script =
-            split.scripts.first().map_or("none".to_string(), |(name, part)| format!("{name} {:.0} %", 100.0 * part));
-        let _ = writeln!(
-            text,
-            "{:<12}{:>8}{:>8}{:>10}{:>14}  {script}",
-            split.name,
-            split.rows,
-            split.empty_lines.len(),
-            split.repeated_rows,
-            split.near_pairs
-        );
-    }
-    for shared in &audit.shared {
-        let _ = writeln!(
-            text,
-            "{} and {}: {} texts in both ({} letter for letter), {} rows of {}; {} more nearly",
-            shared.earlier,
-            shared.later,
-            shared.texts,
-            shared.identical_texts,
-            shared.rows,
-            shared.later,
-            shared.near_rows
-        );
-    }
-    let _ = writeln!(
-        text,
-        "{} classes, the largest has {:.1} times the rows of the smallest",
-        audit.classes.len(),
-        audit.imbalance
-    );
-    if let Some(tokens) = &audit.tokens {
-        let _ = writeln!(
-            text,
-            "{}: {:.2} tokens a word, {:.2} % unknown, {:.1} % of the rows cut after {} tokens{}",
-            tokens.model,
-            tokens.pieces_per_word,
-            100.0 * tokens.unknown,
-            100.0 * tokens.truncated,
-            tokens.max_seq_length,
-            tokens.unseen_words.map_or(String::new(), |part| format!(
-                ", {:.1} % of the words held out are in no training row",
-                100.0 * part
-            ))
-        );
-    }
-    for pair in audit.pairs.iter().take(SHOWN) {
-        let labels = if pair.same_label { "" } else { ", other label" };
-        let _ = writeln!(
-            text,
-            "\n{} line {} and {} line {} ({:.0} % alike{labels})\n  {}\n  {}",
-            pair.first.split,
-            pair.first.line,
-            pair.second.split,
-            pair.second.line,
-            100.0 * pair.resemblance,
-            shortened(&pair.first_text, LETTERS),
-            shortened(&pair.second_text, LETTERS)
-        );
-    }
-    if let Some(conflict) = audit.conflicts.first() {
-        let labels: Vec<String> = conflict.labels.iter().map(|(label, rows)| format!("{label} {rows} times")).collect();
-        let _ =
-            writeln!(text, "\n{} texts with several labels, such as ({})", audit.conflicts.len(), labels.join(", "));
-        let _ = writeln!(text, "  {}", shortened(&conflict.text, LETTERS));
-    }
-    if let Some(found) = audit.label_issues.as_ref().filter(|found| !found.issues.is_empty()) {
-        let _ = writeln!(text, "\n{} of {} labels are doubted, most of all", found.issues.len(), found.rows);
-        for issue in found.issues.iter().take(SHOWN) {
-            let _ = writeln!(
-                text,
-                "  line {}: {} ({:.0} %), rather {} ({:.0} %): {}",
-                issue.line,
-                issue.given,
-                100.0 * issue.given_probability,
-                issue.suggested,
-                100.0 * issue.suggested_probability,
-                shortened(&issue.text, 48)
-            );
-        }
-    }
-    if !audit.findings.is_empty() {
-        text.push('\n');
-        for finding in &audit.findings {
-            let _ = writeln!(text, "! {finding}");
-        }
-    }
-    harmless(&text)
-}
-
 /// A range test: the curve and what it suggests.
 pub(crate) fn range_screen(found: &RangeTest, usual: f64) -> String {
     let mut text = plot(found);
@@ -322,21 +268,4 @@ fn plot(found: &RangeTest) -> String {
     let _ = writeln!(text, "        └{}", "─".repeat(columns));
     let _ = writeln!(text, "         {start}{}{end}", " ".repeat(columns - start.len() - end.len()));
     text
-}
-
-/// A text that leaves the terminal as it is, whatever stands in files: without control characters but the ends of lines, and
-/// without marks that turn the direction of writing.
-fn harmless(text: &str) -> String {
-    let is_harmful = |c: char| (c.is_control() && c != '\n') || turns_direction(c);
-    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// At most so many letters, on one line.
-fn shortened(text: &str, letters: usize) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.chars().count() <= letters {
-        return line;
-    }
-    let start: String = line.chars().take(letters - 1).collect();
-    start + "…"
 }

@@ -2,8 +2,10 @@
 
 mod advice_screen;
 mod arguments;
+mod audit_screen;
 mod commands;
 mod progress;
+mod screen_text;
 mod table;
 
 use std::process::ExitCode;

@@ -119,6 +119,7 @@ fn the_same_advice_twice_and_for_any_number_of_threads() {
         // It repeats --threads.
         advice["recipe"] = Value::Null;
         advice["expectation"]["seconds"] = Value::Null;
+        advice["tune_seconds"] = Value::Null;
         advice["learning_rate"]["range_test"]["seconds"] = Value::Null;
         advice
     };

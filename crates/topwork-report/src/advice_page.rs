@@ -3,17 +3,17 @@
 use std::fmt::Write;
 
 use plotters::prelude::*;
-use serde_json::Value;
 use topwork::advise::Advice;
 use topwork::advise::depth::Depth;
-use topwork::advise::transferability::Of;
 use topwork::fit::range_test::RangeTest;
+use topwork::tasks::TASKS;
+use topwork_metrics::Metric;
 
+use crate::applicable::reasons;
 use crate::page::{escaped, excerpt};
-use crate::phrases::{length_of, texts_of};
+use crate::phrases::{length_of, part_of, task_of, texts_of};
+use crate::{advice_models, audit_tables};
 
-/// Rows of a table of texts.
-const SHOWN: usize = 20;
 /// Letters of a text.
 const LETTERS: usize = 200;
 
@@ -22,7 +22,8 @@ const STYLE: &str = "
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }
 th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; white-space: nowrap }
-th:first-child, td:first-child, td.text, th.text { text-align: left }
+th:first-child, td:first-child, td.text, th.text, caption { text-align: left }
+tbody th { font-weight: 400 }
 td.text { white-space: normal; overflow-wrap: anywhere; min-width: 8rem }
 td:last-child.text { min-width: 14rem }
 .wide { overflow-x: auto }
@@ -44,10 +45,11 @@ pub fn advice_page(advice: &Advice) -> String {
          <style>{STYLE}</style></head>\n<body><main>\n<h1>Before training</h1>\n"
     );
     summary(&mut page, advice);
-    models(&mut page, advice);
+    advice_models::models(&mut page, advice);
     similarity(&mut page, advice);
     settings(&mut page, advice);
-    audit(&mut page, advice);
+    audit_tables::data(&mut page, &advice.audit);
+    left_out(&mut page, advice);
     if let Some(recipe) = &advice.recipe {
         page.push_str("<h2>Recipe</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"recipe\"><table><thead><tr><th>option</th><th class=\"text\">value</th><th class=\"text\">chosen by</th></tr></thead><tbody>\n");
         for value in &recipe.values {
@@ -66,7 +68,17 @@ pub fn advice_page(advice: &Advice) -> String {
 }
 
 fn summary(page: &mut String, advice: &Advice) {
+    let _ = writeln!(page, "<p>Task: {}.</p>", escaped(&task_of(advice.task)));
+    if !advice.audit.recognised_by.is_empty() {
+        let _ = writeln!(page, "<p>It was recognised by the data: {}.</p>", escaped(&advice.audit.recognised_by));
+    }
     let _ = writeln!(page, "<p>{} rows, {} looked at.</p>", advice.rows, advice.rows_looked_at);
+    if let (None, Some(seconds)) = (&advice.expectation, advice.tune_seconds) {
+        let _ = writeln!(
+            page,
+            "<p><code>topwork tune</code> takes about {seconds:.0} s without comparisons. No score is foretold.</p>"
+        );
+    }
     if let Some(expectation) = &advice.expectation {
         let expected = match expectation.interval {
             Some((low, high)) => format!(
@@ -88,62 +100,6 @@ fn summary(page: &mut String, advice: &Advice) {
     for failure in &advice.failures {
         let _ = writeln!(page, "<p>Left out: {}: {}</p>", escaped(&failure.model), escaped(&failure.error));
     }
-}
-
-fn models(page: &mut String, advice: &Advice) {
-    page.push_str("<h2>Which model</h2>\n<p>* at its best layer; the others of the mean of all layers. Ranked by probe*, PARC* and nearest rows.</p>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"models\"><table><thead><tr><th>model</th><th>probe</th><th>probe*</th><th>PARC*</th><th>nearest rows</th><th>LogME</th><th>H-score</th><th>layers</th><th>parameters</th></tr></thead><tbody>\n");
-    let number =
-        |value: Option<f64>, digits: usize| value.map_or("–".to_string(), |value| format!("{value:.digits$}"));
-    for candidate in &advice.transferability.candidates {
-        let _ = writeln!(
-            page,
-            "<tr><td>{}</td><td>{} %</td><td>{} %</td><td>{}</td><td>{} %</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1} M</td></tr>",
-            escaped(&candidate.model),
-            number(candidate.score("linear_probe", Of::Mean).map(|value| 100.0 * value), 1),
-            number(candidate.score("linear_probe", Of::Best).map(|value| 100.0 * value), 1),
-            number(candidate.score("parc", Of::Best), 1),
-            number(candidate.score("knn", Of::Mean).map(|value| 100.0 * value), 1),
-            number(candidate.score("logme", Of::Mean), 3),
-            number(candidate.score("h_score", Of::Mean), 2),
-            candidate.num_hidden_layers,
-            candidate.parameters as f64 / 1e6
-        );
-    }
-    let baselines = &advice.transferability.baselines;
-    for (name, value) in [
-        ("random weights of that shape", baselines.random_weights),
-        ("bag of words", baselines.bag_of_words),
-        ("majority class", baselines.majority),
-    ] {
-        let _ = writeln!(
-            page,
-            "<tr><td>{name}</td><td>{:.1} %</td><td></td><td></td><td></td><td></td><td></td><td></td><td></td></tr>",
-            100.0 * value
-        );
-    }
-    page.push_str("</tbody></table></div>\n");
-    if let Some(models) = advice.transferability.not_told_apart() {
-        let _ = writeln!(page, "<p>* {}.</p>", escaped(&models));
-    }
-    let Some(best) = advice.transferability.candidates.first() else { return };
-    let _ = writeln!(
-        page,
-        "<h3>Layer by layer: {}</h3>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"scores by layer\"><table><thead><tr><th>layer</th>",
-        escaped(&best.model)
-    );
-    let names: Vec<&String> = best.by_layer.first().map(|layer| layer.scores.keys().collect()).unwrap_or_default();
-    names.iter().for_each(|name| {
-        let _ = write!(page, "<th>{}</th>", name.replace('_', " "));
-    });
-    page.push_str("</tr></thead><tbody>\n");
-    for layer in &best.by_layer {
-        let _ = write!(page, "<tr><td>{}</td>", layer.layer);
-        for name in &names {
-            let _ = write!(page, "<td>{}</td>", number(layer.scores.get(*name).and_then(Value::as_f64), 3));
-        }
-        page.push_str("</tr>\n");
-    }
-    page.push_str("</tbody></table></div>\n");
 }
 
 fn similarity(page: &mut String, advice: &Advice) {
@@ -238,8 +194,17 @@ fn settings(page: &mut String, advice: &Advice) {
         suggestion(test.steepest),
         suggestion(test.minimum_tenth),
         // A curve that cannot be drawn is in the numbers all the same.
-        range_curve(test).unwrap_or_else(|| "no curve".to_string())
+        range_curve(test, loss_of(advice.task)).unwrap_or_else(|| "no curve".to_string())
     );
+}
+
+/// What does not apply to the task.
+fn left_out(page: &mut String, advice: &Advice) {
+    let parts = advice.not_applicable.iter().map(|(part, why)| (part_of(part), why.as_str()));
+    let body = reasons("These parts of the advice do not apply to", advice.task, parts);
+    if !body.is_empty() {
+        let _ = write!(page, "<h2 id=\"left-out\">Left out</h2>\n{body}");
+    }
 }
 
 /// What was known of each depth.
@@ -262,49 +227,15 @@ fn depths(page: &mut String, considered: &[Depth], taken: usize) {
     page.push_str("</tbody></table></div>\n");
 }
 
-fn audit(page: &mut String, advice: &Advice) {
-    page.push_str("<h2>Data</h2>\n<ul>\n");
-    for finding in &advice.audit.findings {
-        let _ = writeln!(page, "<li>{}</li>", escaped(finding));
-    }
-    page.push_str("</ul>\n");
-    if let Some(found) = advice.audit.label_issues.as_ref().filter(|found| !found.issues.is_empty()) {
-        page.push_str("<h3>Doubted labels</h3>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"doubted labels\"><table><thead><tr><th>line</th><th class=\"text\">label</th><th class=\"text\">rather</th><th class=\"text\">text</th></tr></thead><tbody>\n");
-        for issue in found.issues.iter().take(SHOWN) {
-            let _ = writeln!(
-                page,
-                "<tr><td>{}</td><td class=\"text\">{} ({:.0} %)</td><td class=\"text\">{} ({:.0} %)</td><td class=\"text\">{}</td></tr>",
-                issue.line,
-                escaped(&issue.given),
-                100.0 * issue.given_probability,
-                escaped(&issue.suggested),
-                100.0 * issue.suggested_probability,
-                excerpt(&issue.text, LETTERS)
-            );
-        }
-        page.push_str("</tbody></table></div>\n");
-    }
-    if !advice.audit.pairs.is_empty() {
-        page.push_str("<h3>Texts that stand twice, or nearly</h3>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"texts alike\"><table><thead><tr><th>rows</th><th>alike</th><th class=\"text\">texts</th></tr></thead><tbody>\n");
-        for pair in advice.audit.pairs.iter().take(SHOWN) {
-            let _ = writeln!(
-                page,
-                "<tr><td>{} {}, {} {}</td><td>{:.0} %</td><td class=\"text\">{}<br>{}</td></tr>",
-                pair.first.split,
-                pair.first.line,
-                pair.second.split,
-                pair.second.line,
-                100.0 * pair.resemblance,
-                excerpt(&pair.first_text, LETTERS),
-                excerpt(&pair.second_text, LETTERS)
-            );
-        }
-        page.push_str("</tbody></table></div>\n");
-    }
+/// The name of a task's loss, with its unit: that of numbers, which is of squares, has none.
+fn loss_of(task: &str) -> &'static str {
+    let mut tasks = TASKS.iter().filter_map(|own| own.supervised);
+    let is_of_numbers = tasks.any(|own| own.name() == task && own.metrics().contains(&Metric::Rmse));
+    if is_of_numbers { "loss" } else { "loss, nats" }
 }
 
 /// The loss over the learning rate, as SVG.
-fn range_curve(test: &RangeTest) -> Option<String> {
+fn range_curve(test: &RangeTest, loss: &str) -> Option<String> {
     let (first, last) = (test.curve.first()?, test.curve.last()?);
     let low = test.curve.iter().map(|step| step.smoothed).fold(f64::INFINITY, f64::min);
     let high = test.curve.iter().map(|step| step.smoothed).fold(0.0, f64::max).min(2.0 * first.smoothed.max(low));
@@ -321,7 +252,7 @@ fn range_curve(test: &RangeTest) -> Option<String> {
         chart
             .configure_mesh()
             .x_desc("learning rate")
-            .y_desc("smoothed loss, nats")
+            .y_desc(format!("smoothed {loss}"))
             .x_label_formatter(&|rate| format!("{rate:.0e}"))
             .light_line_style(TRANSPARENT)
             .draw()

@@ -10,13 +10,13 @@ use topwork::advise::{Advice, AdviseOptions, advise};
 use topwork::error::Error;
 use topwork::plan::recipe::Recipe;
 use topwork_models::{HubSettings, SEEDLING};
+use topwork_report::advice_page;
 
 use super::run::stop_on_interrupt;
 use crate::Ended;
-use crate::advice_screen::advice_screen;
+use crate::advice_screen::{Written, advice_screen};
 use crate::arguments::recipe;
 use crate::progress::Progress;
-use topwork_report::advice_page;
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let recipe = recipe(matches)?;
@@ -41,7 +41,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
         serde_json::to_writer_pretty(&mut out, &advice)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", advice_screen(&advice, written.as_deref()))?;
+        let page = written.as_ref().map(|recipe| beside(recipe, "html"));
+        let written = written.as_ref().zip(page.as_ref()).map(|(recipe, page)| Written { recipe, page });
+        write!(out, "{}", advice_screen(&advice, written.as_ref()))?;
     }
     Ok(if advice.failures.is_empty() { Ended::Done } else { Ended::InPart })
 }
@@ -69,7 +71,7 @@ fn write(advice: &Advice, path: &Path) -> Result<(), Error> {
 }
 
 /// `advice.json` beside `recipe.toml`, `other-advice.json` beside `other.toml`.
-pub(crate) fn beside(path: &Path, extension: &str) -> PathBuf {
+fn beside(path: &Path, extension: &str) -> PathBuf {
     let name = match path.file_stem().map(|stem| stem.to_string_lossy()) {
         Some(stem) if stem != "recipe" => format!("{stem}-advice.{extension}"),
         _ => format!("advice.{extension}"),

@@ -11,8 +11,8 @@ use topwork_models::HubSettings;
 
 use super::advise::check_new;
 use crate::Ended;
-use crate::advice_screen::audit_screen;
 use crate::arguments::recipe;
+use crate::audit_screen::audit_screen;
 use crate::progress::Progress;
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {

@@ -228,11 +228,7 @@ fn run(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Option<Curve>, Error> {
-    let (split, held_out) = match (&inputs.test, &inputs.validation) {
-        (Some(test), _) => ("test", test),
-        (None, Some(validation)) => ("validation", validation),
-        (None, None) => return Err(Error::run("expected held-out rows to score, found none", "--test FILE")),
-    };
+    let (split, held_out) = scored_rows(inputs)?;
     if let Some(why) = inputs.task.why_not(Part::Curve) {
         return Err(Error::run(format!("there is no curve of {}: {why}", inputs.task.name()), "topwork tune"));
     }
@@ -322,6 +318,15 @@ fn run(
         sentence,
         seconds: started.elapsed().as_secs_f64(),
     }))
+}
+
+/// The rows that a curve is scored on, with their name.
+fn scored_rows(inputs: &Inputs) -> Result<(&'static str, &Split), Error> {
+    match (&inputs.test, &inputs.validation) {
+        (Some(test), _) => Ok(("test", test)),
+        (None, Some(validation)) => Ok(("validation", validation)),
+        (None, None) => Err(Error::run("expected held-out rows to score, found none", "--test FILE")),
+    }
 }
 
 /// What is said of a training that is over; nothing of a score that took no time.

@@ -69,11 +69,7 @@ fn run(
     let mut seconds =
         PretrainSeconds { load: inputs.load_seconds, tokenize: inputs.tokenize_seconds, ..PretrainSeconds::default() };
     let LoadedModel { mut parameters, model, policy, report } = load_model(inputs)?;
-    let mlm = Mlm {
-        probability: plan.mlm_probability.value,
-        unit: plan.mask_unit.value,
-        replacement: plan.mask_replacement.value,
-    };
+    let mlm = masked_words(plan);
     let options = task_options(inputs, &mlm);
     let mut task = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
     let (output, mut log, mut progress) = open(inputs, path, context, &mut parameters)?;
@@ -184,6 +180,15 @@ fn open(
 }
 
 type Log = JsonlObserver<std::io::BufWriter<std::fs::File>>;
+
+/// How tokens are hidden.
+fn masked_words(plan: &PretrainPlan) -> Mlm {
+    Mlm {
+        probability: plan.mlm_probability.value,
+        unit: plan.mask_unit.value,
+        replacement: plan.mask_replacement.value,
+    }
+}
 
 /// What there is to do.
 fn started(inputs: &PretrainInputs, estimate: &Estimate, parameters: &Parameters, policy: &Policy) -> RunEvent {

@@ -139,10 +139,10 @@ pub fn resolve(recipe: &PretrainRecipe, facts: &PretrainFacts) -> Result<Pretrai
             .within("a number from 0 to 10", |decay| (0.0..=10.0).contains(decay))?
             .or(|| fixed(0.01, "as Devlin et al. (2019) pre-train")),
         adam_beta1: moment(&recipe.adam_beta1, "adam_beta1")?.or(|| fixed(0.9, "AdamW's own")),
-        adam_beta2: moment(&recipe.adam_beta2, "adam_beta2")?.or(|| fixed(0.98, "as RoBERTa was pre-trained")),
+        adam_beta2: moment(&recipe.adam_beta2, "adam_beta2")?.or(|| fixed(0.98, "as Liu et al. (2019) pre-train")),
         adam_epsilon: said(&recipe.adam_epsilon, "adam_epsilon")
             .within(above_zero, |epsilon| *epsilon > 0.0 && *epsilon < 1.0)?
-            .or(|| fixed(1e-6, "as RoBERTa was pre-trained")),
+            .or(|| fixed(1e-6, "as Liu et al. (2019) pre-train")),
         max_grad_norm: said(&recipe.max_grad_norm, "max_grad_norm")
             .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
             .or(|| fixed(1.0, "as Devlin et al. (2019) pre-train")),

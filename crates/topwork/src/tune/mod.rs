@@ -71,9 +71,7 @@ fn run(
     let Opened { output, mut log, trace, mut board, progress } = Opened::open(inputs, path, context, &mut loaded)?;
     let from_probe = progress.step == 0 && starts_from_probe(&inputs.plan, &loaded);
     let mut curves = &trace;
-    let mut observers: [&mut dyn Observer; 4] = [observer, &mut log, &mut curves, &mut board];
-    let mut all = Observers(&mut observers);
-    let observer: &mut dyn Observer = &mut all;
+    let observer: &mut dyn Observer = &mut Observers(&mut [observer, &mut log, &mut curves, &mut board]);
     announce(context.resume && progress.step == 0, &loaded.report, observer);
     seconds.load += lap(&mut timer);
 
@@ -87,10 +85,7 @@ fn run(
             log.finish()?;
             return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step, total_steps });
         }
-        Trained::Lost { step } => {
-            let error = give_up(inputs, step, observer);
-            return Err(discard(error, board, log, &output, context)?);
-        }
+        Trained::Lost { step } => return Err(discard(give_up(inputs, step, observer), board, log, &output, context)?),
         Trained::Finished(finished) => finished,
     };
     timer = Instant::now();
