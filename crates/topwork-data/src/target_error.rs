@@ -108,6 +108,18 @@ pub enum TargetError {
         /// The only number.
         value: f64,
     },
+    /// Numbers differ by so small a part of their size that a model does not tell them apart.
+    #[error("{}: column `{column}`: expected numbers that differ by more than a hundred-thousandth of their size, found only some from {least} to {most}", path.display())]
+    CloseValues {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The smallest number.
+        least: f64,
+        /// The largest number.
+        most: f64,
+    },
     /// A row to be tagged is plain text.
     #[error("{}: line {line}: column `{column}`: expected a list of words with a tag for each, found {found}", path.display())]
     NoWords {
@@ -218,6 +230,7 @@ impl TargetError {
             TargetError::NotANumber { found, .. } => number_hint(found),
             TargetError::NumberCount { .. } => "write as many numbers in every row".into(),
             TargetError::ConstantValue { .. } => "name another column with --label-column, or add rows".into(),
+            TargetError::CloseValues { least, .. } => format!("subtract {least} from each of them"),
             TargetError::NoWords { .. } => {
                 "write {\"tokens\": [\"…\"], \"ner_tags\": [\"…\"]} a line, or a word and its tag a line in a .conll file".into()
             }
@@ -235,6 +248,9 @@ fn number_hint(found: &str) -> String {
     let with_point = found.replacen(',', ".", 1);
     if found.contains(',') && with_point.parse::<f64>().is_ok_and(f64::is_finite) {
         return format!("write {with_point} with a decimal point, if the comma is a decimal mark");
+    }
+    if found.parse::<f64>().is_ok_and(f64::is_finite) {
+        return format!("models give numbers up to {:e}: write them in a larger unit, or remove the row", f32::MAX);
     }
     if found.parse::<f64>().is_ok() {
         return "write a finite number, or remove the row".into();

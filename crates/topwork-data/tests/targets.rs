@@ -103,12 +103,15 @@ fn numbers_come_from_a_field_a_list_or_columns() {
 #[test]
 fn numbers_that_cannot_be_learnt_are_errors() {
     let csv = |rows: &str| values(&read("a.tsv", &format!("text\tlabel\n{rows}")));
-    for bad in ["NaN", "inf", "-inf", "1e999", "three", "1,2,3"] {
+    for bad in ["NaN", "inf", "-inf", "1e999", "1e39", "three", "1,2,3"] {
         says(csv(&format!("x\t1\ny\t{bad}\n")), &["a.tsv", "line 3", "`label`", "a number", bad]);
     }
     let error = says(csv("x\t1\ny\t3,5\n"), &["line 3", "`3,5`"]);
     assert!(error.hint().unwrap().contains("3.5 with a decimal point"));
     says(csv("x\t1\ny\t\n"), &["a.tsv", "line 3", "expected a label", "nothing"]);
+    let error = says(csv("x\t1700000000\ny\t1700000060\n"), &["a.tsv", "`label`", "from 1700000000 to 1700000060"]);
+    assert_eq!(error.hint().unwrap(), "subtract 1700000000 from each of them");
+    assert_eq!(values(&read("a.csv", "text,label\nx,1999\ny,2000\n")).unwrap().1, [1999.0, 2000.0]);
     says(csv("x\t3.0\ny\t3\n"), &["a.tsv", "`label`", "different numbers", "only 3"]);
     let list = "{\"text\": \"x\", \"label\": [1, 2.5]}\n{\"text\": \"y\", \"label\": [2]}\n";
     says(values(&read("a.jsonl", list)), &["a.jsonl", "line 2", "2 numbers", "found 1"]);
@@ -160,6 +163,8 @@ fn tags_that_do_not_follow_are_errors_with_their_word() {
     bad(&["B-X E-X", "B-X O"], &["line 5", "token 2", "`E-X`", "found `O`"]);
     bad(&["B-X E-X", "O B-X"], &["line 5", "token 2", "`S-X` at the end", "`B-X`"]);
     bad(&["B-X L-X O", "S-X"], &["line 2", "token 2", "IOBES", "`L-X`"]);
+    bad(&["B-X I-X O", "O S-X"], &["line 6", "token 2", "IOB", "`S-X`"]);
+    bad(&["B-X O", "I-X U-Y"], &["line 5", "token 2", "IOB", "`U-Y`"]);
     bad(&["B-X I-X O", "PER O"], &["line 5", "token 1", "`O` or a tag that begins with", "`PER`"]);
     bad(&["B-X Q-X"], &["line 2", "token 2", "`Q-X`"]);
     bad(&["O O"], &["a.conll", "found only `O`"]);

@@ -67,18 +67,26 @@ fn read_back(folder: &Folder, name: &str, results: &Results) -> Value {
 }
 
 #[test]
-fn results_read_back_are_those_that_were_written() {
+fn results_read_back_are_those_that_were_written_where_rows_have_no_score_as_well() {
     for task in supervised() {
         let folder = Folder::of(task);
         let (_, results) = folder.tune("out", &[("load_best_model_at_end", "true")]);
         read_back(&folder, "out", &results);
         // Two rows that are alike have no correlation, and no entity where nothing is one.
+        // Rows that are alike have no correlation, and no entity where nothing is one; the best epoch has no score then.
         let folder = Folder::tiny(task);
         folder.write("test.jsonl", &alike(task));
         let beside = [("seeds", "2"), ("folds", "2"), ("permuted_control", "true"), ("compare_seeds", "1")];
         let (_, results) = folder.tune("alike", &beside);
         read_back(&folder, "alike", &results);
         assert_eq!(results.test.unwrap().rows, 2);
+        let rows = folder.path("test.jsonl");
+        let metric = task.headline().name();
+        let chosen = [("metric_for_best_model", metric), ("load_best_model_at_end", "true"), ("num_train_epochs", "3")];
+        let validation = [("validation_file", rows.to_str().unwrap()), ("early_stopping_patience", "1")];
+        let (_, results) = folder.tune("best", &[&chosen[..], &validation].concat());
+        assert!(results.best.is_some(), "{}: an epoch is the best of those that are as good", task.name());
+        read_back(&folder, "best", &results);
     }
 }
 

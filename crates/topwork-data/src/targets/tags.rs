@@ -58,6 +58,9 @@ impl TagScheme {
         let of = |pair: [&str; 2]| tags.iter().find(|tag| letter(tag).is_some_and(|letter| pair.contains(&letter)));
         match (of(["E", "S"]), of(["L", "U"])) {
             (None, None) => Ok(TagScheme::Iob2),
+            // Spans of several words end with a letter of their own: where none does, those of one word are what is odd.
+            (Some(odd), None) if !letters.contains("E") => Err((odd, "a tag of IOB, as others of the file are".into())),
+            (None, Some(odd)) if !letters.contains("L") => Err((odd, "a tag of IOB, as others of the file are".into())),
             (Some(_), None) => Ok(TagScheme::Iobes),
             (None, Some(_)) => Ok(TagScheme::Bilou),
             (Some(_), Some(odd)) => Err((odd, "a tag of IOBES, as others of the file are".into())),

@@ -7,6 +7,9 @@ use crate::error::DataError;
 use crate::example::{Example, Label};
 use crate::target_error::TargetError;
 
+/// Models compute with 24 bits: numbers that differ by less than so small a part of their size are hardly told apart.
+const CLOSEST: f64 = 100.0 * f32::EPSILON as f64;
+
 /// The names of the outputs: their columns; for a list in one column, that column and a number.
 pub(super) fn from_training(dataset: &Dataset) -> Result<Vec<String>, DataError> {
     let columns = &dataset.columns.labels;
@@ -24,6 +27,12 @@ pub(super) fn from_training(dataset: &Dataset) -> Result<Vec<String>, DataError>
         if values.column(place).all(|value| value == first) {
             let (path, column) = (dataset.path.clone(), name.clone());
             return Err(TargetError::ConstantValue { path, column, value: first }.into());
+        }
+        let least = values.column(place).fold(f64::INFINITY, f64::min);
+        let most = values.column(place).fold(f64::NEG_INFINITY, f64::max);
+        if most - least < CLOSEST * least.abs().max(most.abs()) {
+            let (path, column) = (dataset.path.clone(), name.clone());
+            return Err(TargetError::CloseValues { path, column, least, most }.into());
         }
     }
     Ok(names)
@@ -47,11 +56,13 @@ pub(super) fn encode(names: &[String], dataset: &Dataset) -> Result<Matrix<f64>,
             .into());
         }
         for &place in &places {
-            values.push(number(&fields[place]).ok_or_else(|| TargetError::NotANumber {
-                path: dataset.path.clone(),
-                line: example.line,
-                column: if columns.len() > 1 { columns[place].clone() } else { dataset.columns.label_names() },
-                found: fields[place].clone(),
+            values.push(number(&fields[place]).filter(|&number| fits(number)).ok_or_else(|| {
+                TargetError::NotANumber {
+                    path: dataset.path.clone(),
+                    line: example.line,
+                    column: if columns.len() > 1 { columns[place].clone() } else { dataset.columns.label_names() },
+                    found: fields[place].clone(),
+                }
             })?);
         }
     }
@@ -64,6 +75,11 @@ fn fields<'a>(dataset: &Dataset, example: &'a Example) -> Result<&'a [String], D
         line: example.line,
         column: dataset.columns.label_names(),
     })
+}
+
+/// Whether a model can give that number.
+fn fits(number: f64) -> bool {
+    (number as f32).is_finite()
 }
 
 /// The finite number that `field` is.

@@ -12,6 +12,7 @@ use topwork_engine::{AdamWState, MomentsState, Parameter, Parameters};
 use topwork_models::{Checkpoint, ModelError, TensorView, write_safetensors};
 
 use crate::error::Error;
+use crate::events::number_or_nan;
 use crate::fit::{Best, Progress};
 use crate::run::directory::{OutputDirectory, PLAN, RESULTS};
 
@@ -45,6 +46,7 @@ struct State {
 #[derive(Debug, Serialize, Deserialize)]
 struct BestState {
     step: usize,
+    #[serde(deserialize_with = "number_or_nan")]
     value: f64,
 }
 
@@ -245,6 +247,17 @@ mod tests {
             assert_eq!(loaded(folder.path()), (step, step as f32 / 2.0, step as f32));
         }
         assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 2, "earlier tensors are gone");
+    }
+
+    /// The best of evaluations that have no value, as the correlation of numbers that are all alike, is the first of them.
+    #[test]
+    fn a_best_evaluation_without_a_value_is_kept_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let best = Best { step: 1, value: f64::NAN, weights: vec![vec![0.25, 0.5]] };
+        let progress = Progress { best: Some(best), ..progress(2) };
+        save(&OutputDirectory::existing(folder.path()), &parameters(0.5), &progress).unwrap();
+        let read = load(folder.path(), &mut parameters(0.0)).unwrap().unwrap().best.unwrap();
+        assert!(read.step == 1 && read.value.is_nan() && read.weights == [[0.25, 0.5]]);
     }
 
     /// As when the disk is full: a checkpoint that cannot be written does not harm the one before.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::events::SplitScores;
+use crate::events::{SplitScores, number_or_nan};
 use crate::judge::repeats::Repeated;
 use crate::judge::transfer::Transfer;
 use crate::judge::{Calibration, Scored, Verdict};
@@ -130,7 +130,8 @@ pub struct BestResult {
     pub step: usize,
     /// The metric.
     pub metric: Cow<'static, str>,
-    /// Its value.
+    /// Its value; NaN, in files null, where the rows have none, as numbers that are all alike have no correlation.
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
 }
 

@@ -114,9 +114,9 @@ impl Folder {
             ("seed", "42"),
         ];
         let mut recipe = Recipe::default();
-        // Folds judge by every row, and take none of them for validation.
-        let is_other =
-            |key: &str| options.iter().any(|(other, _)| *other == key || (key, *other) == (FRACTION, "folds"));
+        // Folds judge by every row, and take none of them for validation; a file takes the place of a part of the rows.
+        let has_other_rows = options.iter().any(|(key, _)| ["folds", "validation_file"].contains(key));
+        let is_other = |key: &str| options.iter().any(|(other, _)| *other == key) || key == FRACTION && has_other_rows;
         for (key, value) in usual.iter().filter(|(key, _)| !is_other(key)) {
             recipe.say(key, value, key).unwrap();
         }
