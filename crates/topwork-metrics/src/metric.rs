@@ -188,6 +188,16 @@ impl Metric {
         }
     }
 
+    /// The least and the largest value that there can be.
+    pub fn bounds(self) -> (f64, f64) {
+        match self {
+            Metric::Mcc | Metric::Pearson | Metric::Spearman => (-1.0, 1.0),
+            Metric::R2 => (f64::NEG_INFINITY, 1.0),
+            Metric::Loss | Metric::Rmse | Metric::Mae => (0.0, f64::INFINITY),
+            _ => (0.0, 1.0),
+        }
+    }
+
     /// This metric's value among the scores of a classifier; NaN for a metric that a classifier does not have.
     pub fn value(self, scores: &Scores) -> f64 {
         match self {

@@ -118,5 +118,9 @@ impl SplitScores {
 
 /// A metric as people write it: a share in per cent, any other as a number.
 pub fn shown(metric: Metric, value: f64) -> String {
-    if metric.is_share() { format!("{:.1} %", 100.0 * value) } else { format!("{value:.3}") }
+    match metric.is_share() {
+        _ if !value.is_finite() => "no value".to_string(),
+        true => format!("{:.1} %", 100.0 * value),
+        false => format!("{value:.3}"),
+    }
 }

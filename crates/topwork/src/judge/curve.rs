@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use topwork_data::{Stream, TargetKind};
+use topwork_metrics::Metric;
 use topwork_metrics::learning_curve::PowerLaw;
-use topwork_metrics::{Metric, paired};
 use topwork_models::HubSettings;
 
 use crate::error::Error;
@@ -146,7 +146,7 @@ impl From<WrittenPoint> for CurvePoint {
     fn from(written: WrittenPoint) -> Self {
         let WrittenPoint { rows, metric, accuracies, accuracy, scores, score } = written;
         let scores = accuracies.or(scores).unwrap_or_default();
-        let score = accuracy.or(score).unwrap_or_else(|| mean_of(metric, &scores));
+        let score = accuracy.or(score).unwrap_or_else(|| Mean::of_scores(metric, &scores));
         Self { rows, metric, scores, score }
     }
 }
@@ -175,16 +175,6 @@ mod metric_name {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metric, D::Error> {
         let name = String::deserialize(deserializer)?;
         Metric::find(&name, &Metric::ALL).map_err(D::Error::custom)
-    }
-}
-
-/// The mean of scores, one a draw, with Student's interval; that of a share cut at 0 and 1.
-fn mean_of(metric: Metric, scores: &[f64]) -> Mean {
-    match paired::mean_interval(scores) {
-        Some(found) if !metric.is_share() => {
-            Mean { mean: found.mean, std: Some(found.std), interval: Some(found.interval) }
-        }
-        _ => Mean::of(scores),
     }
 }
 
@@ -232,7 +222,7 @@ fn run(
     if let Some(why) = inputs.task.why_not(Part::Curve) {
         return Err(Error::run(format!("there is no curve of {}: {why}", inputs.task.name()), "topwork tune"));
     }
-    let metric = inputs.task.headline();
+    let metric = inputs.task.headline_of(&inputs.scoring.space);
     let sizes = sizes(inputs, options)?;
     let score = |outputs: &[f32]| inputs.evaluate(outputs, held_out).value(metric);
     let (named, not_applicable) = contenders_of(inputs.task, inputs.plan.init.value);
@@ -357,7 +347,7 @@ fn points_of<'a>(
         let scores: Vec<f64> = own.filter_map(|(_, score)| *score).collect();
         match scores.is_empty() {
             true => Err(all_diverged(name, size)),
-            false => Ok(CurvePoint { rows: size, metric, score: mean_of(metric, &scores), scores }),
+            false => Ok(CurvePoint { rows: size, metric, score: Mean::of_scores(metric, &scores), scores }),
         }
     };
     sizes.iter().map(point).collect()

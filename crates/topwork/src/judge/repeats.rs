@@ -27,7 +27,7 @@ pub struct Mean {
     /// The sample's standard deviation; none for one training.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub std: Option<f64>,
-    /// Student's interval, which holds the true mean in 95 of 100 cases, that of a share cut at 0 and 1; none for one training.
+    /// Student's interval, which holds the true mean in 95 of 100 cases, cut at what the metric can be; none for one training.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub interval: Option<(f64, f64)>,
 }
@@ -35,22 +35,27 @@ pub struct Mean {
 impl Mean {
     /// The mean of these shares.
     pub fn of(values: &[f64]) -> Self {
-        Self::widened(values, 1.0, true)
+        Self::widened(values, 1.0, (0.0, 1.0))
+    }
+
+    /// The mean of a metric over independent trainings.
+    pub(crate) fn of_scores(metric: Metric, values: &[f64]) -> Self {
+        Self::widened(values, 1.0, metric.bounds())
     }
 
     /// The mean of a metric, with an interval that is so many times as wide as that of independent trainings.
     fn of_metric(metric: Metric, scores: &[SplitScores], times: f64) -> Self {
         let values: Vec<f64> = scores.iter().map(|scores| scores.value(metric)).collect();
-        Self::widened(&values, times, metric.is_share())
+        Self::widened(&values, times, metric.bounds())
     }
 
-    fn widened(values: &[f64], times: f64, is_share: bool) -> Self {
+    fn widened(values: &[f64], times: f64, (least, largest): (f64, f64)) -> Self {
         let Some(found) = paired::mean_interval(values) else {
             return Self { mean: values.iter().sum::<f64>() / values.len() as f64, std: None, interval: None };
         };
         let half = times * (found.interval.1 - found.mean);
         let (low, high) = (found.mean - half, found.mean + half);
-        let interval = if is_share { (low.max(0.0), high.min(1.0)) } else { (low, high) };
+        let interval = (low.max(least), high.min(largest));
         Self { mean: found.mean, std: Some(found.std), interval: Some(interval) }
     }
 }

@@ -147,7 +147,7 @@ impl Files {
             name: self.task.name(),
             kind: self.task.kind(),
             metrics: self.task.metrics(),
-            headline: self.task.headline(),
+            headline: self.task.headline_of(&self.space),
             starts_from_probe: self.task.starts_from_probe(),
             recognised_by: self.recognised_by.clone(),
         }

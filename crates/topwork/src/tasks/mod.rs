@@ -99,6 +99,11 @@ pub trait Supervised: Sync {
     /// The metric that a score is told by, and by which epochs are compared unless the data asks for another.
     fn headline(&self) -> Metric;
 
+    /// The same for these targets: tags that mark no spans have another.
+    fn headline_of(&self, _: &TargetSpace) -> Metric {
+        self.headline()
+    }
+
     /// Whether the head starts from a linear model on the untouched features.
     fn starts_from_probe(&self) -> bool;
 
@@ -289,6 +294,17 @@ mod tests {
             assert!(!task.summary.is_empty() && !task.data.is_empty());
         }
         assert!(TaskDescription::find("token-classification").is_some());
+    }
+
+    #[test]
+    fn tags_that_mark_no_entities_are_told_by_accuracy() {
+        let headline = |names: [&str; 2]| {
+            let names = names.map(str::to_string).to_vec();
+            let space = TargetSpace::from_names(TargetKind::TokenTags, names).expect("different names");
+            of_kind(TargetKind::TokenTags).headline_of(&space)
+        };
+        assert_eq!(headline(["O", "B-PER"]), Metric::EntityF1);
+        assert_eq!(headline(["NOUN", "VERB"]), Metric::Accuracy);
     }
 
     #[test]

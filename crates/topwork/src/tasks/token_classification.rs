@@ -1,6 +1,6 @@
 //! A tag for each word: entities, slots, parts of speech. The loss and the scores are of the first token of each word.
 
-use topwork_data::{Example, TargetKind, Targets};
+use topwork_data::{Example, TargetKind, TargetSpace, Targets};
 use topwork_engine::{CrossEntropy, Tape, Value};
 use topwork_metrics::sequence::{self, Tagging};
 use topwork_metrics::{Metric, TaskScores, argmax, cross_entropy};
@@ -66,6 +66,11 @@ impl Supervised for TokenClassification {
         Metric::EntityF1
     }
 
+    /// Parts of speech and their like mark no entities.
+    fn headline_of(&self, space: &TargetSpace) -> Metric {
+        if Tagging::new(space.names()).has_entities() { self.headline() } else { Metric::Accuracy }
+    }
+
     fn starts_from_probe(&self) -> bool {
         false
     }
@@ -108,7 +113,11 @@ impl Supervised for TokenClassification {
         let predicted = tags_of(outputs, scoring, rows().map(|row| gold.row(row).len()));
         let tagging = Tagging::new(scoring.space.names());
         let loss = cross_entropy(outputs, scoring.outputs(), gold.ids());
-        sequence::evaluate(&tagging, rows().map(|row| (gold.row(row), &*predicted[row])), loss)
+        let mut scores = sequence::evaluate(&tagging, rows().map(|row| (gold.row(row), &*predicted[row])), loss);
+        // The first is the one that scores are told by.
+        let headline = self.headline_of(&scoring.space);
+        scores.values.sort_by_key(|(metric, _)| *metric != headline);
+        scores
     }
 
     /// The mean over a row's words.

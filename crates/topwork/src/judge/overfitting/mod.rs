@@ -244,7 +244,7 @@ pub(crate) fn judge_scores(
     if rows < FEWEST_ROWS {
         return unknown(format!("the {rows} {split} rows are too few"));
     }
-    let metric = inputs.task.headline();
+    let metric = inputs.task.headline_of(&inputs.scoring.space);
     let score = |outputs: &[f32], targets: &Targets| {
         inputs.task.evaluate(outputs, targets, scoring).get(metric).filter(|score| score.is_finite()).unwrap_or(0.0)
     };
