@@ -199,15 +199,15 @@ fn a_pair_of_texts_needs_a_model_with_two_token_types() {
 }
 
 #[test]
-fn a_head_for_something_else_does_not_predict_classes() {
+fn a_head_whose_config_says_something_else_does_not_predict() {
     let folder = Folder::new();
     folder.copy_of_model("model");
-    for (key, value, part) in [
-        ("problem_type", "multi_label_classification".into(), "problem_type"),
-        ("id2label", serde_json::json!({"0": "score"}), "at least 2 classes"),
+    for (key, value, parts) in [
+        ("problem_type", "ranking".into(), ["config.json", "problem_type"]),
+        ("id2label", serde_json::json!({"0": "score"}), ["model.safetensors", "expected shape [1,"]),
     ] {
         edit_config(&folder, key, value);
-        folder.fails(&["predict", "model", "test.csv"], &["config.json", part]);
+        folder.fails(&["predict", "model", "test.csv"], &parts);
         std::fs::copy(model().join("config.json"), folder.path("model/config.json")).unwrap();
     }
 }
