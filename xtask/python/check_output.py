@@ -90,7 +90,8 @@ def main():
         encoded = tokenizer(*texts_of(row), truncation=True, return_tensors="pt")
         with torch.no_grad():
             logits = model(**encoded).logits[0]
-        values = ours["logits"] if "logits" in ours else ours["values"]
+        # Numbers are said as they are: one by itself, several by their names.
+        values = ours.get("logits") or ours.get("values") or [ours["value"]]
         values = list(values.values()) if isinstance(values, dict) else values
         largest = max(largest, (logits - torch.tensor(values)).abs().max().item())
         label = model.config.id2label[int(logits.argmax())]

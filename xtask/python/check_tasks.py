@@ -13,7 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROWS, TEST_ROWS, EPOCHS = 400, 200, 8
 # The set, its metric and what `transformers.Trainer` gets at these settings, less a tenth.
 SETS = {
-    "atis_slots": ("token_classification", "entity_f1", 0.70),
+    "atis_slots": ("token_classification", "f1", 0.70),
     "sick_relatedness": ("regression", "pearson", 0.65),
     "atis_slot_types": ("multi_label", "micro_f1", 0.65),
 }
@@ -58,7 +58,7 @@ def main():
     options.work.mkdir(parents=True)
     for name, (task, metric, bar) in SETS.items():
         (train, test), extra = prepared(options.data, options.work, name)
-        output = options.work / name
+        output = options.work / f"{name}_result"
         command = [options.topwork, "tune", train, "--test", test, "--model", options.model, "--output", output,
                    "--num-train-epochs", EPOCHS, "--compare-seeds", 0, "--json", *extra]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
