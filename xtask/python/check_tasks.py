@@ -11,11 +11,11 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROWS, TEST_ROWS, EPOCHS = 400, 200, 8
-# The set, its metric and what `transformers.Trainer` gets at these settings, less a tenth.
+# The set, its metric and a bar between what guessing gets (0, 0 and 0.65) and what was measured (docs/experiments.md).
 SETS = {
     "atis_slots": ("token_classification", "f1", 0.70),
     "sick_relatedness": ("regression", "pearson", 0.65),
-    "atis_slot_types": ("multi_label", "micro_f1", 0.65),
+    "atis_slot_types": ("multi_label", "micro_f1", 0.75),
 }
 
 
