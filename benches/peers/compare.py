@@ -7,7 +7,8 @@
 For every set and seed the same training rows are drawn (draw.py), and each side is trained on them and scored on the test file.
 `same` tells both sides SAME, and topwork to leave out what the trainer does not have; `defaults` tells neither anything. Test rows
 with a tag or label that the drawn rows do not have are left out, for both. Both sides run one after the other with the same number
-of threads; seconds are of the whole process's work, from reading to saving.
+of threads; seconds are of the whole process's work, from reading to saving. With `--jobs` runs stand side by side, and with
+`--device cuda` the trainer has a GPU: then the scores are to be compared, and the table shows no seconds.
 
 One line a run is appended to the results, and a finished run is not repeated: of topwork, as long as its sources are the same; the
 table shows the newest.
@@ -51,14 +52,21 @@ def labels_of(row):
     return set(row.get("tags") or row.get("labels") or [])
 
 
+def source_of(options, name):
+    """The folder of a set's files, and the ending of their names."""
+    return pathlib.Path(options.work if name in DERIVED else options.data) / name, SETS[name][2]
+
+
+def derive(options, name):
+    """Makes a set that is made of another, unless it is there."""
+    source, ending = source_of(options, name)
+    if name in DERIVED and not (source / f"test.{ending}").exists():
+        labelled.run([sys.executable, HERE / "derive_multi_label.py", pathlib.Path(options.data) / DERIVED[name], source])
+
+
 def files(options, name, count, seed, folder):
     """Writes the rows to learn from and those to score on, and returns their paths and how many are left out."""
-    ending = SETS[name][2]
-    source = pathlib.Path(options.data) / name
-    if name in DERIVED:
-        source = pathlib.Path(options.work) / name
-        if not (source / f"test.{ending}").exists():
-            labelled.run([sys.executable, HERE / "derive_multi_label.py", pathlib.Path(options.data) / DERIVED[name], source])
+    source, ending = source_of(options, name)
     train, test = folder / f"train.{ending}", folder / f"test.{ending}"
     known = set().union(*(labels_of(row) for row in draw.draw(source / train.name, count, seed, train)))
     rows, columns = draw.read(source / test.name)
@@ -78,7 +86,7 @@ def run_peer(options, name, train, test, seed, same):
     flags = [word for key, value in same.items() for word in (f"--{key.replace('_', '-')}", value)] if same else ["--defaults"]
     result = json.loads(labelled.run([
         options.python, HERE / SETS[name][1], "--model", options.model, "--train", train, "--test", test, "--seed", seed,
-        "--threads", options.threads, *flags]).strip().splitlines()[-1])
+        "--threads", options.threads, "--device", options.device, *flags]).strip().splitlines()[-1])
     return dict(test=result["test"], seconds=result["seconds"]["total"], versions=result["versions"])
 
 
@@ -88,27 +96,30 @@ def measure(options):
         "set", "side", "setting", "rows", "seed", "model", "settings", "sources", "threads")])
     done = {key(line) for line in labelled.read_results(options.results)}
     count, seeds = (0, SEEDS[:1]) if options.all_rows else (options.rows, SEEDS[:options.seeds])
+    same = SAME_ALL if options.all_rows else SAME
+    lines = [dict(set=name, side=side, setting=setting, rows=count, seed=seed, model=pathlib.Path(options.model).name,
+                  settings=same if setting == "same" else None, threads=options.threads)
+             | (dict(sources=sources) if side == "topwork" else {})
+             for name in options.sets.split(",") for seed in seeds
+             for setting in options.settings.split(",") for side in options.sides.split(",")]
     for name in options.sets.split(","):
-        for seed in seeds:
-            for setting in options.settings.split(","):
-                for side in options.sides.split(","):
-                    same = (SAME_ALL if options.all_rows else SAME) if setting == "same" else None
-                    line = dict(set=name, side=side, setting=setting, rows=count, seed=seed,
-                                model=pathlib.Path(options.model).name, settings=same, threads=options.threads)
-                    if side == "topwork":
-                        line |= dict(sources=sources)
-                    if key(line) in done:
-                        continue
-                    with tempfile.TemporaryDirectory() as folder:
-                        folder = pathlib.Path(folder)
-                        train, test, left_out = files(options, name, count, seed, folder)
-                        if side == "topwork":
-                            result = run_topwork(options, name, train, test, seed, same, folder)
-                        else:
-                            result = run_peer(options, name, train, test, seed, same)
-                    # Scores by type would make the lines long.
-                    result["test"] = {metric: value for metric, value in result["test"].items() if not isinstance(value, (dict, list))}
-                    labelled.append_result(options.results, line | dict(left_out=left_out, **result))
+        derive(options, name)
+    labelled.side_by_side(options.jobs, lambda line: run_line(options, line), [line for line in lines if key(line) not in done])
+
+
+def run_line(options, line):
+    """Trains and scores one side once, and writes down its line."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        name, seed, same = line["set"], line["seed"], line["settings"]
+        train, test, left_out = files(options, name, line["rows"], seed, folder)
+        if line["side"] == "topwork":
+            result = run_topwork(options, name, train, test, seed, same, folder)
+        else:
+            result = run_peer(options, name, train, test, seed, same) | dict(device=options.device)
+    # Scores by type would make the lines long.
+    result["test"] = {metric: value for metric, value in result["test"].items() if not isinstance(value, (dict, list))}
+    labelled.append_result(options.results, line | dict(jobs=options.jobs, left_out=left_out, **result))
 
 
 def table(results):
@@ -128,11 +139,13 @@ def table(results):
     order = lambda place: (list(SETS).index(place[0]), place[1] or 10**9, place[2] != "same", place[3])
     for place in sorted(cells, key=order):
         name, rows, setting, _ = place
+        alone = {side: [run["seconds"] for run in runs.values() if run.get("jobs", 1) == 1 and run.get("device", "cpu") == "cpu"]
+                 for side, runs in cells[place].items()}
+        seconds = lambda side: f"{statistics.mean(alone[side]):.0f}" if alone.get(side) else "–"
         for metric in SETS[name][3]:
             values = {side: [run["test"][metric] for run in runs.values()] for side, runs in cells[place].items()}
             means = {side: statistics.mean(of) for side, of in values.items()}
             shown = lambda side: f"{means[side]:.3f} ± {labelled.spread(values[side]):.3f} (n={len(values[side])})" if side in means else "–"
-            seconds = lambda side: f"{statistics.mean(run['seconds'] for run in cells[place][side].values()):.0f}" if side in means else "–"
             gap = f"{means['topwork'] - means['transformers']:+.3f}" if len(means) == 2 else "–"
             print(f"| {name} | {rows or 'all'} | {setting} | {metric} | {shown('transformers')} | {shown('topwork')} | {gap} | "
                   f"{seconds('transformers')} | {seconds('topwork')} |")
@@ -152,6 +165,8 @@ def main():
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side; seconds are then not comparable")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the trainer of transformers")
     parser.add_argument("--all-rows", action="store_true", help="every training row, one seed")
     parser.add_argument("--table", action="store_true", help="only print what was measured")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the peers of one task each share: arguments, rows, and `transformers.Trainer` on the CPU.
+"""What the peers of one task each share: arguments, rows, and `transformers.Trainer`, on the CPU unless told otherwise.
 
 A peer names its task's model class and heads, says how rows become samples, and scores what the trainer predicts. Without
 other arguments the settings are the trainer's own: 3 epochs, batches of 8, 5e-5 falling linearly without warm-up, no weight
@@ -37,6 +37,7 @@ def arguments(description, max_length):
     parser.add_argument("--defaults", action="store_true", help="say that every setting is the trainer's own")
     parser.add_argument("--group-by-length", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     if options.defaults:
         changed = [name for name, value in settings.items() if getattr(options, name) != value]
@@ -101,7 +102,7 @@ def fine_tune(options, kind, head, samples_of, scores_of, collator=None):
         settings = transformers.TrainingArguments(
             output_dir=output, num_train_epochs=options.epochs, per_device_train_batch_size=options.batch_size,
             per_device_eval_batch_size=options.batch_size, learning_rate=options.lr, weight_decay=options.weight_decay,
-            seed=options.seed, use_cpu=True, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True,
+            seed=options.seed, use_cpu=options.device == "cpu", report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True,
             train_sampling_strategy="group_by_length" if options.group_by_length else "random",
             warmup_steps=options.warmup_ratio)
         trainer = transformers.Trainer(
