@@ -164,7 +164,21 @@ impl Metric {
 
     /// Whether more is better; of losses and errors less is.
     pub fn higher_is_better(self) -> bool {
-        !matches!(self, Metric::Loss | Metric::Rmse | Metric::Mae)
+        match self {
+            Metric::Loss | Metric::Rmse | Metric::Mae => false,
+            Metric::Accuracy
+            | Metric::MacroF1
+            | Metric::Mcc
+            | Metric::MicroF1
+            | Metric::MeanAveragePrecision
+            | Metric::SubsetAccuracy
+            | Metric::Pearson
+            | Metric::Spearman
+            | Metric::R2
+            | Metric::EntityPrecision
+            | Metric::EntityRecall
+            | Metric::EntityF1 => true,
+        }
     }
 
     /// Whether a value is a share, 0 to 1, that may be printed as per cent. The others are plain numbers.
@@ -194,7 +208,14 @@ impl Metric {
             Metric::Mcc | Metric::Pearson | Metric::Spearman => (-1.0, 1.0),
             Metric::R2 => (f64::NEG_INFINITY, 1.0),
             Metric::Loss | Metric::Rmse | Metric::Mae => (0.0, f64::INFINITY),
-            _ => (0.0, 1.0),
+            Metric::Accuracy
+            | Metric::MacroF1
+            | Metric::MicroF1
+            | Metric::MeanAveragePrecision
+            | Metric::SubsetAccuracy
+            | Metric::EntityPrecision
+            | Metric::EntityRecall
+            | Metric::EntityF1 => (0.0, 1.0),
         }
     }
 
@@ -296,6 +317,7 @@ mod tests {
             assert_eq!(names.len(), task.len());
         }
         assert!(Metric::ALL.iter().all(|metric| TASKS.iter().any(|task| task.contains(metric))));
+        assert!(TASKS.iter().all(|task| task.iter().all(|metric| Metric::ALL.contains(metric))));
     }
 
     #[test]

@@ -133,6 +133,23 @@ impl Model {
         self.output_scale = Some(scale);
     }
 
+    /// Puts the outputs in this unit, and takes it out of the weights of an output layer that has it in them: the outputs stay
+    /// as they were, but for rounding. It undoes [`Model::fold_output_scale`].
+    pub fn unfold_output_scale(&mut self, parameters: &mut Parameters, scale: OutputScale) {
+        if let Some(output) = self.output() {
+            let weight = &mut parameters.get_mut(output.weight).values;
+            let columns = weight.len() / scale.scale.len().max(1);
+            for (row, scale) in weight.chunks_exact_mut(columns.max(1)).zip(&scale.scale) {
+                row.iter_mut().for_each(|value| *value /= scale);
+            }
+            if let Some(bias) = output.bias {
+                let bias = parameters.get_mut(bias).values.iter_mut();
+                bias.zip(&scale.scale).zip(&scale.shift).for_each(|((bias, scale), shift)| *bias = (*bias - shift) / scale);
+            }
+        }
+        self.output_scale = Some(scale);
+    }
+
     /// Takes the unit of the outputs into the weights of the output layer, so that a model without a unit gives the same
     /// outputs, but for rounding: `transformers` knows none.
     pub fn fold_output_scale(&mut self, parameters: &mut Parameters) {

@@ -14,7 +14,7 @@ use crate::chance::{BETTER, EVEN, WORSE, difference, meaning, p_value, rows_of};
 use crate::classes::{class_scores, why_no_confusion};
 use crate::headline::{data, model, time};
 use crate::metrics::{
-    bar, bounds_text, capitalised, cell, difference_bounds, difference_name, difference_text, interval, loss_name,
+    bar, bounds_text, capitalised, cell, counts_rows, difference_bounds, difference_name, difference_text, interval, loss_name,
     metrics_of, number, text,
 };
 use crate::over_seeds::{self, Named};
@@ -225,6 +225,10 @@ impl Group<'_> {
         table.html()
     }
 
+    fn counts_rows(&self) -> bool {
+        self.runs.iter().all(|(run, _)| counts_rows(main_split(&run.results).1))
+    }
+
     /// Each run less the first.
     fn differences(&self) -> String {
         let [(first, first_name), others @ ..] = self.runs.as_slice() else { return String::new() };
@@ -252,7 +256,9 @@ impl Group<'_> {
                 continue;
             }
             let told = match metric {
-                Metric::Accuracy => paired(first, run).unwrap_or_else(|| unpaired(first_scores, scores)),
+                Metric::Accuracy if self.counts_rows() => {
+                    paired(first, run).unwrap_or_else(|| unpaired(first_scores, scores))
+                }
                 other => one_training(other, scores.value(other) - first_scores.value(other)),
             };
             table.row([label.to_string()].into_iter().chain(told));
@@ -263,7 +269,7 @@ impl Group<'_> {
             false => "One training of each says nothing about how much a seed matters.",
         };
         let test = match metric {
-            Metric::Accuracy => "Rows that only one of the two has right decide (McNemar's test). ",
+            Metric::Accuracy if self.counts_rows() => "Rows that only one of the two has right decide (McNemar's test). ",
             _ => "",
         };
         html.push_str(&format!("<p class=quiet>{test}{one_training}</p>\n"));

@@ -42,10 +42,17 @@ pub(crate) fn metrics_of<'a>(scores: impl IntoIterator<Item = &'a MetricScores>)
     metrics
 }
 
+/// Whether accuracy is the part of the rows that are right. A tagger's is of words, which do not stand alone in their rows.
+pub(crate) fn counts_rows(scores: &SplitScores) -> bool {
+    scores.get(Metric::EntityF1).is_none()
+}
+
 /// The bounds of the metric that a score is told by. They are known where it is the part of the rows that are right.
 pub(crate) fn interval(scores: &SplitScores) -> Option<(f64, f64)> {
     match scores.headline() {
-        (Metric::Accuracy, accuracy) if accuracy.is_finite() => Some(wilson(accuracy, scores.rows)),
+        (Metric::Accuracy, accuracy) if accuracy.is_finite() && counts_rows(scores) => {
+            Some(wilson(accuracy, scores.rows))
+        }
         _ => None,
     }
 }

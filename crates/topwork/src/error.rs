@@ -39,6 +39,12 @@ pub enum Error {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// The user ended it before there was a result to keep.
+    #[error("interrupted: {message}")]
+    Interrupted {
+        /// What there is not.
+        message: &'static str,
+    },
     /// One of the run's proofs failed: its result cannot be trusted.
     #[error("proof failed: {message}")]
     Proof {
@@ -100,6 +106,7 @@ impl Error {
                 })
             }
             Self::Run { hint, .. } => hint.clone(),
+            Self::Interrupted { .. } => None,
             Self::Proof { .. } => {
                 Some("the result was not trusted; please report this with the run's events.jsonl".into())
             }

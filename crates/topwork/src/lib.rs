@@ -16,6 +16,7 @@ pub mod plan;
 pub mod predict;
 pub mod pretrain;
 pub mod run;
+mod saved_config;
 pub mod session;
 pub mod tasks;
 pub mod tune;

@@ -2,29 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use tokenizers::Tokenizer;
-use topwork_data::{Dataset, Example, TargetKind, TargetSpace, TokenizedTexts, for_words, split_words};
+use topwork_data::{
+    ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TargetKind, TargetSpace, TokenizedTexts, for_words,
+    split_words,
+};
 use topwork_engine::{ParameterId, Parameters};
 use topwork_models::{
-    Block, Checkpoint, HeadKind, HeadRule, Model, ModelConfig, ModelOptions, ParameterSpec, Pooling, ProblemType,
-    WeightOptions, Weights, check_tokenizer, load_tokenizer, max_length,
+    Block, Checkpoint, HeadRule, Model, ModelConfig, ModelOptions, ParameterSpec, WeightOptions, Weights, check_tokenizer, load_tokenizer, max_length,
 };
 
 use crate::error::Error;
 use crate::events::SplitScores;
 use crate::network::batch::{Output, check_tokens, infer};
+use crate::saved_config::{SavedConfig, TASK, task_of};
 use crate::tasks::prediction::Prediction;
-use crate::tasks::{Scoring, Supervised, TaskDescription, of_kind};
-
-/// The key of `config.json` for what is learnt.
-pub const TASK: &str = "topwork_task";
-/// The key of `config.json` for what of the tokens the head reads, where it is not the first one's.
-pub const POOLING: &str = "topwork_pooling";
-/// The key of `config.json` for what logits are divided by before they become probabilities.
-pub const TEMPERATURE: &str = "calibration_temperature";
-/// The key of `config.json` for the probabilities from which on labels apply.
-pub const THRESHOLDS: &str = "label_thresholds";
+use crate::tasks::{Scoring, Supervised};
 
 /// A fine-tuned model: what is needed to turn texts into predictions.
 #[derive(Debug)]
@@ -35,7 +28,10 @@ pub struct Predictor {
     pub max_length: usize,
     /// How outputs become predictions: the classes, labels, numbers or tags, and what was fitted on held-out rows.
     pub scoring: Scoring,
+    /// What the user should know of the model.
+    pub warnings: Vec<String>,
     task: TaskKind,
+    columns: Option<Columns>,
     tokenizer: Tokenizer,
     parameters: Parameters,
     model: Model,
@@ -64,11 +60,23 @@ impl Predictor {
             let message = format!("{}: expected a fine-tuned model with id2label, found none", directory.display());
             Error::run(message, format!("topwork tune train.csv --model '{}' --output out", directory.display()))
         })?;
-        let task = task_of(directory, &config, labels.len())?;
+        let mut saved = SavedConfig::read(directory, &config, labels.len())?;
+        let (task, is_stale) = task_of(directory, &config, saved.task.as_deref(), labels.len())?;
+        let mut warnings = Vec::new();
+        if is_stale {
+            let name = saved.task.unwrap_or_default();
+            warnings.push(format!(
+                "{}: {TASK} says {name}, the other keys {}: read as trained anew, without what topwork had fitted",
+                directory.join("config.json").display(),
+                task.name()
+            ));
+            saved = SavedConfig { pooling: saved.pooling, ..SavedConfig::default() };
+        }
         let space = TargetSpace::from_names(task.kind(), labels.to_vec())?;
         let mut scoring = Scoring::of(space);
-        scoring.temperature = temperature(directory, &config)?;
-        scoring.thresholds = thresholds(directory, &config, scoring.outputs())?;
+        scoring.temperature = saved.temperature.unwrap_or(1.0);
+        scoring.thresholds = saved.thresholds;
+        scoring.scale = saved.target_unit;
         let sizes = config.encoder().sizes();
         let mut tokenizer = load_tokenizer(directory)?;
         if task.kind() == TargetKind::TokenTags {
@@ -79,13 +87,15 @@ impl Predictor {
         let options = WeightOptions { seed: 0, head, head_rule: HeadRule::Required };
         let weights = Weights::load(&Checkpoint::open(directory)?, &config, &options)?;
         let parameters = weights.parameters();
-        let pooling = pooling(directory, &config)?;
+        let pooling = saved.pooling;
         Ok(Self {
             directory: directory.to_path_buf(),
             max_length: max_length(directory, sizes.max_tokens)?,
             model: Model::bind(&config, &parameters, ModelOptions { pooling, ..ModelOptions::of(head) })?,
             specs: weights.specs,
+            warnings,
             task: TaskKind(task),
+            columns: saved.columns,
             config,
             scoring,
             tokenizer,
@@ -103,12 +113,76 @@ impl Predictor {
         self.scoring.space.names()
     }
 
-    /// Makes rows as they were read ready for the model: a tagger reads words, any other model texts.
-    pub fn prepare(&self, dataset: &mut Dataset) {
-        match self.task().kind() {
-            TargetKind::TokenTags => part_into_words(dataset),
-            TargetKind::Class | TargetKind::Labels | TargetKind::Value => dataset.forget_words(),
+    /// Reads a file: by the columns that the user names, otherwise by those of the training file where it has them, otherwise by
+    /// their usual names.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or lacks a column that was named.
+    pub fn read(&self, path: &Path, said: &ColumnNames, labels: Labels) -> Result<Dataset, Error> {
+        let usual = Dataset::read(path, said, labels);
+        let Some(own) = &self.columns else { return Ok(usual?) };
+        let header: Vec<&String> = match &usual {
+            // Plain texts have no columns.
+            Ok(dataset) if dataset.format == Format::Lines => return Ok(usual?),
+            Ok(Dataset { columns, ignored_columns, .. }) => {
+                let used = [&columns.text].into_iter().chain(&columns.text_pair).chain(&columns.labels);
+                used.chain(ignored_columns).collect()
+            }
+            Err(DataError::MissingColumn { found, .. }) => found.iter().collect(),
+            Err(_) => return Ok(usual?),
+        };
+        let has = |name: &String| header.contains(&name);
+        let mut names = said.clone();
+        if said.text.is_none() && said.text_pair.is_none() && [&own.text].into_iter().chain(&own.text_pair).all(has) {
+            (names.text, names.text_pair) = (Some(own.text.clone()), own.text_pair.clone());
         }
+        if said.labels.is_empty() && !own.labels.is_empty() && own.labels.iter().all(has) {
+            names.labels = own.labels.clone();
+        }
+        if names == *said { Ok(usual?) } else { Ok(Dataset::read(path, &names, labels)?) }
+    }
+
+    /// Makes rows as they were read ready for the model: a tagger reads words, any other model texts.
+    ///
+    /// # Errors
+    /// When rows are pairs of texts and the model reads single ones, or the other way round.
+    pub fn prepare(&self, dataset: &mut Dataset) -> Result<(), Error> {
+        let is_tagger = self.task().kind() == TargetKind::TokenTags;
+        let pair = || dataset.columns.text_pair.as_deref().unwrap_or_default();
+        match self.columns.as_ref().map(|own| own.text_pair.as_deref()) {
+            _ if is_tagger && dataset.is_pair() => {
+                let message = format!(
+                    "{}: expected one text a row, as a tagger reads, found pairs of `{}` and `{}`",
+                    dataset.path.display(),
+                    dataset.columns.text,
+                    pair()
+                );
+                return Err(Error::run(message, format!("--text-column '{}'", dataset.columns.text)));
+            }
+            Some(Some(own)) if !dataset.is_pair() => {
+                let message = format!(
+                    "{}: expected pairs of texts, as in the model's training, found single texts",
+                    dataset.path.display()
+                );
+                let hint = format!("a file with a column for each text; the training file's second one was `{own}`, --text-pair-column names another");
+                return Err(Error::run(message, hint));
+            }
+            Some(None) if dataset.is_pair() => {
+                let message = format!(
+                    "{}: expected single texts, as in the model's training, found pairs of `{}` and `{}`",
+                    dataset.path.display(),
+                    dataset.columns.text,
+                    pair()
+                );
+                return Err(Error::run(message, format!("--text-column '{}'", dataset.columns.text)));
+            }
+            _ => {}
+        }
+        match is_tagger {
+            true => part_into_words(dataset),
+            false => dataset.forget_words(),
+        }
+        Ok(())
     }
 
     /// The tokens of texts, cut to the longest sequence; `path` is where the texts come from, for errors.
@@ -156,82 +230,6 @@ impl Predictor {
     pub fn parameter(&self, name: &str) -> Option<&[f32]> {
         let id: ParameterId = self.parameters.find(name)?;
         Some(&self.parameters.get(id).values)
-    }
-}
-
-/// The task of a model: by its own key, or by its architecture and `problem_type`, as `transformers` reads them.
-fn task_of(directory: &Path, config: &ModelConfig, outputs: usize) -> Result<&'static dyn Supervised, Error> {
-    let path = directory.join("config.json");
-    let fails = |key: &str, expected: String, found: String| {
-        let message = format!("{}: {key}: expected {expected}, found {found}", path.display());
-        Err(Error::run(message, "choose a directory that `topwork tune` or `transformers` fine-tuned"))
-    };
-    if let Some(name) = config.raw.get(TASK).and_then(Value::as_str) {
-        return match TaskDescription::find(name).and_then(|task| task.supervised) {
-            Some(task) => Ok(task),
-            None => fails(TASK, TaskDescription::supervised_names().join(", "), name.to_string()),
-        };
-    }
-    let architectures = config.raw.get("architectures").and_then(Value::as_array);
-    let is_tagger = config.encoder().architecture(HeadKind::Token { labels: outputs });
-    if architectures.is_some_and(|list| list.iter().any(|name| name.as_str() == Some(&is_tagger))) {
-        return Ok(of_kind(TargetKind::TokenTags));
-    }
-    let kind = match config.encoder().problem_type() {
-        None if outputs == 1 => TargetKind::Value,
-        None => TargetKind::Class,
-        Some(name) => match ProblemType::named(name) {
-            Some(ProblemType::SingleLabelClassification) => TargetKind::Class,
-            Some(ProblemType::MultiLabelClassification) => TargetKind::Labels,
-            Some(ProblemType::Regression) => TargetKind::Value,
-            None => {
-                let names = ProblemType::ALL.map(ProblemType::name).join(", ");
-                return fails("problem_type", names, name.to_string());
-            }
-        },
-    };
-    if kind == TargetKind::Class && outputs < 2 {
-        return fails("id2label", "at least 2 classes".to_string(), outputs.to_string());
-    }
-    Ok(of_kind(kind))
-}
-
-fn pooling(directory: &Path, config: &ModelConfig) -> Result<Pooling, Error> {
-    let Some(value) = config.raw.get(POOLING) else { return Ok(Pooling::FirstToken) };
-    Pooling::ALL.into_iter().find(|pooling| value.as_str() == Some(pooling.name())).ok_or_else(|| {
-        let names = Pooling::ALL.map(Pooling::name).join(" or ");
-        let path = directory.join("config.json");
-        let message = format!("{}: {POOLING}: expected {names}, found {value}", path.display());
-        Error::run(message, "leave the key out for the first token")
-    })
-}
-
-fn temperature(directory: &Path, config: &ModelConfig) -> Result<f64, Error> {
-    let Some(value) = config.raw.get(TEMPERATURE).filter(|value| !value.is_null()) else { return Ok(1.0) };
-    match value.as_f64() {
-        Some(temperature) if temperature > 0.0 && temperature.is_finite() => Ok(temperature),
-        _ => {
-            let path = directory.join("config.json");
-            let message = format!("{}: {TEMPERATURE}: expected a number above 0, found {value}", path.display());
-            Err(Error::run(message, "leave the key out for probabilities as the logits give them"))
-        }
-    }
-}
-
-fn thresholds(directory: &Path, config: &ModelConfig, labels: usize) -> Result<Option<Vec<f64>>, Error> {
-    let Some(value) = config.raw.get(THRESHOLDS).filter(|value| !value.is_null()) else { return Ok(None) };
-    let numbers: Option<Vec<f64>> =
-        value.as_array().and_then(|list| list.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>());
-    match numbers {
-        Some(numbers) if numbers.len() == labels && numbers.iter().all(|number| (0.0..=1.0).contains(number)) => {
-            Ok(Some(numbers))
-        }
-        _ => {
-            let path = directory.join("config.json");
-            let message =
-                format!("{}: {THRESHOLDS}: expected {labels} numbers from 0 to 1, found {value}", path.display());
-            Err(Error::run(message, "leave the key out for one half"))
-        }
     }
 }
 

@@ -24,6 +24,7 @@ fn facts() -> Facts {
         tokens: TokenLengths { p50: 11, p95: 20, longest: 37 },
         total_tokens: 20_000,
         model: ModelFacts {
+            pooling: None,
             family: "bert".into(),
             num_hidden_layers: 6,
             hidden_size: 384,
@@ -395,6 +396,9 @@ fn balanced_class_weights_give_each_class_the_same_share() {
     let shares: Vec<f32> = weights.iter().zip(counts).map(|(weight, count)| weight * count as f32).collect();
     assert!(shares.iter().all(|share| (share - 100.0 / 3.0).abs() < 1e-4), "{shares:?}");
     assert_eq!(plan_with(&[]).unwrap().class_weight_values(&counts), None);
+    // A class that is declared and has no row takes nothing from the others, and is not pushed at.
+    let declared = [counts.as_slice(), &[0]].concat();
+    assert_eq!(plan.class_weight_values(&declared).unwrap(), [weights.as_slice(), &[1.0]].concat());
     let named = plan_with(&[("class_weights", "HUM=1,it's=2,\"LOC\"=3")]).unwrap();
     assert_eq!(named.class_weight_values(&counts), Some(vec![1.0, 2.0, 3.0]));
 }

@@ -28,10 +28,7 @@ fn the_saved_model_gives_test_rows_the_outputs_and_scores_of_the_run() {
         let test = inputs.test.as_ref().unwrap();
         let texts = predictor.tokenize(&test.examples, &folder.path("out")).unwrap();
         let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
-        let mut scoring = predictor.scoring.clone();
-        // A saved model has the unit of its numbers in its weights; the loss of the run is in that of the training rows.
-        scoring.scale.clone_from(&inputs.scoring.scale);
-        let scores = SplitScores::new(test.len(), task.evaluate(&outputs, &test.targets, &scoring));
+        let scores = SplitScores::new(test.len(), task.evaluate(&outputs, &test.targets, &predictor.scoring));
         assert_eq!(Some(&scores), results.test.as_ref(), "{}", task.name());
         assert!(scores.loss().is_finite());
         assert_eq!(results.proofs.reloaded_same_logits.largest_difference, 0.0);

@@ -3,8 +3,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use std::sync::atomic::Ordering;
-
 use clap::ArgMatches;
 use topwork::advise::{Advice, AdviseOptions, advise};
 use topwork::error::Error;
@@ -31,10 +29,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let interrupt = stop_on_interrupt()?;
     let advice = advise(&recipe, &options, &HubSettings::from_env(), &mut progress, &interrupt);
     progress.clear();
-    let advice = match advice {
-        Err(_) if interrupt.load(Ordering::Relaxed) => return Ok(Ended::Interrupted),
-        advice => advice?,
-    };
+    let advice = advice?;
     let written = path.map(|path| write(&advice, &path).map(|()| path)).transpose()?;
     let mut out = std::io::stdout().lock();
     if matches.get_flag("json") {

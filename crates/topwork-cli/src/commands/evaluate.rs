@@ -23,9 +23,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
         TargetKind::Labels => Labels::Sparse,
         TargetKind::Class | TargetKind::Value | TargetKind::TokenTags => Labels::Required,
     };
-    let mut dataset = Dataset::read(&path, &column_names(matches), labels).map_err(Error::from)?;
+    let mut dataset = predictor.read(&path, &column_names(matches), labels)?;
     if predictor.task().kind() != TargetKind::TokenTags {
-        predictor.prepare(&mut dataset);
+        predictor.prepare(&mut dataset)?;
     }
     let targets = predictor.scoring.space.encode(&dataset).map_err(Error::from)?;
     let texts = tokenize(&predictor, &dataset)?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use topwork::error::Error;
 use topwork::predict::Predictor;
 use topwork::session::inputs::cut_warning;
-use topwork::tasks::prediction::{EntitySpan, Prediction};
+use topwork::tasks::prediction::{EntitySpan, Prediction, number};
 use topwork_data::{Dataset, Example, Labels, TokenizedTexts};
 use topwork_models::{HubSettings, locate};
 
@@ -16,9 +16,17 @@ use crate::Ended;
 use crate::arguments::column_names;
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
-    let mut dataset = read(matches)?;
+    // Standard input is read before the model, whose reading takes longer than it takes to see that there is none.
+    let lines = lines(matches)?;
     let predictor = load(matches)?;
-    predictor.prepare(&mut dataset);
+    let mut dataset = match (lines, matches.get_one::<PathBuf>("FILE")) {
+        (Some(lines), _) => lines,
+        (None, path) => {
+            let path = path.cloned().unwrap_or_default();
+            predictor.read(&path, &column_names(matches), Labels::Optional)?
+        }
+    };
+    predictor.prepare(&mut dataset)?;
     let texts = tokenize(&predictor, &dataset)?;
     let outputs = predictor.logits(&texts, batch_size(matches));
     let predictions = predictor.predictions(&outputs, &dataset.examples);
@@ -98,7 +106,7 @@ fn write_table(
         match prediction {
             Prediction::Class { label, score, .. } => record.extend([label.clone(), format!("{score:.4}")]),
             Prediction::Labels { labels, .. } => record.push(labels.join(";")),
-            Prediction::Values { values } => record.extend(values.iter().map(|value| format!("{value:.4}"))),
+            Prediction::Values { values } => record.extend(values.iter().map(|value| number(*value))),
             Prediction::Tags { tags, entities, .. } => {
                 let entity =
                     |EntitySpan { kind, word, start, end }: &EntitySpan| format!("{kind} {start}-{end} {word}");
@@ -111,18 +119,22 @@ fn write_table(
     Ok(())
 }
 
-/// The rows of the file, or of standard input.
-fn read(matches: &ArgMatches) -> Result<Dataset, Error> {
-    Ok(match matches.get_one::<PathBuf>("FILE").filter(|path| path.as_path() != Path::new("-")) {
-        Some(path) => Dataset::read(path, &column_names(matches), Labels::Optional)?,
-        None => Dataset::from_lines(std::io::stdin().lock(), "standard input")?,
-    })
+/// The texts of standard input, where no file is named.
+fn lines(matches: &ArgMatches) -> Result<Option<Dataset>, Error> {
+    match matches.get_one::<PathBuf>("FILE").filter(|path| path.as_path() != Path::new("-")) {
+        Some(_) => Ok(None),
+        None => Ok(Some(Dataset::from_lines(std::io::stdin().lock(), "standard input")?)),
+    }
 }
 
 /// The model that the command names.
-pub(crate) fn load(matches: &ArgMatches) -> Result<Predictor, Error> {
+pub(crate) fn load(matches: &ArgMatches) -> anyhow::Result<Predictor> {
     let model = matches.get_one::<String>("MODEL").map_or("", String::as_str);
-    Predictor::load(&locate(model, &HubSettings::from_env())?)
+    let predictor = Predictor::load(&locate(model, &HubSettings::from_env())?).map_err(anyhow::Error::from)?;
+    for warning in &predictor.warnings {
+        writeln!(std::io::stderr(), "warning: {warning}")?;
+    }
+    Ok(predictor)
 }
 
 /// The tokens of the rows; warns when some are cut.

@@ -315,7 +315,7 @@ fn as_planned(recipe: &Recipe, best: &Examined) -> Result<Plan, Error> {
 
 /// The user wants no advice any more.
 pub(crate) fn interrupted() -> Error {
-    Error::run("interrupted: nothing was advised", "topwork advise again")
+    Error::Interrupted { message: "nothing was advised" }
 }
 
 /// How many trainings `tune` is asked for, in parts of one: other seeds, labels in random order, folds without their part.

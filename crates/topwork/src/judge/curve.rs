@@ -345,12 +345,11 @@ fn points_of<'a>(
     let point = |&size: &usize| {
         let own = found.clone().filter(|(item, _)| item.name == name && item.size == size);
         let scores: Vec<f64> = own.filter_map(|(_, score)| *score).collect();
-        match scores.is_empty() {
-            true => Err(all_diverged(name, size)),
-            false => Ok(CurvePoint { rows: size, metric, score: Mean::of_scores(metric, &scores), scores }),
-        }
+        // Each that has no score was warned of.
+        (!scores.is_empty()).then(|| CurvePoint { rows: size, metric, score: Mean::of_scores(metric, &scores), scores })
     };
-    sizes.iter().map(point).collect()
+    let points: Vec<CurvePoint> = sizes.iter().filter_map(point).collect();
+    if points.is_empty() { Err(all_diverged(name)) } else { Ok(points) }
 }
 
 /// The part of the rows that are of their most frequent class.
@@ -382,9 +381,8 @@ fn frozen_features(inputs: &Inputs, held_out: &Split) -> Result<(Vec<f32>, Vec<f
 }
 
 /// A point of which no training came to anything.
-fn all_diverged(name: &str, size: usize) -> Error {
-    let message =
-        format!("{name}, {size} rows: every training diverged before an epoch was over, or its score is undefined");
+fn all_diverged(name: &str) -> Error {
+    let message = format!("{name}: every training diverged before an epoch was over, or its score is undefined");
     Error::run(message, "a lower --learning-rate, or --sizes with more rows")
 }
 
@@ -490,7 +488,8 @@ fn sentence(contenders: &[CurveContender], metric: Metric, guess: Option<f64>) -
         sentence = format!("with {} labels nothing beats {other} ({})", point.rows, value(guess));
     }
     if let (Some(tuned), Some(words)) = (of(TUNED), of(WORDS)) {
-        let mut pairs = tuned.points.iter().zip(&words.points);
+        let of_words = |rows: usize| words.points.iter().find(|point| point.rows == rows);
+        let mut pairs = tuned.points.iter().filter_map(|own| Some((own, of_words(own.rows)?)));
         if let Some((first, _)) = pairs.find(|(own, words)| is_better(own.score.mean, words.score.mean))
             && tuned.points.first().is_some_and(|point| point.rows < first.rows)
         {

@@ -62,13 +62,15 @@ impl HardRows {
         }
     }
 
-    /// The rows of the greatest loss. There is no confidence, and a row is right when its prediction is its target.
+    /// The rows of the greatest loss. There is no confidence, and a row is right when its prediction is its target; no number
+    /// is right or wrong.
     fn by_loss(inputs: &Inputs, scored: &Scored<'_>, scoring: &Scoring) -> Self {
         let Scored { name, split, logits } = *scored;
         let losses = inputs.task.row_losses(logits, &split.targets, scoring);
         let predicted: Vec<String> =
             inputs.task.predict(logits, &split.examples, scoring).iter().map(Prediction::to_string).collect();
         let targets = target_texts(&split.targets, inputs.labels());
+        let is_right = |row: usize| inputs.task.kind() != TargetKind::Value && targets[row] == predicted[row];
         let mut order: Vec<usize> = (0..losses.len()).collect();
         order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
         let row = |&row: &usize| HardRow {
@@ -82,13 +84,11 @@ impl HardRows {
         };
         Self {
             split: name.to_string(),
-            right: targets.iter().zip(&predicted).map(|(own, said)| if own == said { '1' } else { '0' }).collect(),
-            confident_errors: order
-                .iter()
-                .filter(|&&row| targets[row] != predicted[row])
-                .take(LISTED)
-                .map(row)
-                .collect(),
+            right: match inputs.task.kind() {
+                TargetKind::Value => String::new(),
+                _ => (0..targets.len()).map(|row| if is_right(row) { '1' } else { '0' }).collect(),
+            },
+            confident_errors: order.iter().filter(|&&row| !is_right(row)).take(LISTED).map(row).collect(),
             uncertain: Vec::new(),
         }
     }

@@ -134,6 +134,9 @@ pub(crate) fn head_init(facts: &Facts, init: Init) -> Resolved<HeadInit> {
     if init == Init::Random {
         return fixed(HeadInit::Random, "random features are not worth a probe");
     }
+    if facts.task.kind == TargetKind::Value {
+        return fixed(HeadInit::Random, "numbers came out better from a random head than from a fitted one");
+    }
     fixed(HeadInit::LinearProbe, "a fitted head, scaled down, disturbs the pretrained features less than a random one")
 }
 
@@ -168,7 +171,7 @@ pub(crate) fn metric_for_best_model(facts: &Facts) -> Resolved<Metric> {
         return because(facts.task.headline, format!("as {} is told by", facts.task.name));
     }
     let largest = facts.class_counts.iter().max().copied().unwrap_or(0);
-    let smallest = facts.class_counts.iter().min().copied().unwrap_or(0);
+    let smallest = facts.class_counts.iter().filter(|count| **count > 0).min().copied().unwrap_or(0);
     if largest <= 2 * smallest {
         return fixed(Metric::Accuracy, "no class has more than twice the rows of another");
     }

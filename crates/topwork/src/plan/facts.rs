@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
-use topwork_models::DropoutRates;
+use topwork_models::{DropoutRates, Pooling};
 
 use crate::plan::value::on_one_line;
 
@@ -118,6 +118,8 @@ pub struct ModelFacts {
     pub model_max_length: Option<usize>,
     /// The rates of dropout in `config.json`.
     pub dropouts: DropoutRates,
+    /// What its head reads of the tokens, where `config.json` says it.
+    pub pooling: Option<Pooling>,
     /// SHA-256 of the weights.
     pub sha256: String,
     /// SHA-256 of `config.json`.

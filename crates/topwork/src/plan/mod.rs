@@ -114,7 +114,12 @@ impl Plan {
             ClassWeights::None => None,
             ClassWeights::Balanced => {
                 let rows: usize = counts.iter().sum();
-                let weight = |&count: &usize| (rows as f64 / (counts.len() * count.max(1)) as f64) as f32;
+                let classes = counts.iter().filter(|count| **count > 0).count();
+                // A class that is only declared has no rows to make up for.
+                let weight = |&count: &usize| match count {
+                    0 => 1.0,
+                    count => (rows as f64 / (classes * count) as f64) as f32,
+                };
                 Some(counts.iter().map(weight).collect())
             }
             ClassWeights::PerLabel(weights) => {

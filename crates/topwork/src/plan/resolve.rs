@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::defaults::{self, because, fixed};
+use crate::plan::defaults::{self, because, fixed, from_config};
 use crate::plan::error::PlanError;
 use crate::plan::facts::{Facts, VERSION};
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
 use crate::plan::value::{ClassWeights, HeadInit, Init, RecipeValue};
 use crate::plan::{Origin, Plan, Resolved};
+use crate::saved_config::POOLING;
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
 use topwork_models::{Pooling, SEEDLING};
@@ -174,7 +175,10 @@ fn pooling(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Pooling>, PlanErro
     let is_of_words = facts.task.kind == TargetKind::TokenTags;
     let choice = said(&recipe.pooling, "pooling")
         .within("first_token: a tagger reads each word", |pooling| !is_of_words || *pooling == Pooling::FirstToken)?;
-    Ok(choice.or(|| fixed(Pooling::FirstToken, "as the heads of transformers do")))
+    Ok(choice.or(|| match facts.model.pooling.filter(|_| !is_of_words) {
+        Some(own) => from_config(own, POOLING),
+        None => fixed(Pooling::FirstToken, "as the heads of transformers do"),
+    }))
 }
 
 /// Where the head starts, where it was said.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
-use topwork_data::{Dataset, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words};
+use topwork_data::{Columns, Dataset, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words};
 use topwork_models::{
     Checkpoint, HeadKind, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
     max_length, tokenizer_files, unpack_seedling,
@@ -21,6 +21,7 @@ use crate::plan::policy::{Policy, policy};
 use crate::plan::recipe::Recipe;
 use crate::plan::resolve::resolve;
 use crate::run::directory::unused_directory;
+use crate::saved_config::pooling;
 use crate::session::files::{Datasets, Files};
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
@@ -47,6 +48,8 @@ pub struct Inputs {
     pub task: &'static dyn Supervised,
     /// How outputs are scored: the classes, labels, numbers or tags, and their unit.
     pub scoring: Scoring,
+    /// The columns of the training file.
+    pub columns: Columns,
     /// The rows to learn from.
     pub train: Split,
     /// The rows to look at after each epoch.
@@ -85,6 +88,14 @@ impl Inputs {
     /// The names of the classes, labels, numbers or tags, in their order.
     pub fn labels(&self) -> &[String] {
         self.scoring.space.names()
+    }
+
+    /// The names by which the saved model calls its outputs: a single number has none in `transformers`.
+    pub fn saved_labels(&self) -> &[String] {
+        match (self.task.kind(), self.labels()) {
+            (TargetKind::Value, [_]) => &[],
+            (_, labels) => labels,
+        }
     }
 
     /// The scores of outputs for rows.
@@ -128,6 +139,7 @@ impl Inputs {
             observer.event(&RunEvent::warning(warning));
         }
         let Files { datasets: Datasets { train, validation, test }, task, space, .. } = files;
+        let columns = train.columns.clone();
         let strata = Strata::new(&space, &train_targets);
         if let Some(folds) = plan.folds.value {
             check_folds(folds, &train, &strata, &space)?;
@@ -174,6 +186,7 @@ impl Inputs {
             tokenizer,
             task,
             scoring,
+            columns,
             train,
             validation,
             test,
@@ -250,7 +263,9 @@ fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpa
         TargetKind::Class => strata.distinct_texts(&train.examples),
         _ => distinct_texts(&train.examples, &vec![0; train.examples.len()], 1),
     };
-    let Some((class, &fewest)) = texts.iter().enumerate().min_by_key(|(_, texts)| **texts) else { return Ok(()) };
+    // A class that is declared and has no row is in no fold.
+    let occurring = texts.iter().enumerate().filter(|(_, texts)| **texts > 0);
+    let Some((class, &fewest)) = occurring.min_by_key(|(_, texts)| **texts) else { return Ok(()) };
     if count <= fewest {
         return Ok(());
     }
@@ -268,6 +283,14 @@ fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpa
     Err(Error::run(message, hint))
 }
 
+/// Words that the tokenizer drops, such as one of zero-width letters alone: a tagger neither learns them nor finds them.
+fn tokenless_warning(texts: &TokenizedTexts, path: &Path) -> Option<String> {
+    let words: usize = (0..texts.len()).map(|row| texts.words_without_token(row)).sum();
+    let (has, those) = if words == 1 { ("1 word has", "it counts") } else { ("words have", "they count") };
+    let count = if words == 1 { String::new() } else { format!("{words} ") };
+    (words > 0).then(|| format!("{}: {count}{has} no token by this tokenizer: {those} as outside of entities", path.display()))
+}
+
 /// What the tokens of all files have in common.
 #[derive(Default)]
 struct Counted {
@@ -280,7 +303,8 @@ impl Counted {
     fn add(&mut self, texts: &TokenizedTexts, path: &Path, most: usize, observer: &mut dyn Observer) {
         self.unknown += texts.unknown;
         self.tokens += texts.total_tokens();
-        if let Some(warning) = cut_warning(texts, path, most) {
+        let cut = cut_warning(texts, path, most);
+        for warning in cut.into_iter().chain(tokenless_warning(texts, path)) {
             observer.event(&RunEvent::warning(warning));
         }
     }
@@ -366,6 +390,7 @@ fn model_facts(
         max_position_embeddings: sizes.max_tokens,
         model_max_length: Some(max_length(source, sizes.max_tokens)?),
         dropouts: config.encoder().dropouts(head),
+        pooling: pooling(source, config)?,
         sha256: hash_files(&checkpoint.files())?,
         config_sha256: hash_files(&[&source.join("config.json")])?,
         tokenizer_sha256: hash_tokenizer(source)?,

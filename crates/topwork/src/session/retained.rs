@@ -71,6 +71,7 @@ impl RetainedFile {
     /// When the file cannot be read, has none of these columns or holds no text.
     pub(crate) fn read(path: &Path, said: &ColumnNames, training: &Columns) -> Result<Self, Error> {
         let (mut dataset, warnings) = read_columns(path, said, training)?;
+        dataset.forget_words();
         dataset.examples.retain(|example| !example.text.trim().is_empty());
         if dataset.examples.is_empty() {
             let message = format!("retain_file: {}: expected texts, found none", path.display());

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use topwork_data::TargetKind;
 use topwork_engine::{AdamWOptions, Parameters};
-use topwork_models::{Block, Dropouts, LoadReport, Model, ModelOptions, OutputLayer, WeightOptions, Weights};
+use topwork_models::{Block, Dropouts, HeadRule, LoadReport, Model, ModelOptions, OutputLayer, WeightOptions, Weights};
 
 use crate::error::Error;
 use crate::events::{NoObserver, Observer, RunEvent, SplitScores, shown};
@@ -66,10 +66,14 @@ impl LoadedModel {
     /// The pretrained weights or random ones, trainable or frozen as the policy says. `seed` names what is random.
     pub(crate) fn load(inputs: &Inputs, setup: &TrainingSetup, seed: u64) -> Result<Self, Error> {
         let plan = &setup.plan;
-        let (head, labels) = (inputs.head(), inputs.labels());
+        let (head, labels) = (inputs.head(), inputs.saved_labels());
         let weights = match plan.init.value {
             Init::Pretrained => {
-                let head_rule = inputs.config.head_rule(head, labels, inputs.task.problem_type());
+                let own = plan.facts.model.pooling.unwrap_or_default();
+                let head_rule = match own == plan.pooling.value {
+                    true => inputs.config.head_rule(head, labels, inputs.task.problem_type()),
+                    false => HeadRule::New("the checkpoint's head reads another pooling of the tokens"),
+                };
                 Weights::load(&inputs.checkpoint, &inputs.config, &WeightOptions { seed, head, head_rule })?
             }
             Init::Random => Weights::initial(&inputs.config, head, seed)?,
@@ -85,13 +89,17 @@ impl LoadedModel {
         };
         let options = ModelOptions { head, pooling: plan.pooling.value, dropouts };
         let mut model = Model::bind(&inputs.config, &parameters, options)?;
-        if let Some(scale) = &inputs.scoring.scale {
-            model.set_output_scale(scale.clone());
-        }
         let mut report = weights.report;
         if plan.init.value == Init::Random {
             let of_head = weights.specs.iter().filter(|spec| spec.block == Block::Head);
             report.new = of_head.map(|spec| (spec.name.clone(), "init random, as all".into())).collect();
+        }
+        if let Some(scale) = inputs.scoring.scale.clone() {
+            // A head that goes on has the unit of its own training in its weights.
+            match has_new_output(&model, &parameters, &report) {
+                true => model.set_output_scale(scale),
+                false => model.unfold_output_scale(&mut parameters, scale),
+            }
         }
         Ok(Self { parameters, model, report })
     }
@@ -175,9 +183,13 @@ pub(crate) fn fit_options(plan: &Plan, total_steps: usize) -> FitOptions {
 
 /// A head that was trained on these labels before is better than a probe.
 pub(crate) fn starts_from_probe(plan: &Plan, loaded: &LoadedModel) -> bool {
-    let output = loaded.model.output().map(|output| &loaded.parameters.get(output.weight).name);
-    let is_new = output.is_some_and(|output| loaded.report.new.iter().any(|(name, _)| name == output));
-    plan.head_init.value == HeadInit::LinearProbe && is_new
+    plan.head_init.value == HeadInit::LinearProbe && has_new_output(&loaded.model, &loaded.parameters, &loaded.report)
+}
+
+/// Whether the output layer is none of the checkpoint's.
+fn has_new_output(model: &Model, parameters: &Parameters, report: &LoadReport) -> bool {
+    let output = model.output().map(|output| &parameters.get(output.weight).name);
+    output.is_some_and(|output| report.new.iter().any(|(name, _)| name == output))
 }
 
 /// Puts a linear model on the untouched features of these rows in the place of the output layer.

@@ -60,11 +60,16 @@ impl fmt::Display for Prediction {
                 f.write_str(&labels.join(";"))
             }
             Self::Values { values } => {
-                f.write_str(&values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(";"))
+                f.write_str(&values.iter().map(|value| number(*value)).collect::<Vec<_>>().join(";"))
             }
             Self::Tags { tags, .. } => f.write_str(&tags.join(" ")),
         }
     }
+}
+
+/// A predicted number, with as many digits as the model computes with.
+pub fn number(value: f64) -> String {
+    (value as f32).to_string()
 }
 
 /// A span of words that belong together.

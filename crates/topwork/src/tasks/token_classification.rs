@@ -87,7 +87,11 @@ impl Supervised for TokenClassification {
     }
 
     fn normaliser(&self, targets: &PassTargets, options: &LossOptions) -> f64 {
-        CrossEntropy::normaliser(targets.classes(), options.class_weights.as_deref())
+        match CrossEntropy::normaliser(targets.classes(), options.class_weights.as_deref()) {
+            // A step whose words have no token at all has nothing to learn.
+            0.0 => 1.0,
+            normaliser => normaliser,
+        }
     }
 
     fn loss(

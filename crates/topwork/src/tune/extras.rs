@@ -97,8 +97,9 @@ impl<'a> ExtraTrainings<'a> {
             return None;
         }
         observer.event(&RunEvent::phase("compare"));
+        let known = seeds.map_or(1, |_| inputs.plan.seeds.value as u64);
         let own = seeds.map_or_else(|| vec![own.scores.clone()], |seeds| seeds.scores.clone());
-        let found = transfer::compare(inputs, &own, count, observer, self.interrupt);
+        let found = transfer::compare(inputs, &own, known, count, observer, self.interrupt);
         let done_of = |compared: Option<&transfer::Compared>| {
             compared.map_or((0, 1), |compared| (compared.trained, compared.asked))
         };

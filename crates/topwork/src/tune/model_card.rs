@@ -37,7 +37,9 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
             quoted(&title),
             quoted(&file_name(inputs, split)),
         );
-        for (metric, value) in scores.scores.iter().filter(|(metric, _)| *metric != Metric::Loss) {
+        // A metric without a value, such as a correlation with equal numbers, is left out.
+        let of_metrics = scores.scores.iter().filter(|(metric, value)| *metric != Metric::Loss && value.is_finite());
+        for (metric, value) in of_metrics {
             let _ = writeln!(card, "    - type: {}\n      value: {value:.6}", hub_name(metric));
         }
     }
@@ -50,7 +52,8 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
     let splits =
         [("train", Some(&results.train)), ("validation", results.validation.as_ref()), ("test", results.test.as_ref())];
     for (name, scores) in splits.into_iter().filter_map(|(name, scores)| Some((name, scores?))) {
-        let values: String = metrics.iter().map(|metric| format!(" {:.4} |", scores.value(*metric))).collect();
+        let shown = |value: f64| if value.is_finite() { format!(" {value:.4} |") } else { " no value |".to_string() };
+        let values: String = metrics.iter().map(|metric| shown(scores.value(*metric))).collect();
         let _ = writeln!(card, "| {name} ({}) |{values}", scores.rows);
     }
     for (part, why) in &results.not_applicable {

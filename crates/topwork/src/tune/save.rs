@@ -1,15 +1,13 @@
 //! Writing the result of fine-tuning.
 
-use serde_json::Value;
-use topwork_data::TargetKind;
 use topwork_engine::Parameters;
-use topwork_models::{Pooling, save_config, save_tokenizer};
+use topwork_models::{save_config, save_tokenizer};
 
 use super::model_card::model_card;
 use super::results::Results;
 use crate::error::Error;
-use crate::predict::{POOLING, TASK, TEMPERATURE, THRESHOLDS};
 use crate::run::directory::{OutputDirectory, RESULTS};
+use crate::saved_config::SavedConfig;
 use crate::session::inputs::Inputs;
 
 /// Writes the model as `transformers` loads it.
@@ -38,26 +36,18 @@ pub(super) fn write_config(
     temperature: Option<f64>,
     thresholds: Option<&[f64]>,
 ) -> Result<(), Error> {
-    // A single number has no name in `transformers`.
-    let labels = match (inputs.task.kind(), inputs.labels()) {
-        (TargetKind::Value, [_]) => &[],
-        (_, labels) => labels,
-    };
-    let mut config = inputs.config.for_head(inputs.head(), labels, inputs.task.problem_type())?;
+    let mut config = inputs.config.for_head(inputs.head(), inputs.saved_labels(), inputs.task.problem_type())?;
     // What was fitted for the model that this one was made from is not this one's.
-    let own: [(&str, Option<Value>); 4] = [
-        (TASK, Some(inputs.task.name().into())),
-        (POOLING, (inputs.plan.pooling.value != Pooling::FirstToken).then(|| inputs.plan.pooling.value.name().into())),
-        (TEMPERATURE, temperature.map(Value::from)),
-        (THRESHOLDS, thresholds.map(Value::from)),
-    ];
+    let saved = SavedConfig {
+        task: Some(inputs.task.name().to_string()),
+        pooling: inputs.plan.pooling.value,
+        columns: Some(inputs.columns.clone()),
+        target_unit: inputs.scoring.scale.clone(),
+        temperature,
+        thresholds: thresholds.map(<[f64]>::to_vec),
+    };
     if let Some(object) = config.as_object_mut() {
-        for (key, value) in own {
-            match value {
-                Some(value) => _ = object.insert(key.to_string(), value),
-                None => _ = object.remove(key),
-            }
-        }
+        saved.write(object);
     }
     Ok(save_config(output.path(), &config)?)
 }

@@ -135,6 +135,12 @@ pub struct ScoreGap {
     pub held_out: f64,
     /// How many held-out rows there are.
     pub rows: usize,
+    /// What a guess that looks at no text scores on the training rows.
+    #[serde(default)]
+    pub train_by_guessing: f64,
+    /// What it scores on the held-out rows.
+    #[serde(default)]
+    pub held_out_by_guessing: f64,
     /// The score on training rows less that on held-out rows.
     pub gap: Estimate,
 }
@@ -250,6 +256,11 @@ pub(crate) fn judge_scores(
     };
     let of = |scored: Scored<'_>| score(scored.logits, &scored.split.targets);
     let (on_train, on_others) = (of(train), of(others));
+    let guess = |scored: Scored<'_>| {
+        let targets = &scored.split.targets;
+        score(&inputs.task.guess(&inputs.train.targets, targets, scoring), targets)
+    };
+    let (train_by_guessing, held_out_by_guessing) = (guess(train), guess(others));
     let resampled = |scored: Scored<'_>, lines: &[&[f32]], chosen: &[usize]| {
         let outputs: Vec<f32> = chosen.iter().flat_map(|&row| lines[row]).copied().collect();
         score(&outputs, &scored.split.targets.select(chosen))
@@ -271,7 +282,15 @@ pub(crate) fn judge_scores(
         split: Some(split.to_string()),
         loss_gap: difference(&losses(others), &losses(train)),
         p_chance: Some(p.min(1.0)),
-        score: Some(ScoreGap { metric, train: on_train, held_out: on_others, rows, gap }),
+        score: Some(ScoreGap {
+            metric,
+            train: on_train,
+            held_out: on_others,
+            rows,
+            train_by_guessing,
+            held_out_by_guessing,
+            gap,
+        }),
         turned: turned(trace),
         ..unknown(String::new())
     };
@@ -361,7 +380,7 @@ impl Overfitting {
 
     fn said_of_score(&self, score: &ScoreGap, p: f64) -> String {
         let split = self.split.as_deref().unwrap_or("held-out");
-        let ScoreGap { metric, train, held_out, rows, gap } = *score;
+        let ScoreGap { metric, train, held_out, rows, gap, held_out_by_guessing: guessing, .. } = *score;
         let both = format!(
             "{} {} on training rows, {} on {split} rows",
             metric.label(),
@@ -369,6 +388,8 @@ impl Overfitting {
             shown(metric, held_out)
         );
         let gap = format!("{:.3} ({:.3} to {:.3})", gap.value, gap.interval.0, gap.interval.1);
+        let guessing = if guessing > 0.0 { format!(", of which a guess gets {}", shown(metric, guessing)) } else { String::new() };
+        let both = both + &guessing;
         let p = p_value(p);
         let sentence = match self.finding {
             OverfittingFinding::Memorised => format!("it memorised: {both}, no better than chance ({p}, {rows} rows)"),
@@ -430,14 +451,17 @@ impl Overfitting {
     }
 }
 
-/// What a score on held-out rows says, which is 0 for predictions without any relation to the targets and 1 at best.
+/// What a score says that is 1 at best, beside what a guess gets: as with accuracies, only the gain over it counts.
 fn found_by_score(score: &ScoreGap, p: f64) -> OverfittingFinding {
-    let holds = p < CONVINCING && score.held_out > HOLDS_AT_LEAST * score.train.max(0.0);
-    match score.gap {
-        gap if holds && gap.value > WIDE_GAP && gap.interval.0 > 0.0 => OverfittingFinding::Overfits,
+    let (gained, room) = (score.train - score.train_by_guessing, 1.0 - score.train_by_guessing);
+    let held = score.held_out - score.held_out_by_guessing;
+    let holds = p < CONVINCING && held > HOLDS_AT_LEAST * gained.max(0.0);
+    let is_worse = score.gap.value > WIDE_GAP && score.gap.interval.0 > 0.0;
+    match p >= UNCONVINCING {
+        _ if holds && is_worse => OverfittingFinding::Overfits,
         _ if holds => OverfittingFinding::Generalises,
-        _ if p >= UNCONVINCING && score.train <= NEXT_TO_NOTHING => OverfittingFinding::NothingLearnt,
-        _ if p >= UNCONVINCING && score.train > KNOWN => OverfittingFinding::Memorised,
+        true if gained <= NEXT_TO_NOTHING * room => OverfittingFinding::NothingLearnt,
+        true if gained > KNOWN * room && is_worse && held <= HOLDS * gained => OverfittingFinding::Memorised,
         _ => OverfittingFinding::Unknown,
     }
 }
@@ -459,7 +483,7 @@ impl Turned {
                 format!("it went on to answer more rows rightly ({} → {})", percent(then), percent(last))
             }
             (Some(_), Some(_)) => "what came after only made it surer".to_string(),
-            _ => "it became too sure".to_string(),
+            _ => "what came after fitted the training rows alone".to_string(),
         };
         format!(
             "; the loss on validation rows was lowest after epoch {epoch:.0} ({lowest:.3}) and ended at {last:.3}: {meaning}"

@@ -177,3 +177,24 @@ fn a_loss_that_rose_again_is_told() {
     assert!(risen.sentence().contains("(70.0 % → 80.0 %)"), "{}", risen.sentence());
     assert_eq!(turned(&trace([0.6, 0.5, 0.51], 0.0)), None);
 }
+
+#[test]
+fn of_a_score_only_what_a_guess_does_not_get_counts() {
+    let gap = |value: f64| Estimate { value, interval: (value - 0.02, value + 0.02) };
+    let score = |train: f64, held_out: f64, guessing: f64| ScoreGap {
+        metric: Metric::MicroF1,
+        train,
+        held_out,
+        rows: 200,
+        train_by_guessing: guessing,
+        held_out_by_guessing: guessing,
+        gap: gap(train - held_out),
+    };
+    // One label for everything has a good score where half of the rows have it, on all rows alike.
+    assert_eq!(found_by_score(&score(0.6, 0.6, 0.6), 1.0), OverfittingFinding::NothingLearnt);
+    assert_eq!(found_by_score(&score(0.6, 0.6, 0.0), 1.0), OverfittingFinding::Unknown, "no gap is no memory");
+    assert_eq!(found_by_score(&score(0.98, 0.6, 0.6), 0.4), OverfittingFinding::Memorised);
+    assert_eq!(found_by_score(&score(0.98, 0.9, 0.6), 1e-6), OverfittingFinding::Overfits);
+    assert_eq!(found_by_score(&score(0.92, 0.9, 0.6), 1e-6), OverfittingFinding::Generalises);
+    assert_eq!(found_by_score(&score(0.05, 0.0, 0.0), 0.5), OverfittingFinding::NothingLearnt);
+}

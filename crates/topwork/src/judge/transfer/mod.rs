@@ -115,7 +115,8 @@ fn deviation(values: &[f64]) -> Option<f64> {
 }
 
 /// Compares a run with what would have been had without it, with so many `seeds` where the contender draws random numbers. `own`
-/// are the run's scores on its held-out rows, and those of its repetitions with the next seeds. None when there are no held-out
+/// are the run's scores on its held-out rows, and those of its repetitions with the next seeds; `known` counts the run and all that
+/// were tried, of which some may have come to nothing. None when there are no held-out
 /// rows, or it was interrupted before.
 ///
 /// # Errors
@@ -123,6 +124,7 @@ fn deviation(values: &[f64]) -> Option<f64> {
 pub(crate) fn compare(
     inputs: &Inputs,
     own: &[SplitScores],
+    known: u64,
     seeds: usize,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
@@ -138,7 +140,6 @@ pub(crate) fn compare(
     let score = |logits: &[f32]| inputs.evaluate(logits, rows);
     let (from_scratch, planned) = (TrainingSetup::from_scratch(inputs)?, TrainingSetup::planned(inputs));
     // The run itself, with its repetitions, is the first of its kind.
-    let known = own.len() as u64;
     let of_seeds = |name, setup, first| (first..seeds as u64).map(move |nth| Training { name, setup, nth });
     let trainings: Vec<Training<'_>> = match inputs.plan.init.value {
         Init::Pretrained => of_seeds(RANDOM, &from_scratch, 0).chain(of_seeds(TUNED, &planned, known)).collect(),
