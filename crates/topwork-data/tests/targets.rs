@@ -224,6 +224,9 @@ fn the_task_is_recognised_by_the_labels() {
     let columns = |rows: &str| recognise(&read_columns("a.csv", &format!("text,a,b\n{rows}"), &["a,b"]).unwrap()).0;
     assert_eq!(columns("x,1,0\ny,0,1\n"), TargetKind::Labels);
     assert_eq!(columns("x,1,0\ny,0,3\n"), TargetKind::Value);
+    assert_eq!(columns("x, 0.9, 0.6\ny, 0.1, \n"), TargetKind::Value, "with a space after each comma");
+    assert_eq!(columns("x, 1, 0\ny, 0, \n"), TargetKind::Labels, "a field of space alone is a gap");
+    assert_eq!(columns("x,nan,inf\ny,inf,nan\n"), TargetKind::Class);
     let json = |rows: &str| recognise(&read("a.jsonl", rows)).0;
     assert_eq!(json("{\"text\": \"x\", \"label\": [\"a\"]}"), TargetKind::Labels);
     assert_eq!(json("{\"text\": \"x\", \"label\": [0.5, 1]}"), TargetKind::Value);

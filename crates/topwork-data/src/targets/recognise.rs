@@ -42,12 +42,12 @@ fn of_columns(dataset: &Dataset) -> (TargetKind, String) {
     let (columns, count) = (dataset.columns.label_names(), dataset.columns.labels.len());
     let fields = || {
         let labels = dataset.examples.iter().filter_map(|example| example.label.as_ref());
-        labels.flat_map(Label::values).filter(|field| !field.is_empty())
+        labels.flat_map(Label::values).filter(|field| !field.trim().is_empty())
     };
     if fields().all(|field| is_one(field).is_some()) {
         return (TargetKind::Labels, format!("the {count} label columns `{columns}` hold 0 and 1 alone"));
     }
-    if fields().all(|field| field.parse::<f64>().is_ok()) {
+    if fields().all(|field| number(field).is_some()) {
         return (TargetKind::Value, format!("the {count} label columns `{columns}` hold numbers"));
     }
     (TargetKind::Class, format!("the {count} label columns `{columns}` hold neither 0 and 1 nor numbers alone"))
