@@ -247,7 +247,7 @@ fn number_hint(found: &str) -> String {
     let found = found.trim();
     let with_point = found.replacen(',', ".", 1);
     if found.contains(',') && with_point.parse::<f64>().is_ok_and(f64::is_finite) {
-        return format!("write {with_point} with a decimal point, if the comma is a decimal mark");
+        return format!("write {with_point} with a decimal point, if the comma is a decimal mark; {AS_CLASSES}");
     }
     if found.parse::<f64>().is_ok_and(f64::is_finite) {
         return format!("models give numbers up to {:e}: write them in a larger unit, or remove the row", f32::MAX);
@@ -255,8 +255,10 @@ fn number_hint(found: &str) -> String {
     if found.parse::<f64>().is_ok() {
         return "write a finite number, or remove the row".into();
     }
-    "write a number such as 3.5 there, or remove the row".into()
+    format!("write a number such as 3.5 there, or remove the row; {AS_CLASSES}")
 }
+
+const AS_CLASSES: &str = "--task classification takes the labels as classes";
 
 fn quoted(found: &str) -> String {
     if found.is_empty() { "nothing".into() } else { format!("`{}`", shortened(found)) }

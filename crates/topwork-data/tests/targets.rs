@@ -235,6 +235,42 @@ fn the_task_is_recognised_by_the_labels() {
 }
 
 #[test]
+fn a_few_slips_among_many_numbers_are_errors_and_no_classes() {
+    let file = |label: &dyn Fn(usize) -> String, rows: usize| {
+        let rows: String = (0..rows).map(|row| format!("t{row}\t{}\n", label(row))).collect();
+        read("a.tsv", &format!("text\tlabel\n{rows}"))
+    };
+    let slips = |every: usize| move |row: usize| if row % every == 4 { "n/a".into() } else { format!("{row}.5") };
+    let dataset = file(&slips(10), 30);
+    let (kind, reason) = recognise(&dataset);
+    assert_eq!(kind, TargetKind::Value, "{reason}");
+    assert!(reason.contains("27 of 30 labels in `label` are numbers") && reason.contains("`0.5`"), "{reason}");
+    let error = says(values(&dataset), &["a.tsv", "line 6", "`label`", "expected a number", "found `n/a`"]);
+    assert!(error.hint().unwrap().contains("--task classification"));
+
+    let commas = file(&|row| format!("{row},5"), 20);
+    assert_eq!(recognise(&commas).0, TargetKind::Value);
+    let error = says(values(&commas), &["line 2", "expected a number", "`0,5`"]);
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("write 0.5 with a decimal point") && hint.contains("--task classification"), "{hint}");
+
+    assert_eq!(recognise(&file(&slips(7), 30)).0, TargetKind::Class, "less than nine of ten");
+    assert_eq!(recognise(&file(&slips(10), 20)).0, TargetKind::Class, "18 different numbers");
+    let ids = |row: usize| if row == 7 { "n/a".into() } else { format!("{row}") };
+    assert_eq!(recognise(&file(&ids, 40)).0, TargetKind::Class, "whole numbers may be ids");
+
+    let row = |row: usize, label: &str| format!("{{\"text\": \"t{row}\", \"label\": [{label}]}}\n");
+    let lists: String =
+        (0..30).map(|at| if at == 2 { row(at, "\"n/a\"") } else { row(at, &format!("{at}.25")) }).collect();
+    assert_eq!(recognise(&read("a.jsonl", &lists)).0, TargetKind::Value);
+    let columns: String =
+        (0..10).map(|row| format!("t{row},{row}.5,{}\n", if row == 3 { "nan" } else { "2" })).collect();
+    let columns = read_columns("a.csv", &format!("text,a,b\n{columns}"), &["a,b"]).unwrap();
+    assert_eq!(recognise(&columns).0, TargetKind::Value);
+    says(values(&columns), &["a.csv", "line 5", "`b`", "expected a number", "`nan`"]);
+}
+
+#[test]
 fn targets_are_selected_permuted_and_hashed_by_content() {
     let class = read("a.csv", "text,label\na,x\nb,y\nc,z\nd,z\n");
     let multi = read("a.csv", "text,label\na,x;y\nb,y\nc,\nd,z\n");
