@@ -50,6 +50,8 @@ pub use order::epoch_order;
 pub use random::Stream;
 pub use role::Role;
 pub use target_error::{TargetError, WordPlace};
-pub use targets::{Matrix, Strata, TagProblem, TagRows, TagScheme, TargetKind, TargetSpace, Targets, recognise};
+pub use targets::{
+    Matrix, Strata, TagProblem, TagRows, TagScheme, TargetKind, TargetSpace, Targets, flag_names, recognise,
+};
 pub use tokenized::{FirstToken, TokenizedTexts};
 pub use word_pieces::{for_words, split_words};

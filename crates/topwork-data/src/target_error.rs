@@ -72,6 +72,28 @@ pub enum TargetError {
         /// The label column.
         column: String,
     },
+    /// All rows have the same labels.
+    #[error("{}: column `{column}`: expected labels that some rows have and others have not, found {} on every row", path.display(), listed(labels))]
+    SameLabels {
+        /// The file.
+        path: PathBuf,
+        /// The label column.
+        column: String,
+        /// The labels.
+        labels: Vec<String>,
+    },
+    /// There are more or fewer names than lists of 0 and 1 have places.
+    #[error("{}: column `{column}`: expected a name for each of the {expected} labels that the lists of 0 and 1 have, found {found}", path.display())]
+    NameCount {
+        /// The file.
+        path: PathBuf,
+        /// The label column.
+        column: String,
+        /// Places of a list.
+        expected: usize,
+        /// Names.
+        found: usize,
+    },
     /// What should be a number is none, or not a finite one.
     #[error("{}: line {line}: column `{column}`: expected a number, found {}", path.display(), quoted(found))]
     NotANumber {
@@ -215,7 +237,7 @@ impl TargetError {
                 "name one column with --label-column, or a task that takes any number of labels a row".into()
             }
             TargetError::RepeatedLabel { column, .. } => {
-                format!("a list in `{column}` names each label that applies once; for labels as 0 and 1, give each a column of its own")
+                format!("a list in `{column}` names each label that applies once; for labels as 0 and 1, give each a column of its own, or write a list of as many in every row")
             }
             TargetError::BlankLabel { .. } => "a row without any label is written [] or left empty".into(),
             TargetError::NotBinary { .. } => {
@@ -226,6 +248,12 @@ impl TargetError {
             }
             TargetError::NoLabels { .. } => {
                 "separate the labels of a row by `;`, or write them as a JSON list, or name another column with --label-column".into()
+            }
+            TargetError::SameLabels { .. } => {
+                "there is nothing to learn from labels that all rows have: name another column with --label-column, or add rows".into()
+            }
+            TargetError::NameCount { .. } => {
+                "--label-names-file has a name a line, in the order of the lists; without it the names are LABEL_0, LABEL_1 and so on".into()
             }
             TargetError::NotANumber { found, .. } => number_hint(found),
             TargetError::NumberCount { .. } => "write as many numbers in every row".into(),

@@ -83,6 +83,46 @@ fn an_unknown_label_in_another_file_is_an_error_with_the_nearest() {
 }
 
 #[test]
+fn lists_of_0_and_1_that_are_equally_long_are_columns() {
+    let rows = |lists: &[&str]| -> String {
+        lists.iter().enumerate().map(|(row, list)| format!("{{\"text\": \"t{row}\", \"labels\": {list}}}\n")).collect()
+    };
+    let file = |lists: &[&str]| read("a.jsonl", &rows(lists));
+    let expected = vec![vec![NO, YES], vec![YES, NO], vec![NO, NO]];
+    for lists in [["[0, 1]", "[1, 0]", "[0, 0]"], ["[0.0, 1.0]", "[1.0, 0.0]", "[0.0, 0.0]"]] {
+        let dataset = file(&lists);
+        assert_eq!(recognise(&dataset).0, TargetKind::Labels);
+        assert_eq!(labels(&dataset).unwrap(), (vec!["LABEL_0".to_string(), "LABEL_1".to_string()], expected.clone()));
+    }
+    let mut named = file(&["[0, 1]", "[1, 0]"]);
+    named.name_labels(&["a".into(), "b".into()]).unwrap();
+    assert_eq!(labels(&named).unwrap(), (vec!["a".into(), "b".into()], expected[..2].to_vec()));
+    let three: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+    says(file(&["[0, 1]", "[1, 0]"]).name_labels(&three), &["a.jsonl", "`labels`", "each of the 2 labels", "found 3"]);
+
+    let space = TargetSpace::from_names(TargetKind::Labels, three.clone()).unwrap();
+    let Targets::Labels(found) = space.encode(&file(&["[1, 1, 1]"])).unwrap() else { panic!("labels") };
+    assert_eq!(found.row(0), [YES; 3], "a model with names reads such lists as well");
+    says(space.encode(&file(&["[1, 0]"])), &["a.jsonl", "line 1", "3 numbers", "found 2"]);
+    let mut test = file(&["[1, 0, 1]", "[1, 0]"]);
+    test.part_flags(&three);
+    says(space.encode(&test), &["a.jsonl", "line 2", "3 numbers", "found 2"]);
+    says(labels(&file(&["[0, 1]", "[1, 0]", "[]"])), &["a.jsonl", "line 3", "2 numbers", "found 0"]);
+
+    assert_eq!(
+        labels(&file(&["[0, 1]", "[1]"])).unwrap().0,
+        ["0", "1"],
+        "lists of other lengths are numbers of labels"
+    );
+    assert_eq!(labels(&file(&["[0, 1]", "[1, 2]"])).unwrap().0, ["0", "1", "2"]);
+    says(labels(&file(&["[0, 2]", "[2, 0]"])), &["a.jsonl", "`labels`", "`0`, `2` on every row"]);
+    let tagged =
+        "{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [0, 1]}\n{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [1, 0]}\n";
+    assert_eq!(recognise(&read("a.jsonl", tagged)).0, TargetKind::TokenTags);
+    assert_eq!(read("a.jsonl", tagged).flags(), None, "tags of words that are numbers");
+}
+
+#[test]
 fn one_label_is_not_several() {
     let list = read("a.jsonl", "{\"text\": \"x\", \"label\": [\"a\", \"b\"]}\n");
     says(learn(TargetKind::Class, &list), &["a.jsonl", "line 1", "`label`", "one label", "a list of 2"]);

@@ -9,10 +9,20 @@ impl Dataset {
     /// Puts the names in place of the numbers that stand for them, from 0: in classes, lists of labels and tags alike, as data
     /// sets of the hub keep them. A label that is one of the names stays. Without this, numbers are names.
     ///
+    /// Lists of 0 and 1 for all labels become columns of these names.
+    ///
     /// # Errors
     ///
-    /// When a label is neither a name nor the number of one.
+    /// When a label is neither a name nor the number of one, or lists of 0 and 1 are for more or fewer labels.
     pub fn name_labels(&mut self, names: &[String]) -> Result<(), DataError> {
+        if let Some(expected) = self.flags() {
+            if names.len() != expected {
+                let (path, column, found) = (self.path.clone(), self.columns.label_names(), names.len());
+                return Err(TargetError::NameCount { path, column, expected, found }.into());
+            }
+            self.part_flags(names);
+            return Ok(());
+        }
         let column = self.columns.label_names();
         for example in &mut self.examples {
             let named = |found: &str| {

@@ -16,12 +16,8 @@ pub fn recognise(dataset: &Dataset) -> (TargetKind, String) {
     let labels = || dataset.examples.iter().filter_map(|example| example.label.as_ref());
     let lists = labels().filter(|label| matches!(label, Label::List(_))).count();
     let column = dataset.columns.label_names();
-    let is_tagged = |example: &&Example| {
-        !example.words.is_empty()
-            && matches!(&example.label, Some(Label::List(tags)) if tags.len() == example.words.len())
-    };
-    let tagged = dataset.examples.iter().filter(is_tagged).count();
-    if lists > 0 && 2 * tagged >= lists {
+    if dataset.is_tagged() {
+        let tagged = dataset.examples.iter().filter(is_tagged).count();
         let reason = format!("the rows are lists of words, with as many tags in `{column}`: {tagged} of {lists} rows");
         return (TargetKind::TokenTags, reason);
     }
@@ -37,10 +33,26 @@ pub fn recognise(dataset: &Dataset) -> (TargetKind, String) {
         if let Some((numbers, fraction)) = nearly_numbers(&values) {
             return (TargetKind::Value, reason_of_most(numbers, values.len(), &column, fraction));
         }
+        if let Some(width) = dataset.flags() {
+            return (TargetKind::Labels, format!("`{column}` holds lists of 0 and 1, for {width} labels each"));
+        }
         return (TargetKind::Labels, format!("`{column}` holds lists: {lists} of {} rows", dataset.examples.len()));
     }
     let texts: Vec<&str> = labels().filter_map(Label::text).collect();
     of_texts(&texts, &column)
+}
+
+impl Dataset {
+    /// Whether most lists of labels are as long as the row has words.
+    pub(super) fn is_tagged(&self) -> bool {
+        let is_list = |example: &&Example| matches!(example.label, Some(Label::List(_)));
+        let lists = self.examples.iter().filter(is_list).count();
+        lists > 0 && 2 * self.examples.iter().filter(is_tagged).count() >= lists
+    }
+}
+
+fn is_tagged(example: &&Example) -> bool {
+    !example.words.is_empty() && matches!(&example.label, Some(Label::List(tags)) if tags.len() == example.words.len())
 }
 
 fn of_columns(dataset: &Dataset) -> (TargetKind, String) {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use topwork_data::{ColumnNames, Dataset, Labels, TargetKind, TargetSpace, Targets, label_variants, recognise};
+use topwork_data::{
+    ColumnNames, Columns, Dataset, Labels, TargetKind, TargetSpace, Targets, flag_names, label_variants, recognise,
+};
 
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
@@ -19,6 +21,8 @@ pub(crate) struct Files {
     /// What the task was recognised by, where nobody said it.
     pub(crate) recognised_by: String,
     pub(crate) space: TargetSpace,
+    /// The columns of the training file, as it has them.
+    columns: Columns,
 }
 
 /// The data files of a run, whatever their labels are.
@@ -31,6 +35,11 @@ pub(crate) struct Datasets {
 impl Datasets {
     /// Reads the files; with optional labels a row may lack one, but there is a column for them all the same.
     pub(crate) fn read(recipe: &Recipe, labels: Labels) -> Result<Self, Error> {
+        Self::with_columns(recipe, labels).map(|(datasets, _)| datasets)
+    }
+
+    /// The files, and the columns of the training file as it has them.
+    fn with_columns(recipe: &Recipe, labels: Labels) -> Result<(Self, Columns), Error> {
         let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
         let label_names = label_names(recipe)?;
         let mut train = Dataset::read(file, &names, labels)?;
@@ -46,13 +55,26 @@ impl Datasets {
         let other = |file: &Option<Said<PathBuf>>| {
             file.as_ref().map(|file| Dataset::read(&file.value, &names, labels)).transpose()
         };
-        let mut datasets = Self { validation: other(&recipe.validation_file)?, test: other(&recipe.test_file)?, train };
-        if let Some(names) = label_names {
-            for dataset in datasets.all_mut() {
-                dataset.name_labels(&names)?;
-            }
+        let (validation, test, columns) =
+            (other(&recipe.validation_file)?, other(&recipe.test_file)?, train.columns.clone());
+        let mut datasets = Self { train, validation, test };
+        let may_be_flags = said_task(recipe)?.is_none_or(|task| task.kind() == TargetKind::Labels);
+        match (datasets.train.flags().filter(|_| may_be_flags), label_names) {
+            (Some(width), names) => datasets.part_flags(width, names)?,
+            (None, Some(names)) => datasets.all_mut().try_for_each(|dataset| dataset.name_labels(&names))?,
+            (None, None) => {}
         }
-        Ok(datasets)
+        Ok((datasets, columns))
+    }
+
+    /// Lists of 0 and 1 in the training file are what they are in the others, whatever those look like.
+    fn part_flags(&mut self, width: usize, names: Option<Vec<String>>) -> Result<(), Error> {
+        if let Some(names) = &names {
+            self.train.name_labels(names)?;
+        }
+        let names = names.unwrap_or_else(|| flag_names(width));
+        self.all_mut().for_each(|dataset| dataset.part_flags(&names));
+        Ok(())
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Dataset> {
@@ -107,7 +129,7 @@ impl Files {
             Some(_) => Labels::Required,
             None => Labels::Sparse,
         };
-        let mut datasets = Datasets::read(recipe, labels)?;
+        let (mut datasets, columns) = Datasets::with_columns(recipe, labels)?;
         let (task, recognised_by) = match said {
             Some(task) => (task, String::new()),
             None => {
@@ -133,13 +155,13 @@ impl Files {
         for dataset in datasets.others() {
             space.encode(dataset)?;
         }
-        Ok(Self { datasets, task, recognised_by, space })
+        Ok(Self { datasets, task, recognised_by, space, columns })
     }
 
     /// The file of what should not be forgotten, if there is one.
     pub(crate) fn retained(&self, recipe: &Recipe) -> Result<Option<RetainedFile>, Error> {
         let Some(file) = &recipe.retain_file else { return Ok(None) };
-        RetainedFile::read(&file.value, &said_columns(recipe), &self.datasets.train.columns).map(Some)
+        RetainedFile::read(&file.value, &said_columns(recipe), &self.columns).map(Some)
     }
 
     pub(crate) fn task_facts(&self) -> TaskFacts {
