@@ -13,6 +13,7 @@ use crate::error::DataError;
 use crate::example::{Example, Label};
 use crate::format::Format;
 use crate::json::{self, Object};
+use crate::list_text::{scalar, unfold};
 use crate::memory;
 use crate::nearest::nearest;
 use crate::role::Role;
@@ -141,6 +142,7 @@ impl Source<'_> {
             let example = Example { text, text_pair, words: Vec::new(), label, line: row.line };
             examples.push(self.checked(example, &columns)?);
         }
+        unfold(self.path, &columns, &mut examples)?;
         Ok(Parts { ignored_columns: places.ignored(&header), columns, examples })
     }
 
@@ -176,6 +178,7 @@ impl Source<'_> {
             (example.label, example.line) = (label, object.line);
             examples.push(self.checked(example, &columns)?);
         }
+        unfold(self.path, &columns, &mut examples)?;
         Ok(Parts { ignored_columns: places.ignored(&header), columns, examples })
     }
 
@@ -307,15 +310,6 @@ impl Source<'_> {
 }
 
 const LIST_OF_LABELS: &str = "a list of strings or numbers";
-
-/// A string as it is; a number or a boolean as JSON writes it.
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
 
 /// The label that stands in these columns; none where all of them are empty.
 fn label_of(mut values: Vec<String>) -> Option<Label> {

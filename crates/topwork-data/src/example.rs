@@ -55,7 +55,7 @@ impl Example {
 pub enum Label {
     /// One value; never empty. Numbers and booleans are as JSON writes them.
     Text(String),
-    /// A JSON list, which may be empty; or the values of several columns, in their order, where an empty field is an empty
+    /// A JSON list, which may be empty, or one written as text; or the values of several columns, in their order, where an empty field is an empty
     /// value, but not all of them are; or the tags of the words.
     List(Vec<String>),
 }

@@ -21,6 +21,7 @@ mod format;
 mod hold_out;
 mod json;
 mod labels;
+mod list_text;
 mod memory;
 mod nearest;
 mod order;

@@ -42,6 +42,18 @@ pub enum TargetError {
         /// The label column.
         column: String,
     },
+    /// A label in brackets is no list, though the labels of all rows stand in brackets.
+    #[error("{}: line {line}: column `{column}`: expected a list of quoted names or of numbers, as all labels are in brackets, found `{}`", path.display(), shortened(found))]
+    BrokenList {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The label column.
+        column: String,
+        /// What stands there.
+        found: String,
+    },
     /// A column that is a label holds something else than yes or no.
     #[error("{}: line {line}: column `{column}`: expected 0 or 1, found {}", path.display(), quoted(found))]
     NotBinary {
@@ -240,6 +252,9 @@ impl TargetError {
                 format!("a list in `{column}` names each label that applies once; for labels as 0 and 1, give each a column of its own, or write a list of as many in every row")
             }
             TargetError::BlankLabel { .. } => "a row without any label is written [] or left empty".into(),
+            TargetError::BrokenList { .. } => {
+                "write ['joy', 'anger'], [\"joy\", \"anger\"] or [2, 5]; where brackets belong to the names of classes, leave them out".into()
+            }
             TargetError::NotBinary { .. } => {
                 "with several label columns, each is a label: 1 where it applies to the row, 0 where it does not".into()
             }

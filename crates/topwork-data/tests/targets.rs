@@ -123,6 +123,25 @@ fn lists_of_0_and_1_that_are_equally_long_are_columns() {
 }
 
 #[test]
+fn lists_that_are_written_as_text_are_lists() {
+    let tsv = |rows: &[&str]| {
+        let rows: String = rows.iter().enumerate().map(|(row, label)| format!("t{row}\t{label}\n")).collect();
+        read_columns("a.tsv", &format!("text\tlabel\n{rows}"), &[])
+    };
+    let names = |rows: &[&str]| labels(&tsv(rows).unwrap()).unwrap();
+    let expected = (vec!["anger".to_string(), "joy".to_string()], vec![vec![YES, YES], vec![NO, NO], vec![NO, YES]]);
+    assert_eq!(names(&["['joy', 'anger']", "[]", "['joy']"]), expected);
+    let quoted = read("a.csv", "text,label\nx,\"[\"\"joy\"\", \"\"anger\"\"]\"\ny,[]\nz,\"[\"\"joy\"\"]\"\n");
+    assert_eq!(labels(&quoted).unwrap(), expected);
+    assert_eq!(names(&["[27]", "[2 5]"]).0, ["2", "5", "27"]);
+    assert_eq!(names(&["[0, 1]", "[1, 0]"]).0, ["LABEL_0", "LABEL_1"]);
+    assert_eq!(values(&tsv(&["[0.5 1.]", "[2. 3.]"]).unwrap()).unwrap().1, [0.5, 1.0, 2.0, 3.0]);
+    says(tsv(&["['joy']", "[anger]"]), &["a.tsv", "line 3", "`label`", "quoted names", "found `[anger]`"]);
+    let classes = tsv(&["[a]", "b"]).unwrap();
+    assert_eq!(recognise(&classes).0, TargetKind::Class, "brackets of one label alone belong to its name");
+}
+
+#[test]
 fn one_label_is_not_several() {
     let list = read("a.jsonl", "{\"text\": \"x\", \"label\": [\"a\", \"b\"]}\n");
     says(learn(TargetKind::Class, &list), &["a.jsonl", "line 1", "`label`", "one label", "a list of 2"]);
