@@ -17,6 +17,8 @@ pub struct Example {
     pub label: Option<Label>,
     /// The line of the file on which the row begins, from 1.
     pub line: usize,
+    /// The lines of the words, where each has its own and other lines lie between; else none.
+    pub word_lines: Vec<usize>,
 }
 
 impl Example {

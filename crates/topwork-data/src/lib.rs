@@ -12,6 +12,7 @@ pub mod audit;
 mod batch;
 mod columns;
 mod conll;
+mod conll_columns;
 mod corpus;
 mod dataset;
 mod encoder;

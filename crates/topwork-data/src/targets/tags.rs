@@ -208,7 +208,11 @@ pub(crate) fn tags_of<'a>(dataset: &Dataset, example: &'a Example) -> Result<Vec
 
 /// Where a word is: in a file with a word a line, on its own one.
 pub(crate) fn word_place(dataset: &Dataset, example: &Example, token: usize) -> WordPlace {
-    let line = if dataset.format == Format::Conll { example.line + token } else { example.line };
+    let line = match example.word_lines.get(token) {
+        Some(&line) => line,
+        None if dataset.format == Format::Conll => example.line + token,
+        None => example.line,
+    };
     let word = example.words.get(token).map_or("", |word| &example.text[word.clone()]);
     WordPlace { path: dataset.path.clone(), line, token: token + 1, word: word.to_owned() }
 }
