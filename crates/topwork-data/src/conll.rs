@@ -112,7 +112,7 @@ pub(crate) fn looks_like(text: &str) -> bool {
 }
 
 fn is_span_tag(tag: &str) -> bool {
-    matches!(tag.split_once('-'), Some(("B" | "I" | "E" | "S" | "L" | "U", kind)) if !kind.is_empty())
+    matches!(tag.split_once('-'), Some(("B" | "I" | "E" | "S" | "L" | "U" | "M" | "W", kind)) if !kind.is_empty())
 }
 
 fn is_document_start(line: &str) -> bool {

@@ -115,7 +115,7 @@ impl Ending {
             Some("tsv" | "tab") => Ending::Tab,
             Some("jsonl" | "ndjson" | "json") => Ending::Json,
             Some("conll02" | "conll03" | "conll2003" | "conllu" | "conllx") => Ending::Conll,
-            Some("bio" | "bioes" | "iob" | "iob2" | "iobes") => Ending::Conll,
+            Some("bio" | "bioes" | "bmes" | "iob" | "iob2" | "iobes") => Ending::Conll,
             // The files of OntoNotes end in `.v4_gold_conll`.
             Some(ending) if ending.ends_with("conll") => Ending::Conll,
             Some("txt") => Ending::Text,

@@ -180,12 +180,15 @@ fn numbers_that_cannot_be_learnt_are_errors() {
 
 #[test]
 fn every_scheme_of_tags_is_recognised_and_completed() {
-    let cases: [(&[&str], TagScheme, bool, &[&str]); 6] = [
+    let cases: [(&[&str], TagScheme, bool, &[&str]); 9] = [
         (&["B-X I-X O B-X"], TagScheme::Iob2, false, &["B-X", "I-X", "O"]),
         (&["O B-X", "B-Y"], TagScheme::Iob2, false, &["B-X", "B-Y", "I-X", "I-Y", "O"]),
         (&["I-X I-X O", "I-X B-X I-Y"], TagScheme::Iob2, true, &["B-X", "B-Y", "I-X", "I-Y", "O"]),
         (&["B-X I-X E-X O S-X"], TagScheme::Iobes, false, &["B-X", "E-X", "I-X", "O", "S-X"]),
         (&["B-X L-X O U-X"], TagScheme::Bilou, false, &["B-X", "I-X", "L-X", "O", "U-X"]),
+        (&["B-X M-X M-X E-X O S-X"], TagScheme::Bmes, false, &["B-X", "E-X", "M-X", "O", "S-X"]),
+        (&["B-X E-X O W-X", "O"], TagScheme::Bmewo, false, &["B-X", "E-X", "M-X", "O", "W-X"]),
+        (&["B M E S", "S B E S"], TagScheme::Plain, false, &["B", "E", "M", "S"]),
         (&["NN VB", "-LRB- NN"], TagScheme::Plain, false, &["-LRB-", "NN", "VB"]),
     ];
     for (sentences, expected, was_iob1, names) in cases {
@@ -222,6 +225,11 @@ fn tags_that_do_not_follow_are_errors_with_their_word() {
     bad(&["B-X E-X", "B-X O"], &["line 5", "token 2", "`E-X`", "found `O`"]);
     bad(&["B-X E-X", "O B-X"], &["line 5", "token 2", "`S-X` at the end", "`B-X`"]);
     bad(&["B-X L-X O", "S-X"], &["line 2", "token 2", "IOBES", "`L-X`"]);
+    bad(&["B-X M-X E-X", "B-X M-X O"], &["line 7", "token 3", "`M-X` or `E-X`", "found `O`"]);
+    bad(&["B-X E-X O", "O M-X"], &["line 6", "token 2", "`B-X` or `S-X`", "`M-X`"]);
+    bad(&["B-X M-X E-X", "B-X I-X"], &["line 6", "token 2", "a tag of BMES", "`I-X`"]);
+    bad(&["S-X M-X E-X", "W-X B-X"], &["line 5", "token 1", "a tag of BMES", "`W-X`"]);
+    bad(&["B-X O", "B-X M-X"], &["line 5", "token 2", "a tag of IOB", "`M-X`"]);
     bad(&["B-X I-X O", "O S-X"], &["line 6", "token 2", "IOB", "`S-X`"]);
     bad(&["B-X O", "I-X U-Y"], &["line 5", "token 2", "IOB", "`U-Y`"]);
     bad(&["B-X I-X O", "PER O"], &["line 5", "token 1", "`O` or a tag that begins with", "`PER`"]);

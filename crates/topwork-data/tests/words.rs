@@ -34,6 +34,8 @@ fn a_conll_file_gives_the_words_and_tags_of_its_sentences() {
     assert_eq!((brace.format, words(&brace, 0)), (Format::Conll, vec!["{", "}"]));
     let tabs = read("a.tsv", "New York\tB-LOC\nis\tO\n");
     assert_eq!((tabs.format, words(&tabs, 0)), (Format::Conll, vec!["New York", "is"]));
+    let chinese = read("a.txt", "\u{738b} B-NAME\n\u{5c0f} M-NAME\n\u{660e} E-NAME\n\u{4eba} O\n");
+    assert_eq!((chinese.format, tags(&chinese, 0)[1].as_str()), (Format::Conll, "M-NAME"));
     let parts_of_speech = read_columns("a.conll", CONLL, &["2"]).unwrap();
     assert_eq!(tags(&parts_of_speech, 0), ["NNP", "VBD", "."]);
 }
