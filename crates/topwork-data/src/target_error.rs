@@ -106,6 +106,16 @@ pub enum TargetError {
         /// Names.
         found: usize,
     },
+    /// Names were given that are not those of the columns, of which each is a label.
+    #[error("{}: expected the names of the label columns, {}, found {}", path.display(), listed(columns), listed(names))]
+    NamesOfColumns {
+        /// The file.
+        path: PathBuf,
+        /// The label columns.
+        columns: Vec<String>,
+        /// The names.
+        names: Vec<String>,
+    },
     /// What should be a number is none, or not a finite one.
     #[error("{}: line {line}: column `{column}`: expected a number, found {}", path.display(), quoted(found))]
     NotANumber {
@@ -269,6 +279,9 @@ impl TargetError {
             }
             TargetError::NameCount { .. } => {
                 "--label-names-file has a name a line, in the order of the lists; without it the names are LABEL_0, LABEL_1 and so on".into()
+            }
+            TargetError::NamesOfColumns { .. } => {
+                "where each label has a column, --label-names-file has the names of the columns, in any order: correct it, or leave it out".into()
             }
             TargetError::NotANumber { found, .. } => number_hint(found),
             TargetError::NumberCount { .. } => "write as many numbers in every row".into(),

@@ -95,15 +95,19 @@ fn lists_of_0_and_1_that_are_equally_long_are_columns() {
         assert_eq!(labels(&dataset).unwrap(), (vec!["LABEL_0".to_string(), "LABEL_1".to_string()], expected.clone()));
     }
     let mut named = file(&["[0, 1]", "[1, 0]"]);
-    named.name_labels(&["a".into(), "b".into()]).unwrap();
+    named.name_flags(&["a".into(), "b".into()]).unwrap();
     assert_eq!(labels(&named).unwrap(), (vec!["a".into(), "b".into()], expected[..2].to_vec()));
     let three: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
-    says(file(&["[0, 1]", "[1, 0]"]).name_labels(&three), &["a.jsonl", "`labels`", "each of the 2 labels", "found 3"]);
+    says(file(&["[0, 1]", "[1, 0]"]).name_flags(&three), &["a.jsonl", "`labels`", "each of the 2 labels", "found 3"]);
 
     let space = TargetSpace::from_names(TargetKind::Labels, three.clone()).unwrap();
     let Targets::Labels(found) = space.encode(&file(&["[1, 1, 1]"])).unwrap() else { panic!("labels") };
     assert_eq!(found.row(0), [YES; 3], "a model with names reads such lists as well");
     says(space.encode(&file(&["[1, 0]"])), &["a.jsonl", "line 1", "3 numbers", "found 2"]);
+    let mut numbers = file(&["[0, 1]"]);
+    numbers.name_labels(&three).unwrap();
+    let Targets::Labels(found) = space.encode(&numbers).unwrap() else { panic!("labels") };
+    assert_eq!(found.row(0), [YES, YES, NO], "beside a training file with numbers of labels, these are such as well");
     let mut test = file(&["[1, 0, 1]", "[1, 0]"]);
     test.part_flags(&three);
     says(space.encode(&test), &["a.jsonl", "line 2", "3 numbers", "found 2"]);
@@ -261,6 +265,28 @@ fn numbers_are_tags_by_themselves_or_by_the_names_given() {
     dataset.examples.truncate(1);
     dataset.name_labels(&["O".into(), "I-X".into(), "B-X".into()]).unwrap();
     assert_eq!(tags(&dataset).unwrap().1, [["O", "B-X"]]);
+}
+
+#[test]
+fn names_of_columns_are_theirs_and_joined_labels_are_named_one_by_one() {
+    let names: Vec<String> = ["b", "a"].map(String::from).to_vec();
+    let mut columns = read_columns("a.csv", "text,a,b\nx,1,0\ny,0,1\n", &["a,b"]).unwrap();
+    let before = columns.examples.clone();
+    columns.name_labels(&names).unwrap();
+    assert_eq!(columns.examples, before, "0 and 1 in columns are no numbers of names");
+    let mut numbers = read_columns("a.csv", "text,a,b\nx,1.5,0\n", &["a,b"]).unwrap();
+    numbers.name_labels(&names).unwrap();
+    for other in [&["a"][..], &["a", "c"], &["a", "b", "c"], &["a", "a"]] {
+        let other: Vec<String> = other.iter().map(|name| name.to_string()).collect();
+        let error = says(columns.clone().name_labels(&other), &["a.csv", "label columns, `a`, `b`, found `a`"]);
+        assert!(error.hint().unwrap().contains("--label-names-file"));
+    }
+    let csv = "text,label\nv,0; 1\nw,1;\nx,b\ny,\nz,;\n";
+    let mut joined = read("a.csv", csv);
+    joined.name_labels(&names).unwrap();
+    let expected = vec![vec![YES, YES], vec![YES, NO], vec![NO, YES], vec![NO, NO], vec![NO, NO]];
+    assert_eq!(labels(&joined).unwrap(), (vec!["a".to_string(), "b".to_string()], expected));
+    says(read("a.csv", "text,label\nx,0; 7\n").name_labels(&names), &["a.csv", "line 2", "from 0 to 1", "`7`"]);
 }
 
 #[test]

@@ -58,6 +58,15 @@ impl Datasets {
         let (validation, test, columns) =
             (other(&recipe.validation_file)?, other(&recipe.test_file)?, train.columns.clone());
         let mut datasets = Self { train, validation, test };
+        if label_names.is_some() {
+            let is_value = |task: &'static dyn Supervised| task.kind() == TargetKind::Value;
+            if said_task(recipe)?.map_or_else(|| recognise(&datasets.train).0 == TargetKind::Value, is_value) {
+                return Err(Error::run(
+                    "--label-names-file: expected nothing: the labels are numbers, which have no names",
+                    "leave it out, or say --task classification where the numbers are classes",
+                ));
+            }
+        }
         let may_be_flags = said_task(recipe)?.is_none_or(|task| task.kind() == TargetKind::Labels);
         match (datasets.train.flags().filter(|_| may_be_flags), label_names) {
             (Some(width), names) => datasets.part_flags(width, names)?,
@@ -69,11 +78,9 @@ impl Datasets {
 
     /// Lists of 0 and 1 in the training file are what they are in the others, whatever those look like.
     fn part_flags(&mut self, width: usize, names: Option<Vec<String>>) -> Result<(), Error> {
-        if let Some(names) = &names {
-            self.train.name_labels(names)?;
-        }
         let names = names.unwrap_or_else(|| flag_names(width));
-        self.all_mut().for_each(|dataset| dataset.part_flags(&names));
+        self.train.name_flags(&names)?;
+        [&mut self.validation, &mut self.test].into_iter().flatten().for_each(|dataset| dataset.part_flags(&names));
         Ok(())
     }
 
@@ -211,7 +218,6 @@ impl Files {
 /// The targets that a file of names declares: also those that no training row has, in the file's order.
 fn declared(kind: TargetKind, names: Vec<String>, learnt: TargetSpace, train: &Dataset) -> Result<TargetSpace, Error> {
     let space = match (TargetSpace::from_names(kind, names)?, learnt) {
-        (TargetSpace::Values { .. }, learnt) => return Ok(learnt),
         (TargetSpace::Tags { labels, scheme, .. }, TargetSpace::Tags { from_iob1, .. }) => {
             TargetSpace::Tags { labels, scheme, from_iob1 }
         }
