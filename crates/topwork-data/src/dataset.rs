@@ -283,10 +283,10 @@ impl Source<'_> {
 
 const LIST_OF_LABELS: &str = "a list of strings or numbers";
 
-/// The label that stands in these columns; none where all of them are empty.
+/// The label that stands in these columns; none where there is nothing but space in all of them.
 fn label_of(mut values: Vec<String>) -> Option<Label> {
     match values.len() {
-        _ if values.iter().all(String::is_empty) => None,
+        _ if values.iter().all(|value| value.trim().is_empty()) => None,
         1 => values.pop().map(Label::Text),
         _ => Some(Label::List(values)),
     }

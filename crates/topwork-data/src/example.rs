@@ -55,7 +55,7 @@ impl Example {
 /// A label, as it stands in the file. What it means is for the task to say.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
-    /// One value; never empty. Numbers and booleans are as JSON writes them.
+    /// One value; never empty or of space alone. Numbers and booleans are as JSON writes them.
     Text(String),
     /// A JSON list, which may be empty, or one written as text; or the values of several columns, in their order, where an empty field is an empty
     /// value, but not all of them are; or the tags of the words.
