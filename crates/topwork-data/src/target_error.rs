@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::wording::{label_hint, listed, shortened};
+use crate::wording::{label_hint, listed, shortened, unknown_hint};
 
 /// An error in the labels, as [`crate::DataError`] says it: file, line and column, what was expected and what was found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -292,7 +292,7 @@ impl TargetError {
             }
             TargetError::TagCount { .. } => "both lists of a row are equally long: a word that is nothing has the tag O".into(),
             TargetError::TagSequence { hint, .. } => hint.clone(),
-            TargetError::UnknownTag { found, known, .. } => label_hint(found, known),
+            TargetError::UnknownTag { found, known, .. } => unknown_hint(found, known),
             TargetError::NoSuchName { found, names, .. } => label_hint(found, names),
             TargetError::LabelColumns { expected, .. } => format!("--label-column {}", expected.join(",")),
         })

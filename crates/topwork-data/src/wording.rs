@@ -3,6 +3,11 @@
 use crate::nearest::nearest;
 
 /// What to do about a label that none of the training data is.
+pub(crate) fn unknown_hint(found: &str, known: &[String]) -> String {
+    format!("{}; --label-names-file names labels that no training row has", label_hint(found, known))
+}
+
+/// Which of the known labels was meant, or which there are.
 pub(crate) fn label_hint(found: &str, known: &[String]) -> String {
     match nearest(found, known.iter().map(String::as_str)) {
         Some(label) => format!("the nearest training label is `{label}`"),

@@ -76,7 +76,12 @@ fn an_unknown_label_in_another_file_is_an_error_with_the_nearest() {
     let space = TargetSpace::from_names(TargetKind::Labels, vec!["sport".into(), "politics".into()]).unwrap();
     let test = read("test.csv", "text,label\nx,sport\ny,sport;Politics\n");
     let error = says(space.encode(&test), &["test.csv", "line 3", "`Politics`", "2 training labels"]);
-    assert!(error.hint().unwrap().contains("`politics`"));
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("`politics`") && hint.contains("--label-names-file"), "{hint}");
+    let class = TargetSpace::from_names(TargetKind::Class, vec!["sport".into(), "politics".into()]).unwrap();
+    let error = says(class.encode(&read("test.csv", "text,label\nx,art\n")), &["test.csv", "line 2", "`art`"]);
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("`sport`, `politics`") && hint.contains("--label-names-file"), "{hint}");
     let columns = read_columns("test.csv", "text,a,sport\nx,1,0\n", &["a,sport"]).unwrap();
     let error = says(space.encode(&columns), &["test.csv", "`politics`", "`a`"]);
     assert_eq!(error.hint().unwrap(), "--label-column sport,politics");
@@ -251,7 +256,8 @@ fn rows_that_are_not_words_with_a_tag_each_are_errors() {
     says(tags(&read("a.csv", "text,label\nx,a\n")), &["a.csv", "line 2", "plain text"]);
     let space = TargetSpace::from_names(TargetKind::TokenTags, ["B-PER", "I-PER", "O"].map(String::from).to_vec());
     let error = says(space.unwrap().encode(&conll(&["O B-PRE"])), &["line 2", "token 2", "`B-PRE`", "3 training tags"]);
-    assert!(error.hint().unwrap().contains("`B-PER`"));
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("`B-PER`") && hint.contains("--label-names-file"), "{hint}");
 }
 
 #[test]
