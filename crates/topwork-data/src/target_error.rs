@@ -293,7 +293,12 @@ impl TargetError {
             TargetError::TagCount { .. } => "both lists of a row are equally long: a word that is nothing has the tag O".into(),
             TargetError::TagSequence { hint, .. } => hint.clone(),
             TargetError::UnknownTag { found, known, .. } => unknown_hint(found, known),
-            TargetError::NoSuchName { found, names, .. } => label_hint(found, names),
+            TargetError::NoSuchName { found, names, .. } => match found.trim().strip_suffix(".0") {
+                Some(whole) if whole.parse::<usize>().is_ok_and(|number| number < names.len()) => {
+                    format!("write {whole}, without a decimal point")
+                }
+                _ => label_hint(found, names),
+            },
             TargetError::LabelColumns { expected, .. } => format!("--label-column {}", expected.join(",")),
         })
     }

@@ -151,6 +151,23 @@ fn lists_that_are_written_as_text_are_lists() {
 }
 
 #[test]
+fn one_value_in_two_spellings_is_unknown_and_the_hint_says_so() {
+    let hint = |train: &str, test: &str| {
+        let train = read("train.csv", &format!("text,label\nx,{train}\ny,other\n"));
+        let test = read("test.jsonl", &format!("{{\"text\": \"x\", \"label\": {test}}}\n"));
+        let space = TargetSpace::from_training(TargetKind::Class, &train).unwrap();
+        says(space.encode(&test), &["test.jsonl", "line 1", "2 training labels"]).hint().unwrap()
+    };
+    assert!(hint("True", "true").contains("the training data writes it `True`"));
+    assert!(hint("1", "1.0").contains("the training data writes it `1`"));
+    assert!(hint("3.0", "3").contains("the training data writes it `3.0`"));
+    assert!(!hint("yes", "true").contains("writes it"));
+    let mut ids = read("a.csv", "text,label\nx,1.0\n");
+    let error = says(ids.name_labels(&["a".into(), "b".into()]), &["a.csv", "line 2", "`1.0`"]);
+    assert_eq!(error.hint().unwrap(), "write 1, without a decimal point");
+}
+
+#[test]
 fn one_label_is_not_several() {
     let list = read("a.jsonl", "{\"text\": \"x\", \"label\": [\"a\", \"b\"]}\n");
     says(learn(TargetKind::Class, &list), &["a.jsonl", "line 1", "`label`", "one label", "a list of 2"]);
