@@ -272,3 +272,51 @@ fn said_columns(recipe: &Recipe) -> ColumnNames {
 pub(crate) fn required<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Result<&'a T, PlanError> {
     said.as_ref().map(|said| &said.value).ok_or(PlanError::Missing { key })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+    use crate::plan::recipe::Place;
+
+    /// What is made of a training file, a test file and names of labels, each a name and a content.
+    fn read(train: [&str; 2], test: [&str; 2], names: Option<&str>) -> Result<Files, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |[name, content]: [&str; 2]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            Some(Said { value: path, place: Place::Flag { name: name.to_string() } })
+        };
+        let label_names_file = names.and_then(|names| write(["names.txt", names]));
+        Files::read(&Recipe { train_file: write(train), test_file: write(test), label_names_file, ..Recipe::default() })
+    }
+
+    const FLAGS: [&str; 2] =
+        ["train.jsonl", "{\"text\": \"x\", \"labels\": [0, 1]}\n{\"text\": \"y\", \"labels\": [1, 0]}\n"];
+
+    #[test]
+    fn a_test_file_has_lists_of_0_and_1_where_the_training_file_has() {
+        let test = ["test.jsonl", "{\"text\": \"z\", \"labels\": [1.0, 1.0]}\n"];
+        for (names, expected) in [(None, ["LABEL_0", "LABEL_1"]), (Some("a\nb\n"), ["a", "b"])] {
+            let files = read(FLAGS, test, names).unwrap();
+            assert_eq!((files.task.kind(), files.space.names()), (TargetKind::Labels, &expected.map(String::from)[..]));
+            assert_eq!(files.columns.labels, ["labels"], "the file has the columns that it has");
+            let Targets::Labels(found) = files.space.encode(files.datasets.test.as_ref().unwrap()).unwrap() else {
+                panic!("labels")
+            };
+            assert_eq!(found.row(0), [true, true]);
+        }
+        let short = ["test.jsonl", "{\"text\": \"z\", \"labels\": [1]}\n"];
+        assert!(read(FLAGS, short, None).err().unwrap().to_string().contains("test.jsonl: line 1"));
+        assert!(read(FLAGS, test, Some("a\n")).err().unwrap().to_string().contains("found 1"));
+    }
+
+    #[test]
+    fn numbers_have_no_names() {
+        let rows = ["train.csv", "text,label\nx,0.5\ny,1\n"];
+        assert_eq!(read(rows, rows, None).unwrap().task.kind(), TargetKind::Value);
+        let error = read(rows, rows, Some("a\nb\n")).err().unwrap().to_string();
+        assert!(error.contains("--label-names-file: expected nothing"), "{error}");
+    }
+}
