@@ -8,7 +8,7 @@ use crate::role::Role;
 /// The columns that the user named; what is not named is found by its usual name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColumnNames {
-    /// The text, the first text of a pair, or the list of words.
+    /// The text, the first text of a pair, or the list of words. In a CoNLL file the number of the column of words, from 1.
     pub text: Option<String>,
     /// The second text of a pair.
     pub text_pair: Option<String>,

@@ -1,6 +1,6 @@
 //! Rows of files with a word on each line and a blank line after each sentence, as the shared tasks of CoNLL have them.
 //!
-//! The first column is the word, the last one its tag. Columns are separated by tabs if the first line has one, else by
+//! Columns are separated by tabs if the first line has one, else by
 //! white space. A line `-DOCSTART-` says only that a document begins, and a line that begins with `#` at the head of a
 //! sentence is a comment, unless it ends in a tag that other lines have: `#` is a word as well.
 
@@ -12,23 +12,51 @@ use crate::error::DataError;
 /// A sentence.
 #[derive(Debug, Default)]
 pub(crate) struct Sentence<'a> {
-    /// The line of its first word, from 1; the others follow, a line each.
+    /// The line of its first word, from 1.
     pub(crate) line: usize,
     /// The columns of each word.
     pub(crate) words: Vec<Vec<&'a str>>,
+    /// Which document of the file it belongs to.
+    pub(crate) document: usize,
+    lines: Vec<usize>,
 }
 
-/// The sentences of `text`, and how many columns a line has.
-pub(crate) fn read<'a>(path: &Path, text: &'a str) -> Result<(Vec<Sentence<'a>>, usize), DataError> {
-    let file = File::of(text);
+impl Sentence<'_> {
+    /// The lines of the words; none where they follow one another.
+    pub(crate) fn word_lines(&self) -> Vec<usize> {
+        let follow = self.lines.iter().enumerate().all(|(place, line)| *line == self.line + place);
+        if follow { Vec::new() } else { self.lines.clone() }
+    }
+}
+
+/// A file, taken apart.
+#[derive(Debug)]
+pub(crate) struct Conll<'a> {
+    pub(crate) sentences: Vec<Sentence<'a>>,
+    /// How many columns a line has.
+    pub(crate) columns: usize,
+    /// Whether it is CoNLL-U, or CoNLL-X: a line that is no word of its own, but says that some are written as one, or that
+    /// one is left out, is skipped.
+    pub(crate) is_universal: bool,
+}
+
+/// The sentences of `text`.
+pub(crate) fn read<'a>(path: &Path, text: &'a str) -> Result<Conll<'a>, DataError> {
+    let mut file = File::of(text);
+    file.is_universal |= has_universal_ending(path);
     let mut sentences: Vec<Sentence<'a>> = Vec::new();
-    let mut at_head = true;
+    let (mut at_head, mut document) = (true, 0);
     for (number, line) in text.lines().enumerate() {
-        if line.trim().is_empty() || is_document_start(line) {
+        let begins_document = is_document_start(line);
+        document += usize::from(begins_document || line.starts_with("#begin document"));
+        if line.trim().is_empty() || begins_document {
             at_head = true;
             continue;
         }
         let fields = file.fields(line);
+        if file.is_universal && (line.starts_with('#') || fields.first().is_some_and(|id| is_no_word(id))) {
+            continue;
+        }
         if at_head && file.is_comment(line, &fields) {
             continue;
         }
@@ -37,14 +65,27 @@ pub(crate) fn read<'a>(path: &Path, text: &'a str) -> Result<(Vec<Sentence<'a>>,
             return Err(DataError::RaggedWord { path: path.into(), line: number + 1, expected, found });
         }
         if at_head {
-            sentences.push(Sentence { line: number + 1, words: Vec::new() });
+            sentences.push(Sentence { line: number + 1, document, ..Sentence::default() });
             at_head = false;
         }
         if let Some(sentence) = sentences.last_mut() {
             sentence.words.push(fields);
+            sentence.lines.push(number + 1);
         }
     }
-    Ok((sentences, file.columns))
+    Ok(Conll { sentences, columns: file.columns, is_universal: file.is_universal })
+}
+
+/// Whether the ending says that the file is CoNLL-U, or CoNLL-X.
+fn has_universal_ending(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    matches!(ending.as_deref(), Some("conllu" | "conllx"))
+}
+
+/// Whether an id is that of several words, `1-2`, or of one that is left out, `1.1`.
+fn is_no_word(id: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    id.split_once(['-', '.']).is_some_and(|(first, second)| is_number(first) && is_number(second))
 }
 
 /// Whether `text` has the look of such a file: on every line as many columns, the last of them `O` or a tag such as `B-PER`.
@@ -71,7 +112,7 @@ pub(crate) fn looks_like(text: &str) -> bool {
 }
 
 fn is_span_tag(tag: &str) -> bool {
-    matches!(tag.split_once('-'), Some(("B" | "I" | "E" | "S" | "L" | "U", kind)) if !kind.is_empty())
+    matches!(tag.split_once('-'), Some(("B" | "I" | "E" | "S" | "L" | "U" | "M" | "W", kind)) if !kind.is_empty())
 }
 
 fn is_document_start(line: &str) -> bool {
@@ -82,6 +123,7 @@ fn is_document_start(line: &str) -> bool {
 struct File<'a> {
     tabs: bool,
     columns: usize,
+    is_universal: bool,
     /// The last columns of the lines that are surely no comments.
     tags: BTreeSet<&'a str>,
 }
@@ -91,10 +133,19 @@ impl<'a> File<'a> {
         let lines = || text.lines().filter(|line| !line.trim().is_empty() && !is_document_start(line));
         let words = || lines().filter(|line| !line.starts_with('#'));
         let first = words().next().or_else(|| lines().next()).unwrap_or_default();
-        let mut file = File { tabs: first.contains('\t'), columns: 0, tags: BTreeSet::new() };
+        let mut file = File { tabs: first.contains('\t'), columns: 0, is_universal: false, tags: BTreeSet::new() };
         file.columns = file.fields(first).len();
+        file.is_universal = file.tabs && file.columns == 10 && words().all(|line| file.is_universal(line));
         file.tags = words().filter_map(|line| file.fields(line).last().copied()).collect();
         file
+    }
+
+    /// Whether a line has the look of CoNLL-U: an id at its head, and nothing but notes at its end.
+    fn is_universal(&self, line: &'a str) -> bool {
+        let fields = self.fields(line);
+        let is_id = |id: &str| id.parse::<usize>().is_ok() || is_no_word(id);
+        let is_note = |note: &str| note == "_" || note.contains('=');
+        fields.first().is_some_and(|id| is_id(id)) && fields.last().is_some_and(|note| is_note(note))
     }
 
     fn fields(&self, line: &'a str) -> Vec<&'a str> {

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::columns::{ColumnNames, Columns, Labels, Places, TAG_NAMES};
+use crate::columns::{ColumnNames, Columns, Labels, Places};
 use crate::conll;
+use crate::conll_columns;
 use crate::error::DataError;
 use crate::example::{Example, Label};
 use crate::format::Format;
 use crate::json::{self, Object};
+use crate::list_text::{scalar, unfold};
 use crate::memory;
 use crate::nearest::nearest;
-use crate::role::Role;
 use crate::table::Table;
 
 /// The rows of a file, and how they were found.
@@ -51,7 +52,7 @@ impl Dataset {
             Format::Csv | Format::CsvSemicolon | Format::Tsv => source.table(format.delimiter().unwrap_or(','))?,
             Format::JsonLines => source.objects(json::read_lines(path, text)?)?,
             Format::JsonArray => source.objects(json::read_array(path, text)?)?,
-            Format::Conll => source.sentences()?,
+            Format::Conll => conll_columns::rows(&source, conll::read(path, text)?)?,
             Format::Lines | Format::Memory => source.lines(),
         };
         Dataset::new(path, format, &bytes, parts)
@@ -101,7 +102,10 @@ impl Dataset {
 
     /// Forgets the words, for a task that takes a text as a whole.
     pub fn forget_words(&mut self) {
-        self.examples.iter_mut().for_each(|example| example.words.clear());
+        for example in &mut self.examples {
+            example.words.clear();
+            example.word_lines.clear();
+        }
     }
 
     fn new(path: &Path, format: Format, bytes: &[u8], parts: Parts) -> Result<Dataset, DataError> {
@@ -115,17 +119,18 @@ impl Dataset {
 }
 
 /// What differs between formats.
-struct Parts {
-    columns: Columns,
-    ignored_columns: Vec<String>,
-    examples: Vec<Example>,
+pub(crate) struct Parts {
+    pub(crate) columns: Columns,
+    pub(crate) ignored_columns: Vec<String>,
+    pub(crate) examples: Vec<Example>,
 }
 
-struct Source<'a> {
-    path: &'a Path,
+/// A file that is being read, and what was said of it.
+pub(crate) struct Source<'a> {
+    pub(crate) path: &'a Path,
     text: &'a str,
-    names: &'a ColumnNames,
-    labels: Labels,
+    pub(crate) names: &'a ColumnNames,
+    pub(crate) labels: Labels,
 }
 
 impl Source<'_> {
@@ -138,9 +143,10 @@ impl Source<'_> {
             let mut take = |place: usize| std::mem::take(&mut row.fields[place]);
             let label = label_of(places.labels.iter().map(|&place| take(place)).collect());
             let (text, text_pair) = (take(places.text), places.text_pair.map(&mut take));
-            let example = Example { text, text_pair, words: Vec::new(), label, line: row.line };
+            let example = Example { text_pair, label, line: row.line, ..Example::from_text(text) };
             examples.push(self.checked(example, &columns)?);
         }
+        unfold(self.path, &columns, &mut examples)?;
         Ok(Parts { ignored_columns: places.ignored(&header), columns, examples })
     }
 
@@ -176,39 +182,8 @@ impl Source<'_> {
             (example.label, example.line) = (label, object.line);
             examples.push(self.checked(example, &columns)?);
         }
+        unfold(self.path, &columns, &mut examples)?;
         Ok(Parts { ignored_columns: places.ignored(&header), columns, examples })
-    }
-
-    /// The rows of a file with a word a line. Which column is the tag may be said by its number, from 1.
-    fn sentences(&self) -> Result<Parts, DataError> {
-        let (sentences, count) = conll::read(self.path, self.text)?;
-        let tag = match &self.names.labels[..] {
-            [] => (count > 1).then(|| count - 1),
-            [name] if TAG_NAMES.contains(&name.as_str()) => (count > 1).then(|| count - 1),
-            [name] => name.parse().ok().filter(|number| (2..=count).contains(number)).map(|number: usize| number - 1),
-            _ => None,
-        };
-        if tag.is_none() && self.labels != Labels::Optional {
-            let line = sentences.first().map_or(1, |sentence| sentence.line);
-            if count < 2 {
-                return Err(DataError::RaggedWord { path: self.path.into(), line, expected: 2, found: count });
-            }
-            let (column, found) = (self.names.labels.join(","), (2..=count).map(|number| number.to_string()).collect());
-            return Err(DataError::MissingColumn { path: self.path.into(), role: Role::Label, column, found });
-        }
-        let name = match &self.names.labels[..] {
-            [name] => name.clone(),
-            _ => "tags".into(),
-        };
-        let columns =
-            Columns { text: "tokens".into(), text_pair: None, labels: tag.map(|_| name).into_iter().collect() };
-        let example = |sentence: conll::Sentence<'_>| Example {
-            label: tag.map(|tag| Label::List(sentence.words.iter().map(|word| word[tag].to_owned()).collect())),
-            line: sentence.line,
-            ..Example::from_words(sentence.words.iter().map(|word| word[0]))
-        };
-        let examples = sentences.into_iter().map(example).collect();
-        Ok(Parts { columns, ignored_columns: Vec::new(), examples })
     }
 
     fn lines(&self) -> Parts {
@@ -308,19 +283,10 @@ impl Source<'_> {
 
 const LIST_OF_LABELS: &str = "a list of strings or numbers";
 
-/// A string as it is; a number or a boolean as JSON writes it.
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// The label that stands in these columns; none where all of them are empty.
+/// The label that stands in these columns; none where there is nothing but space in all of them.
 fn label_of(mut values: Vec<String>) -> Option<Label> {
     match values.len() {
-        _ if values.iter().all(String::is_empty) => None,
+        _ if values.iter().all(|value| value.trim().is_empty()) => None,
         1 => values.pop().map(Label::Text),
         _ => Some(Label::List(values)),
     }

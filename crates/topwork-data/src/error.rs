@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::nearest::nearest;
 use crate::role::Role;
 use crate::target_error::TargetError;
-use crate::wording::{label_hint, listed, listed_names, shortened};
+use crate::wording::{listed, listed_names, shortened, unknown_hint};
 
 /// An error in the data. The text is one line that names the file, the line and the column, what was expected and what
 /// was found; [`DataError::hint`] says what to do. A line is where the record starts, counted from 1.
@@ -424,7 +424,7 @@ impl DataError {
                 Some("make rows with Example::from_text or Example::from_words, all of one kind".into())
             }
             DataError::Target(error) => error.hint(),
-            DataError::UnknownLabel { found, known, .. } => Some(label_hint(found, known)),
+            DataError::UnknownLabel { found, known, .. } => Some(unknown_hint(found, known)),
             DataError::OneClass { .. } => Some("name another column with --label-column, or add rows".into()),
             DataError::MaximumLengthTooSmall { least, .. } => Some(format!("--max-length {}", (*least).max(128))),
             DataError::Binary { path, .. } => Some(format!(

@@ -17,6 +17,8 @@ pub struct Example {
     pub label: Option<Label>,
     /// The line of the file on which the row begins, from 1.
     pub line: usize,
+    /// The lines of the words, where each has its own and other lines lie between; else none.
+    pub word_lines: Vec<usize>,
 }
 
 impl Example {
@@ -53,9 +55,9 @@ impl Example {
 /// A label, as it stands in the file. What it means is for the task to say.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
-    /// One value; never empty. Numbers and booleans are as JSON writes them.
+    /// One value; never empty or of space alone. Numbers and booleans are as JSON writes them.
     Text(String),
-    /// A JSON list, which may be empty; or the values of several columns, in their order, where an empty field is an empty
+    /// A JSON list, which may be empty, or one written as text; or the values of several columns, in their order, where an empty field is an empty
     /// value, but not all of them are; or the tags of the words.
     List(Vec<String>),
 }

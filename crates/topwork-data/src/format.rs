@@ -23,7 +23,7 @@ pub enum Format {
     JsonArray,
     /// One text a line, no header.
     Lines,
-    /// One word a line with its tag in the last column, and a blank line after each sentence.
+    /// One word a line with its tag in another column, and a blank line after each sentence.
     Conll,
     /// Rows that were handed over in memory.
     Memory,
@@ -114,9 +114,10 @@ impl Ending {
             Some("csv") => Ending::Comma,
             Some("tsv" | "tab") => Ending::Tab,
             Some("jsonl" | "ndjson" | "json") => Ending::Json,
-            Some("conll" | "conll02" | "conll03" | "conll2003" | "bio" | "bioes" | "iob" | "iob2" | "iobes") => {
-                Ending::Conll
-            }
+            Some("conll02" | "conll03" | "conll2003" | "conllu" | "conllx") => Ending::Conll,
+            Some("bio" | "bioes" | "bmes" | "iob" | "iob2" | "iobes") => Ending::Conll,
+            // The files of OntoNotes end in `.v4_gold_conll`.
+            Some(ending) if ending.ends_with("conll") => Ending::Conll,
             Some("txt") => Ending::Text,
             _ => Ending::Other,
         }

@@ -124,8 +124,8 @@ pub fn without_case(name: &str) -> String {
 fn label_of<'a>(dataset: &'a Dataset, example: &'a Example) -> Result<&'a str, DataError> {
     let (path, line, column) = (dataset.path.clone(), example.line, dataset.columns.label_names());
     match &example.label {
-        Some(Label::Text(label)) => Ok(label),
+        Some(Label::Text(label)) if !label.trim().is_empty() => Ok(label),
         Some(Label::List(found)) => Err(TargetError::SeveralLabels { path, line, column, found: found.len() }.into()),
-        None => Err(DataError::MissingLabel { path, line, column }),
+        Some(Label::Text(_)) | None => Err(DataError::MissingLabel { path, line, column }),
     }
 }

@@ -12,6 +12,7 @@ pub mod audit;
 mod batch;
 mod columns;
 mod conll;
+mod conll_columns;
 mod corpus;
 mod dataset;
 mod encoder;
@@ -21,6 +22,7 @@ mod format;
 mod hold_out;
 mod json;
 mod labels;
+mod list_text;
 mod memory;
 mod nearest;
 mod order;
@@ -50,6 +52,8 @@ pub use order::epoch_order;
 pub use random::Stream;
 pub use role::Role;
 pub use target_error::{TargetError, WordPlace};
-pub use targets::{Matrix, Strata, TagProblem, TagRows, TagScheme, TargetKind, TargetSpace, Targets, recognise};
+pub use targets::{
+    Matrix, Strata, TagProblem, TagRows, TagScheme, TargetKind, TargetSpace, Targets, flag_names, recognise,
+};
 pub use tokenized::{FirstToken, TokenizedTexts};
 pub use word_pieces::{for_words, split_words};

@@ -58,7 +58,7 @@ fn contradiction(columns: &Columns, example: &Example, has_words: bool) -> Optio
         Some(Label::Text(_)) if columns.labels.len() > 1 => {
             Some(("a value for each column of labels", "a single one".into()))
         }
-        Some(Label::Text(text)) if text.is_empty() => Some(("a label or none", "an empty one".into())),
+        Some(Label::Text(text)) if text.trim().is_empty() => Some(("a label or none", "an empty one".into())),
         _ => None,
     }
 }

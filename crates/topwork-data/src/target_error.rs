@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::wording::{label_hint, listed, shortened};
+use crate::wording::{label_hint, listed, shortened, unknown_hint};
 
 /// An error in the labels, as [`crate::DataError`] says it: file, line and column, what was expected and what was found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -42,6 +42,18 @@ pub enum TargetError {
         /// The label column.
         column: String,
     },
+    /// A label in brackets is no list, though the labels of all rows stand in brackets.
+    #[error("{}: line {line}: column `{column}`: expected a list of quoted names or of numbers, as all labels are in brackets, found `{}`", path.display(), shortened(found))]
+    BrokenList {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The label column.
+        column: String,
+        /// What stands there.
+        found: String,
+    },
     /// A column that is a label holds something else than yes or no.
     #[error("{}: line {line}: column `{column}`: expected 0 or 1, found {}", path.display(), quoted(found))]
     NotBinary {
@@ -71,6 +83,38 @@ pub enum TargetError {
         path: PathBuf,
         /// The label column.
         column: String,
+    },
+    /// All rows have the same labels.
+    #[error("{}: column `{column}`: expected labels that some rows have and others have not, found {} on every row", path.display(), listed(labels))]
+    SameLabels {
+        /// The file.
+        path: PathBuf,
+        /// The label column.
+        column: String,
+        /// The labels.
+        labels: Vec<String>,
+    },
+    /// There are more or fewer names than lists of 0 and 1 have places.
+    #[error("{}: column `{column}`: expected a name for each of the {expected} labels that the lists of 0 and 1 have, found {found}", path.display())]
+    NameCount {
+        /// The file.
+        path: PathBuf,
+        /// The label column.
+        column: String,
+        /// Places of a list.
+        expected: usize,
+        /// Names.
+        found: usize,
+    },
+    /// Names were given that are not those of the columns, of which each is a label.
+    #[error("{}: expected the names of the label columns, {}, found {}", path.display(), listed(columns), listed(names))]
+    NamesOfColumns {
+        /// The file.
+        path: PathBuf,
+        /// The label columns.
+        columns: Vec<String>,
+        /// The names.
+        names: Vec<String>,
     },
     /// What should be a number is none, or not a finite one.
     #[error("{}: line {line}: column `{column}`: expected a number, found {}", path.display(), quoted(found))]
@@ -215,9 +259,12 @@ impl TargetError {
                 "name one column with --label-column, or a task that takes any number of labels a row".into()
             }
             TargetError::RepeatedLabel { column, .. } => {
-                format!("a list in `{column}` names each label that applies once; for labels as 0 and 1, give each a column of its own")
+                format!("a list in `{column}` names each label that applies once; for labels as 0 and 1, give each a column of its own, or write a list of as many in every row")
             }
             TargetError::BlankLabel { .. } => "a row without any label is written [] or left empty".into(),
+            TargetError::BrokenList { .. } => {
+                "write ['joy', 'anger'], [\"joy\", \"anger\"] or [2, 5]; where brackets belong to the names of classes, leave them out".into()
+            }
             TargetError::NotBinary { .. } => {
                 "with several label columns, each is a label: 1 where it applies to the row, 0 where it does not".into()
             }
@@ -226,6 +273,15 @@ impl TargetError {
             }
             TargetError::NoLabels { .. } => {
                 "separate the labels of a row by `;`, or write them as a JSON list, or name another column with --label-column".into()
+            }
+            TargetError::SameLabels { .. } => {
+                "there is nothing to learn from labels that all rows have: name another column with --label-column, or add rows".into()
+            }
+            TargetError::NameCount { .. } => {
+                "--label-names-file has a name a line, in the order of the lists; without it the names are LABEL_0, LABEL_1 and so on".into()
+            }
+            TargetError::NamesOfColumns { .. } => {
+                "where each label has a column, --label-names-file has the names of the columns, in any order: correct it, or leave it out".into()
             }
             TargetError::NotANumber { found, .. } => number_hint(found),
             TargetError::NumberCount { .. } => "write as many numbers in every row".into(),
@@ -236,8 +292,13 @@ impl TargetError {
             }
             TargetError::TagCount { .. } => "both lists of a row are equally long: a word that is nothing has the tag O".into(),
             TargetError::TagSequence { hint, .. } => hint.clone(),
-            TargetError::UnknownTag { found, known, .. } => label_hint(found, known),
-            TargetError::NoSuchName { found, names, .. } => label_hint(found, names),
+            TargetError::UnknownTag { found, known, .. } => unknown_hint(found, known),
+            TargetError::NoSuchName { found, names, .. } => match found.trim().strip_suffix(".0") {
+                Some(whole) if whole.parse::<usize>().is_ok_and(|number| number < names.len()) => {
+                    format!("write {whole}, without a decimal point")
+                }
+                _ => label_hint(found, names),
+            },
             TargetError::LabelColumns { expected, .. } => format!("--label-column {}", expected.join(",")),
         })
     }
@@ -247,7 +308,7 @@ fn number_hint(found: &str) -> String {
     let found = found.trim();
     let with_point = found.replacen(',', ".", 1);
     if found.contains(',') && with_point.parse::<f64>().is_ok_and(f64::is_finite) {
-        return format!("write {with_point} with a decimal point, if the comma is a decimal mark");
+        return format!("write {with_point} with a decimal point, if the comma is a decimal mark; {AS_CLASSES}");
     }
     if found.parse::<f64>().is_ok_and(f64::is_finite) {
         return format!("models give numbers up to {:e}: write them in a larger unit, or remove the row", f32::MAX);
@@ -255,8 +316,10 @@ fn number_hint(found: &str) -> String {
     if found.parse::<f64>().is_ok() {
         return "write a finite number, or remove the row".into();
     }
-    "write a number such as 3.5 there, or remove the row".into()
+    format!("write a number such as 3.5 there, or remove the row; {AS_CLASSES}")
 }
+
+const AS_CLASSES: &str = "--task classification takes the labels as classes";
 
 fn quoted(found: &str) -> String {
     if found.is_empty() { "nothing".into() } else { format!("`{}`", shortened(found)) }

@@ -3,11 +3,27 @@
 use crate::nearest::nearest;
 
 /// What to do about a label that none of the training data is.
+pub(crate) fn unknown_hint(found: &str, known: &[String]) -> String {
+    format!("{}; --label-names-file names labels that no training row has", label_hint(found, known))
+}
+
+/// Which of the known labels was meant, or which there are.
 pub(crate) fn label_hint(found: &str, known: &[String]) -> String {
+    if let Some(label) = known.iter().find(|label| is_same_value(found, label)) {
+        return format!("the training data writes it `{label}`: write the same value alike in every file");
+    }
     match nearest(found, known.iter().map(String::as_str)) {
         Some(label) => format!("the nearest training label is `{label}`"),
         None => format!("the training labels are {}", listed(known)),
     }
+}
+
+/// Whether two labels are one value in two spellings: a boolean of JSON and of Python, a whole number with a point and without.
+fn is_same_value(a: &str, b: &str) -> bool {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.fract() == 0.0);
+    let boolean = |text: &str| Some(text.trim().to_lowercase()).filter(|text| text == "true" || text == "false");
+    let numbers = number(a).is_some_and(|a| number(b) == Some(a));
+    numbers || boolean(a).is_some_and(|a| boolean(b) == Some(a))
 }
 
 /// `a`, `b` and 3 more.
@@ -38,4 +54,19 @@ pub(crate) fn shortened(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_in_two_spellings_is_told_from_another_one() {
+        for (a, b) in [("True", "true"), ("FALSE", "false"), ("1", "1.0"), ("-0.0", "0"), ("2.00", "2")] {
+            assert!(is_same_value(a, b) && is_same_value(b, a), "{a} and {b}");
+        }
+        for (a, b) in [("True", "1"), ("1.5", "1"), ("inf", "1"), ("nan", "nan"), ("no", "No"), ("1", "11")] {
+            assert!(!is_same_value(a, b), "{a} and {b}");
+        }
+    }
 }

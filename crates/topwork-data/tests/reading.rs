@@ -66,6 +66,21 @@ fn one_content_in_every_format_gives_the_same_rows() {
 }
 
 #[test]
+fn a_label_of_space_alone_is_none() {
+    for (name, rows) in [
+        ("a.csv", "text,label\nx,a\ny, \nz,b\n"),
+        ("a.tsv", "text\tlabel\nx\ta\ny\t\u{a0} \n"),
+        ("a.jsonl", "{\"text\": \"x\", \"label\": \"a\"}\n\n{\"text\": \"y\", \"label\": \" \\t\"}\n"),
+    ] {
+        fails(name, rows, &["line 3", "`label`", "expected a label, found nothing"]);
+    }
+    let mut dataset = read("a.csv", "text,label\nx,a\ny,b\n").unwrap();
+    dataset.examples[1].label = Some("  ".into());
+    assert!(matches!(LabelSet::from_training(&dataset), Err(DataError::MissingLabel { line: 3, .. })));
+    assert!(Dataset::from_rows("rows", dataset.columns.clone(), dataset.examples).is_err());
+}
+
+#[test]
 fn a_record_knows_the_line_on_which_it_begins() {
     let dataset = read("a.csv", "text,label\n\"one\ntwo\",a\n\nthree,b\n").unwrap();
     assert_eq!(dataset.examples.iter().map(|e| e.line).collect::<Vec<_>>(), [2, 5]);

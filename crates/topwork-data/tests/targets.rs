@@ -76,10 +76,95 @@ fn an_unknown_label_in_another_file_is_an_error_with_the_nearest() {
     let space = TargetSpace::from_names(TargetKind::Labels, vec!["sport".into(), "politics".into()]).unwrap();
     let test = read("test.csv", "text,label\nx,sport\ny,sport;Politics\n");
     let error = says(space.encode(&test), &["test.csv", "line 3", "`Politics`", "2 training labels"]);
-    assert!(error.hint().unwrap().contains("`politics`"));
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("`politics`") && hint.contains("--label-names-file"), "{hint}");
+    let class = TargetSpace::from_names(TargetKind::Class, vec!["sport".into(), "politics".into()]).unwrap();
+    let error = says(class.encode(&read("test.csv", "text,label\nx,art\n")), &["test.csv", "line 2", "`art`"]);
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("`sport`, `politics`") && hint.contains("--label-names-file"), "{hint}");
     let columns = read_columns("test.csv", "text,a,sport\nx,1,0\n", &["a,sport"]).unwrap();
     let error = says(space.encode(&columns), &["test.csv", "`politics`", "`a`"]);
     assert_eq!(error.hint().unwrap(), "--label-column sport,politics");
+}
+
+#[test]
+fn lists_of_0_and_1_that_are_equally_long_are_columns() {
+    let rows = |lists: &[&str]| -> String {
+        lists.iter().enumerate().map(|(row, list)| format!("{{\"text\": \"t{row}\", \"labels\": {list}}}\n")).collect()
+    };
+    let file = |lists: &[&str]| read("a.jsonl", &rows(lists));
+    let expected = vec![vec![NO, YES], vec![YES, NO], vec![NO, NO]];
+    for lists in [["[0, 1]", "[1, 0]", "[0, 0]"], ["[0.0, 1.0]", "[1.0, 0.0]", "[0.0, 0.0]"]] {
+        let dataset = file(&lists);
+        assert_eq!(recognise(&dataset).0, TargetKind::Labels);
+        assert_eq!(labels(&dataset).unwrap(), (vec!["LABEL_0".to_string(), "LABEL_1".to_string()], expected.clone()));
+    }
+    let mut named = file(&["[0, 1]", "[1, 0]"]);
+    named.name_flags(&["a".into(), "b".into()]).unwrap();
+    assert_eq!(labels(&named).unwrap(), (vec!["a".into(), "b".into()], expected[..2].to_vec()));
+    let three: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+    says(file(&["[0, 1]", "[1, 0]"]).name_flags(&three), &["a.jsonl", "`labels`", "each of the 2 labels", "found 3"]);
+
+    let space = TargetSpace::from_names(TargetKind::Labels, three.clone()).unwrap();
+    let Targets::Labels(found) = space.encode(&file(&["[1, 1, 1]"])).unwrap() else { panic!("labels") };
+    assert_eq!(found.row(0), [YES; 3], "a model with names reads such lists as well");
+    says(space.encode(&file(&["[1, 0]"])), &["a.jsonl", "line 1", "3 numbers", "found 2"]);
+    let mut numbers = file(&["[0, 1]"]);
+    numbers.name_labels(&three).unwrap();
+    let Targets::Labels(found) = space.encode(&numbers).unwrap() else { panic!("labels") };
+    assert_eq!(found.row(0), [YES, YES, NO], "beside a training file with numbers of labels, these are such as well");
+    let mut test = file(&["[1, 0, 1]", "[1, 0]"]);
+    test.part_flags(&three);
+    says(space.encode(&test), &["a.jsonl", "line 2", "3 numbers", "found 2"]);
+    says(labels(&file(&["[0, 1]", "[1, 0]", "[]"])), &["a.jsonl", "line 3", "2 numbers", "found 0"]);
+
+    assert_eq!(
+        labels(&file(&["[0, 1]", "[1]"])).unwrap().0,
+        ["0", "1"],
+        "lists of other lengths are numbers of labels"
+    );
+    assert_eq!(labels(&file(&["[0, 1]", "[1, 2]"])).unwrap().0, ["0", "1", "2"]);
+    says(labels(&file(&["[0, 2]", "[2, 0]"])), &["a.jsonl", "`labels`", "`0`, `2` on every row"]);
+    let tagged =
+        "{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [0, 1]}\n{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [1, 0]}\n";
+    assert_eq!(recognise(&read("a.jsonl", tagged)).0, TargetKind::TokenTags);
+    assert_eq!(read("a.jsonl", tagged).flags(), None, "tags of words that are numbers");
+}
+
+#[test]
+fn lists_that_are_written_as_text_are_lists() {
+    let tsv = |rows: &[&str]| {
+        let rows: String = rows.iter().enumerate().map(|(row, label)| format!("t{row}\t{label}\n")).collect();
+        read_columns("a.tsv", &format!("text\tlabel\n{rows}"), &[])
+    };
+    let names = |rows: &[&str]| labels(&tsv(rows).unwrap()).unwrap();
+    let expected = (vec!["anger".to_string(), "joy".to_string()], vec![vec![YES, YES], vec![NO, NO], vec![NO, YES]]);
+    assert_eq!(names(&["['joy', 'anger']", "[]", "['joy']"]), expected);
+    let quoted = read("a.csv", "text,label\nx,\"[\"\"joy\"\", \"\"anger\"\"]\"\ny,[]\nz,\"[\"\"joy\"\"]\"\n");
+    assert_eq!(labels(&quoted).unwrap(), expected);
+    assert_eq!(names(&["[27]", "[2 5]"]).0, ["2", "5", "27"]);
+    assert_eq!(names(&["[0, 1]", "[1, 0]"]).0, ["LABEL_0", "LABEL_1"]);
+    assert_eq!(values(&tsv(&["[0.5 1.]", "[2. 3.]"]).unwrap()).unwrap().1, [0.5, 1.0, 2.0, 3.0]);
+    says(tsv(&["['joy']", "[anger]"]), &["a.tsv", "line 3", "`label`", "quoted names", "found `[anger]`"]);
+    let classes = tsv(&["[a]", "b"]).unwrap();
+    assert_eq!(recognise(&classes).0, TargetKind::Class, "brackets of one label alone belong to its name");
+}
+
+#[test]
+fn one_value_in_two_spellings_is_unknown_and_the_hint_says_so() {
+    let hint = |train: &str, test: &str| {
+        let train = read("train.csv", &format!("text,label\nx,{train}\ny,other\n"));
+        let test = read("test.jsonl", &format!("{{\"text\": \"x\", \"label\": {test}}}\n"));
+        let space = TargetSpace::from_training(TargetKind::Class, &train).unwrap();
+        says(space.encode(&test), &["test.jsonl", "line 1", "2 training labels"]).hint().unwrap()
+    };
+    assert!(hint("True", "true").contains("the training data writes it `True`"));
+    assert!(hint("1", "1.0").contains("the training data writes it `1`"));
+    assert!(hint("3.0", "3").contains("the training data writes it `3.0`"));
+    assert!(!hint("yes", "true").contains("writes it"));
+    let mut ids = read("a.csv", "text,label\nx,1.0\n");
+    let error = says(ids.name_labels(&["a".into(), "b".into()]), &["a.csv", "line 2", "`1.0`"]);
+    assert_eq!(error.hint().unwrap(), "write 1, without a decimal point");
 }
 
 #[test]
@@ -121,12 +206,15 @@ fn numbers_that_cannot_be_learnt_are_errors() {
 
 #[test]
 fn every_scheme_of_tags_is_recognised_and_completed() {
-    let cases: [(&[&str], TagScheme, bool, &[&str]); 6] = [
+    let cases: [(&[&str], TagScheme, bool, &[&str]); 9] = [
         (&["B-X I-X O B-X"], TagScheme::Iob2, false, &["B-X", "I-X", "O"]),
         (&["O B-X", "B-Y"], TagScheme::Iob2, false, &["B-X", "B-Y", "I-X", "I-Y", "O"]),
         (&["I-X I-X O", "I-X B-X I-Y"], TagScheme::Iob2, true, &["B-X", "B-Y", "I-X", "I-Y", "O"]),
         (&["B-X I-X E-X O S-X"], TagScheme::Iobes, false, &["B-X", "E-X", "I-X", "O", "S-X"]),
         (&["B-X L-X O U-X"], TagScheme::Bilou, false, &["B-X", "I-X", "L-X", "O", "U-X"]),
+        (&["B-X M-X M-X E-X O S-X"], TagScheme::Bmes, false, &["B-X", "E-X", "M-X", "O", "S-X"]),
+        (&["B-X E-X O W-X", "O"], TagScheme::Bmewo, false, &["B-X", "E-X", "M-X", "O", "W-X"]),
+        (&["B M E S", "S B E S"], TagScheme::Plain, false, &["B", "E", "M", "S"]),
         (&["NN VB", "-LRB- NN"], TagScheme::Plain, false, &["-LRB-", "NN", "VB"]),
     ];
     for (sentences, expected, was_iob1, names) in cases {
@@ -163,6 +251,11 @@ fn tags_that_do_not_follow_are_errors_with_their_word() {
     bad(&["B-X E-X", "B-X O"], &["line 5", "token 2", "`E-X`", "found `O`"]);
     bad(&["B-X E-X", "O B-X"], &["line 5", "token 2", "`S-X` at the end", "`B-X`"]);
     bad(&["B-X L-X O", "S-X"], &["line 2", "token 2", "IOBES", "`L-X`"]);
+    bad(&["B-X M-X E-X", "B-X M-X O"], &["line 7", "token 3", "`M-X` or `E-X`", "found `O`"]);
+    bad(&["B-X E-X O", "O M-X"], &["line 6", "token 2", "`B-X` or `S-X`", "`M-X`"]);
+    bad(&["B-X M-X E-X", "B-X I-X"], &["line 6", "token 2", "a tag of BMES", "`I-X`"]);
+    bad(&["S-X M-X E-X", "W-X B-X"], &["line 5", "token 1", "a tag of BMES", "`W-X`"]);
+    bad(&["B-X O", "B-X M-X"], &["line 5", "token 2", "a tag of IOB", "`M-X`"]);
     bad(&["B-X I-X O", "O S-X"], &["line 6", "token 2", "IOB", "`S-X`"]);
     bad(&["B-X O", "I-X U-Y"], &["line 5", "token 2", "IOB", "`U-Y`"]);
     bad(&["B-X I-X O", "PER O"], &["line 5", "token 1", "`O` or a tag that begins with", "`PER`"]);
@@ -180,7 +273,8 @@ fn rows_that_are_not_words_with_a_tag_each_are_errors() {
     says(tags(&read("a.csv", "text,label\nx,a\n")), &["a.csv", "line 2", "plain text"]);
     let space = TargetSpace::from_names(TargetKind::TokenTags, ["B-PER", "I-PER", "O"].map(String::from).to_vec());
     let error = says(space.unwrap().encode(&conll(&["O B-PRE"])), &["line 2", "token 2", "`B-PRE`", "3 training tags"]);
-    assert!(error.hint().unwrap().contains("`B-PER`"));
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("`B-PER`") && hint.contains("--label-names-file"), "{hint}");
 }
 
 #[test]
@@ -194,6 +288,28 @@ fn numbers_are_tags_by_themselves_or_by_the_names_given() {
     dataset.examples.truncate(1);
     dataset.name_labels(&["O".into(), "I-X".into(), "B-X".into()]).unwrap();
     assert_eq!(tags(&dataset).unwrap().1, [["O", "B-X"]]);
+}
+
+#[test]
+fn names_of_columns_are_theirs_and_joined_labels_are_named_one_by_one() {
+    let names: Vec<String> = ["b", "a"].map(String::from).to_vec();
+    let mut columns = read_columns("a.csv", "text,a,b\nx,1,0\ny,0,1\n", &["a,b"]).unwrap();
+    let before = columns.examples.clone();
+    columns.name_labels(&names).unwrap();
+    assert_eq!(columns.examples, before, "0 and 1 in columns are no numbers of names");
+    let mut numbers = read_columns("a.csv", "text,a,b\nx,1.5,0\n", &["a,b"]).unwrap();
+    numbers.name_labels(&names).unwrap();
+    for other in [&["a"][..], &["a", "c"], &["a", "b", "c"], &["a", "a"]] {
+        let other: Vec<String> = other.iter().map(|name| name.to_string()).collect();
+        let error = says(columns.clone().name_labels(&other), &["a.csv", "label columns, `a`, `b`, found `a`"]);
+        assert!(error.hint().unwrap().contains("--label-names-file"));
+    }
+    let csv = "text,label\nv,0; 1\nw,1;\nx,b\ny,\nz,;\n";
+    let mut joined = read("a.csv", csv);
+    joined.name_labels(&names).unwrap();
+    let expected = vec![vec![YES, YES], vec![YES, NO], vec![NO, YES], vec![NO, NO], vec![NO, NO]];
+    assert_eq!(labels(&joined).unwrap(), (vec!["a".to_string(), "b".to_string()], expected));
+    says(read("a.csv", "text,label\nx,0; 7\n").name_labels(&names), &["a.csv", "line 2", "from 0 to 1", "`7`"]);
 }
 
 #[test]
@@ -224,11 +340,50 @@ fn the_task_is_recognised_by_the_labels() {
     let columns = |rows: &str| recognise(&read_columns("a.csv", &format!("text,a,b\n{rows}"), &["a,b"]).unwrap()).0;
     assert_eq!(columns("x,1,0\ny,0,1\n"), TargetKind::Labels);
     assert_eq!(columns("x,1,0\ny,0,3\n"), TargetKind::Value);
+    assert_eq!(columns("x, 0.9, 0.6\ny, 0.1, \n"), TargetKind::Value, "with a space after each comma");
+    assert_eq!(columns("x, 1, 0\ny, 0, \n"), TargetKind::Labels, "a field of space alone is a gap");
+    assert_eq!(columns("x,nan,inf\ny,inf,nan\n"), TargetKind::Class);
     let json = |rows: &str| recognise(&read("a.jsonl", rows)).0;
     assert_eq!(json("{\"text\": \"x\", \"label\": [\"a\"]}"), TargetKind::Labels);
     assert_eq!(json("{\"text\": \"x\", \"label\": [0.5, 1]}"), TargetKind::Value);
     assert_eq!(json("{\"tokens\": [\"x\"], \"tags\": [\"O\"]}"), TargetKind::TokenTags);
     assert_eq!(json("{\"tokens\": [\"x\", \"y\", \"z\"], \"labels\": [\"sport\"]}"), TargetKind::Labels);
+}
+
+#[test]
+fn a_few_slips_among_many_numbers_are_errors_and_no_classes() {
+    let file = |label: &dyn Fn(usize) -> String, rows: usize| {
+        let rows: String = (0..rows).map(|row| format!("t{row}\t{}\n", label(row))).collect();
+        read("a.tsv", &format!("text\tlabel\n{rows}"))
+    };
+    let slips = |every: usize| move |row: usize| if row % every == 4 { "n/a".into() } else { format!("{row}.5") };
+    let dataset = file(&slips(10), 30);
+    let (kind, reason) = recognise(&dataset);
+    assert_eq!(kind, TargetKind::Value, "{reason}");
+    assert!(reason.contains("27 of 30 labels in `label` are numbers") && reason.contains("`0.5`"), "{reason}");
+    let error = says(values(&dataset), &["a.tsv", "line 6", "`label`", "expected a number", "found `n/a`"]);
+    assert!(error.hint().unwrap().contains("--task classification"));
+
+    let commas = file(&|row| format!("{row},5"), 20);
+    assert_eq!(recognise(&commas).0, TargetKind::Value);
+    let error = says(values(&commas), &["line 2", "expected a number", "`0,5`"]);
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("write 0.5 with a decimal point") && hint.contains("--task classification"), "{hint}");
+
+    assert_eq!(recognise(&file(&slips(7), 30)).0, TargetKind::Class, "less than nine of ten");
+    assert_eq!(recognise(&file(&slips(10), 20)).0, TargetKind::Class, "18 different numbers");
+    let ids = |row: usize| if row == 7 { "n/a".into() } else { format!("{row}") };
+    assert_eq!(recognise(&file(&ids, 40)).0, TargetKind::Class, "whole numbers may be ids");
+
+    let row = |row: usize, label: &str| format!("{{\"text\": \"t{row}\", \"label\": [{label}]}}\n");
+    let lists: String =
+        (0..30).map(|at| if at == 2 { row(at, "\"n/a\"") } else { row(at, &format!("{at}.25")) }).collect();
+    assert_eq!(recognise(&read("a.jsonl", &lists)).0, TargetKind::Value);
+    let columns: String =
+        (0..10).map(|row| format!("t{row},{row}.5,{}\n", if row == 3 { "nan" } else { "2" })).collect();
+    let columns = read_columns("a.csv", &format!("text,a,b\n{columns}"), &["a,b"]).unwrap();
+    assert_eq!(recognise(&columns).0, TargetKind::Value);
+    says(values(&columns), &["a.csv", "line 5", "`b`", "expected a number", "`nan`"]);
 }
 
 #[test]

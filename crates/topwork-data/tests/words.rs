@@ -4,7 +4,9 @@
 mod common;
 
 use common::{read, read_columns, says};
-use topwork_data::{ColumnNames, Columns, Dataset, Example, Format, Label, Labels, split_words};
+use topwork_data::{
+    ColumnNames, Columns, DataError, Dataset, Example, Format, Label, Labels, TargetKind, TargetSpace, split_words,
+};
 
 fn words(dataset: &Dataset, row: usize) -> Vec<&str> {
     dataset.examples[row].words().collect()
@@ -32,8 +34,78 @@ fn a_conll_file_gives_the_words_and_tags_of_its_sentences() {
     assert_eq!((brace.format, words(&brace, 0)), (Format::Conll, vec!["{", "}"]));
     let tabs = read("a.tsv", "New York\tB-LOC\nis\tO\n");
     assert_eq!((tabs.format, words(&tabs, 0)), (Format::Conll, vec!["New York", "is"]));
+    let chinese = read("a.txt", "\u{738b} B-NAME\n\u{5c0f} M-NAME\n\u{660e} E-NAME\n\u{4eba} O\n");
+    assert_eq!((chinese.format, tags(&chinese, 0)[1].as_str()), (Format::Conll, "M-NAME"));
     let parts_of_speech = read_columns("a.conll", CONLL, &["2"]).unwrap();
     assert_eq!(tags(&parts_of_speech, 0), ["NNP", "VBD", "."]);
+}
+
+const GERMEVAL: &str = "#\thttp://example.org [2009-10-17]\n1\tTroia\tB-LOC\tO\n2\tist\tO\tO\n\n#\tsource\n1\tVon\tO\tB-PER\n2\tAda\tB-PER\tO\n";
+
+const UNIVERSAL: &str = "# sent_id = 1\n1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_\n1\tde\tde\tADP\tE\t_\t2\tcase\t_\t_\n\
+    2\tle\tle\tDET\tD\t_\t0\tdet\t_\tSpaceAfter=No\n2.1\tgone\tgo\tVERB\t_\t_\t_\t_\t_\t_\n\
+    3\t#\t#\tSYM\tS\t_\t0\tdet\t_\t_\n\n1\tOui\toui\tINTJ\tI\t_\t0\troot\t_\t_\n";
+
+fn with_text(name: &str, content: &str, text: &str, labels: &[&str]) -> Result<Dataset, DataError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    let labels = labels.iter().map(|name| name.to_string()).collect();
+    Dataset::read(&path, &ColumnNames { text: Some(text.into()), text_pair: None, labels }, Labels::Required)
+}
+
+#[test]
+fn a_column_that_counts_or_never_changes_is_no_word() {
+    for name in ["de.tsv", "de.conll"] {
+        let dataset = read_columns(name, GERMEVAL, &["3"]).unwrap();
+        assert_eq!((words(&dataset, 0), words(&dataset, 1)), (vec!["Troia", "ist"], vec!["Von", "Ada"]), "{name}");
+        assert_eq!(
+            (tags(&dataset, 0), dataset.ignored_columns.join(",")),
+            (&["B-LOC".into(), "O".into()][..], "1,4".into())
+        );
+    }
+    assert_eq!(tags(&read("de.conll", GERMEVAL), 1), ["B-PER", "O"], "the last column is the tag");
+    let lines: String = (0..6).map(|n| format!("bc/a 0 0 w{n} NN X\nbc/a 0 1 v{n} VB Y\n\n")).collect();
+    let next = lines.replace("bc/a 0", "bc/b 1");
+    let documents = format!("#begin document (a)\n{lines}#end document\n#begin document (b)\n{next}#end document\n");
+    let dataset = read("x.v4_gold_conll", &documents);
+    assert_eq!((dataset.examples.len(), words(&dataset, 11)), (12, vec!["w5", "v5"]));
+    assert_eq!(words(&read("a.conll", "ha A O\nha B X\n"), 0), ["ha", "ha"], "in few words by chance");
+    assert_eq!(words(&read("a.conll", "1 O\n2 O\n"), 0), ["1", "2"], "there is no other column");
+}
+
+#[test]
+fn a_number_names_the_column_of_words() {
+    let dataset = with_text("a.conll", "Ada NNP B-PER\nwrote VBD O\n", "2", &["1"]).unwrap();
+    assert_eq!((words(&dataset, 0), tags(&dataset, 0)), (vec!["NNP", "VBD"], &["Ada".into(), "wrote".into()][..]));
+    assert_eq!((dataset.columns.text.as_str(), dataset.ignored_columns.join(",")), ("2", "3".into()));
+    let counted = with_text("a.conll", GERMEVAL, "1", &[]).unwrap();
+    assert_eq!(words(&counted, 0), ["1", "2"], "whoever says so has it so");
+    let other = with_text("a.conll", "Ada NNP B-PER\n", "tokens", &["tags"]).unwrap();
+    assert_eq!(words(&other, 0), ["Ada"], "the names of a training file in JSON do no harm");
+    let error = says(with_text("a.conll", "Ada O\n", "3", &[]), &["a.conll", "`3`", "`1`, `2`"]);
+    assert!(error.hint().unwrap().contains("--text-column"));
+    says(with_text("a.conll", "Ada O\n", "2", &[]), &["a.conll", "`2` named twice"]);
+    says(read_columns("a.conll", "Ada O\n", &["1"]), &["a.conll", "`1`", "found `2`"]);
+}
+
+#[test]
+fn universal_dependencies_have_forms_and_parts_of_speech() {
+    for name in ["fr.conllu", "fr.conllx", "fr.conll"] {
+        let dataset = read(name, UNIVERSAL);
+        assert_eq!((words(&dataset, 0), words(&dataset, 1)), (vec!["de", "le", "#"], vec!["Oui"]), "{name}");
+        assert_eq!(tags(&dataset, 0), ["ADP", "DET", "SYM"]);
+        assert_eq!(dataset.columns.label_names(), "upos");
+        assert_eq!(dataset.ignored_columns.join(","), "id,lemma,xpos,feats,head,deprel,deps,misc");
+    }
+    for (label, expected) in [("xpos", "E"), ("5", "E"), ("deprel", "case"), ("tags", "ADP"), ("pos", "ADP")] {
+        assert_eq!(tags(&read_columns("fr.conllu", UNIVERSAL, &[label]).unwrap(), 0)[0], expected, "{label}");
+    }
+    assert_eq!(words(&with_text("fr.conllu", UNIVERSAL, "lemma", &[]).unwrap(), 1), ["oui"]);
+    let space = TargetSpace::from_names(TargetKind::TokenTags, ["ADP", "DET", "INTJ"].map(String::from).to_vec());
+    let error = space.unwrap().encode(&read("fr.conllu", UNIVERSAL));
+    says(error, &["fr.conllu: line 6: token 3 (`#`)", "`SYM`"]);
+    says(read_columns("fr.conllu", UNIVERSAL, &["ner2"]), &["`ner2`", "`upos`"]);
 }
 
 #[test]
@@ -81,6 +153,9 @@ fn words_need_no_tags_where_labels_are_optional() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.conll");
     std::fs::write(&path, "one\ntwo\n\nthree\n").unwrap();
+    let dataset = Dataset::read(&path, &ColumnNames::default(), Labels::Optional).unwrap();
+    assert_eq!((words(&dataset, 0), dataset.examples[0].label.clone()), (vec!["one", "two"], None));
+    std::fs::write(&path, "1\tone\n2\ttwo\n\n1\tthree\n").unwrap();
     let dataset = Dataset::read(&path, &ColumnNames::default(), Labels::Optional).unwrap();
     assert_eq!((words(&dataset, 0), dataset.examples[0].label.clone()), (vec!["one", "two"], None));
 }

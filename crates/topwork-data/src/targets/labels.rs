@@ -1,4 +1,5 @@
-//! Any number of labels a row: a list, one text with `;` between the labels, or a column of 0 and 1 for each.
+//! Any number of labels a row: a list, one text with `;` between the labels, a column of 0 and 1 for each, or a list of
+//! 0 and 1 for all of them.
 //!
 //! Only `;` parts a text: `|` and `,` stand within names of labels too often.
 
@@ -30,6 +31,11 @@ pub(super) fn from_training(dataset: &Dataset) -> Result<LabelSet, DataError> {
         }
         return Ok(labels);
     }
+    if let Some(width) = dataset.flags() {
+        let mut parted = dataset.clone();
+        parted.part_flags(&flag_names(width));
+        return from_training(&parted);
+    }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for example in &dataset.examples {
         for label in parts(dataset, example)? {
@@ -42,6 +48,10 @@ pub(super) fn from_training(dataset: &Dataset) -> Result<LabelSet, DataError> {
         Some((&label, &rows)) if counts.len() == 1 && rows == dataset.examples.len() => {
             Err(DataError::OneClass { path, column, label: label.to_owned() })
         }
+        Some(_) if counts.values().all(|&rows| rows == dataset.examples.len()) => {
+            let labels = counts.into_keys().map(str::to_owned).collect();
+            Err(TargetError::SameLabels { path, column, labels }.into())
+        }
         Some(_) => Ok(LabelSet::ordered(counts.into_keys().collect())),
     }
 }
@@ -49,12 +59,26 @@ pub(super) fn from_training(dataset: &Dataset) -> Result<LabelSet, DataError> {
 /// Which labels apply to each row `[rows, labels]`.
 pub(super) fn encode(labels: &LabelSet, dataset: &Dataset) -> Result<Matrix<bool>, DataError> {
     let several = dataset.columns.labels.len() > 1;
+    // Where 0 and 1 are no names, lists of them say which labels apply.
+    if let Some(width) = dataset.flags().filter(|_| labels.names().iter().all(|name| is_one(name).is_none())) {
+        if width == labels.len() {
+            let mut parted = dataset.clone();
+            parted.part_flags(labels.names());
+            return encode(labels, &parted);
+        }
+        let line = dataset.examples.first().map_or(0, |example| example.line);
+        return Err(flag_count(dataset, line, labels.len(), width));
+    }
     let places = if several { places_of(labels.names(), dataset)? } else { Vec::new() };
     let numbers: BTreeMap<&str, usize> = labels.names().iter().enumerate().map(|(at, name)| (&**name, at)).collect();
     let mut values = Vec::with_capacity(dataset.examples.len() * labels.len());
     for example in &dataset.examples {
         let row = values.len();
         if several {
+            let found = example.label.as_ref().map_or(places.len(), |label| label.values().len());
+            if found != places.len() {
+                return Err(flag_count(dataset, example.line, places.len(), found));
+            }
             for &place in &places {
                 values.push(yes_or_no(dataset, example, place)?);
             }
@@ -75,6 +99,41 @@ pub(super) fn encode(labels: &LabelSet, dataset: &Dataset) -> Result<Matrix<bool
         }
     }
     Ok(Matrix::new(labels.len().max(1), values))
+}
+
+impl Dataset {
+    /// How many labels the lists of the rows say 0 or 1 of: where all lists are equally long, longer than one, and hold 0 and 1
+    /// alone. A list without anything says nothing of this. None where the lists are the tags of words.
+    pub fn flags(&self) -> Option<usize> {
+        let mut width = None;
+        for label in self.examples.iter().filter_map(|example| example.label.as_ref()) {
+            let Label::List(values) = label else { return None };
+            if values.is_empty() {
+                continue;
+            }
+            let is_odd = values.len() < 2 || *width.get_or_insert(values.len()) != values.len();
+            if is_odd || values.iter().any(|value| is_one(value).is_none()) {
+                return None;
+            }
+        }
+        width.filter(|_| self.columns.labels.len() == 1 && !self.is_tagged())
+    }
+
+    /// Takes each place of the lists as a column of its own with one of `names`, as [`flag_names`] makes them where nobody said
+    /// any. Reading the labels refuses a row that has more or fewer.
+    pub fn part_flags(&mut self, names: &[String]) {
+        self.columns.labels = names.to_vec();
+    }
+}
+
+/// The names of so many labels that have none, as transformers gives them.
+pub fn flag_names(width: usize) -> Vec<String> {
+    (0..width).map(|place| format!("LABEL_{place}")).collect()
+}
+
+fn flag_count(dataset: &Dataset, line: usize, expected: usize, found: usize) -> DataError {
+    let (path, column) = (dataset.path.clone(), dataset.columns.label_names());
+    TargetError::NumberCount { path, line, column, expected, found }.into()
 }
 
 fn yes_or_no(dataset: &Dataset, example: &Example, place: usize) -> Result<bool, DataError> {

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::random::Stream;
 
+pub use labels::flag_names;
 pub use recognise::recognise;
 pub use space::TargetSpace;
 pub use strata::Strata;

@@ -1,5 +1,8 @@
 //! Numbers in place of labels, and the names that they stand for.
 
+use std::collections::BTreeSet;
+
+use super::labels::parts_of_text;
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::example::Label;
@@ -7,12 +10,16 @@ use crate::target_error::TargetError;
 
 impl Dataset {
     /// Puts the names in place of the numbers that stand for them, from 0: in classes, lists of labels and tags alike, as data
-    /// sets of the hub keep them. A label that is one of the names stays. Without this, numbers are names.
+    /// sets of the hub keep them. A label that is one of the names stays. Without this, numbers are names. Where each label has
+    /// a column, the names are those of the columns; lists of 0 and 1 for all labels are for [`Dataset::name_flags`].
     ///
     /// # Errors
     ///
-    /// When a label is neither a name nor the number of one.
+    /// When a label is neither a name nor the number of one, or columns have other names.
     pub fn name_labels(&mut self, names: &[String]) -> Result<(), DataError> {
+        if self.columns.labels.len() > 1 {
+            return self.expect_columns(names);
+        }
         let column = self.columns.label_names();
         for example in &mut self.examples {
             let named = |found: &str| {
@@ -30,19 +37,43 @@ impl Dataset {
                     })
                 })
             };
-            match &mut example.label {
-                None => {}
-                Some(Label::Text(text)) if names.contains(text) => {}
+            example.label = match example.label.take() {
+                None => None,
+                Some(Label::Text(text)) if names.contains(&text) => Some(Label::Text(text)),
                 Some(Label::Text(text)) => {
-                    let parts: Result<Vec<String>, DataError> =
-                        text.split(super::labels::SEPARATOR).map(named).collect();
-                    *text = parts?.join(";");
+                    let parts: Vec<String> = parts_of_text(&text).into_iter().map(named).collect::<Result<_, _>>()?;
+                    (!parts.is_empty()).then(|| Label::Text(parts.join(";")))
                 }
                 Some(Label::List(values)) => {
-                    *values = values.iter().map(|value| named(value)).collect::<Result<_, DataError>>()?;
+                    Some(Label::List(values.iter().map(|value| named(value)).collect::<Result<_, DataError>>()?))
                 }
-            }
+            };
         }
         Ok(())
+    }
+
+    /// As [`Dataset::part_flags`], of a training file: whether another file has such lists is for the training file to say.
+    ///
+    /// # Errors
+    ///
+    /// When the lists are for more or fewer labels.
+    pub fn name_flags(&mut self, names: &[String]) -> Result<(), DataError> {
+        let found = names.len();
+        if let Some(expected) = self.flags().filter(|expected| *expected != found) {
+            let (path, column) = (self.path.clone(), self.columns.label_names());
+            return Err(TargetError::NameCount { path, column, expected, found }.into());
+        }
+        self.part_flags(names);
+        Ok(())
+    }
+
+    /// The fields of columns say which label applies, not which one it is: numbers in them stand for no names.
+    fn expect_columns(&self, names: &[String]) -> Result<(), DataError> {
+        let columns: BTreeSet<&String> = self.columns.labels.iter().collect();
+        if names.len() == columns.len() && names.iter().collect::<BTreeSet<_>>() == columns {
+            return Ok(());
+        }
+        let (path, columns, names) = (self.path.clone(), self.columns.labels.clone(), names.to_vec());
+        Err(TargetError::NamesOfColumns { path, columns, names }.into())
     }
 }

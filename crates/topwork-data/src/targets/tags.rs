@@ -3,6 +3,7 @@
 //! IOB2: a span is `B-X`, then `I-X`. IOB1: a span is `I-X`, and begins with `B-X` only right after another of its kind;
 //! such a file becomes IOB2. IOBES and BILOU: also the last word of a span (`E-`, `L-`) and a span of one word (`S-`, `U-`)
 //! have a letter of their own (Ratinov and Roth, "Design challenges and misconceptions in named entity recognition", 2009).
+//! BMES and BMEWO: as IOBES, with `M-` for `I-`, and in the latter `W-` for `S-`, as Chinese data sets have them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,11 +30,15 @@ pub enum TagScheme {
     Iobes,
     /// `B-X I-X L-X` and `U-X`.
     Bilou,
+    /// `B-X M-X E-X` and `S-X`.
+    Bmes,
+    /// `B-X M-X E-X` and `W-X`.
+    Bmewo,
 }
 
 /// The tag of a word of no span.
 const OUTSIDE: &str = "O";
-const LETTERS: [&str; 6] = ["B", "I", "E", "S", "L", "U"];
+const LETTERS: [&str; 8] = ["B", "I", "E", "S", "L", "U", "M", "W"];
 
 impl TagScheme {
     /// The scheme that a file with these tags has; else the tag that fits with no scheme, and what would.
@@ -55,8 +60,16 @@ impl TagScheme {
         if let Some(odd) = tags.iter().find(|tag| **tag != OUTSIDE && letter(tag).is_none()) {
             return Err((odd, "`O` or a tag that begins with `B-` or `I-`, as others of the file do".into()));
         }
-        let of = |pair: [&str; 2]| tags.iter().find(|tag| letter(tag).is_some_and(|letter| pair.contains(&letter)));
-        match (of(["E", "S"]), of(["L", "U"])) {
+        let of = |some: &[&str]| tags.iter().find(|tag| letter(tag).is_some_and(|letter| some.contains(&letter)));
+        if let Some(middle) = of(&["M", "W"]) {
+            return match (of(&["I", "L", "U"]), letters.contains("S") && letters.contains("W")) {
+                _ if !letters.contains("E") => Err((middle, "a tag of IOB, as others of the file are".into())),
+                (Some(odd), _) => Err((odd, "a tag of BMES, as others of the file are".into())),
+                (None, true) => Err((of(&["W"]).unwrap_or(middle), "a tag of BMES, as others of the file are".into())),
+                (None, false) => Ok(if letters.contains("W") { TagScheme::Bmewo } else { TagScheme::Bmes }),
+            };
+        }
+        match (of(&["E", "S"]), of(&["L", "U"])) {
             (None, None) => Ok(TagScheme::Iob2),
             // Spans of several words end with a letter of their own: where none does, those of one word are what is odd.
             (Some(odd), None) if !letters.contains("E") => Err((odd, "a tag of IOB, as others of the file are".into())),
@@ -71,8 +84,17 @@ impl TagScheme {
     fn ends(self) -> Option<[&'static str; 2]> {
         match self {
             TagScheme::Plain | TagScheme::Iob2 => None,
-            TagScheme::Iobes => Some(["E", "S"]),
+            TagScheme::Iobes | TagScheme::Bmes => Some(["E", "S"]),
             TagScheme::Bilou => Some(["L", "U"]),
+            TagScheme::Bmewo => Some(["E", "W"]),
+        }
+    }
+
+    /// The letter of words within a span.
+    fn inside(self) -> &'static str {
+        match self {
+            TagScheme::Plain | TagScheme::Iob2 | TagScheme::Iobes | TagScheme::Bilou => "I",
+            TagScheme::Bmes | TagScheme::Bmewo => "M",
         }
     }
 
@@ -84,7 +106,7 @@ impl TagScheme {
         }
         all.insert(OUTSIDE.into());
         for kind in tags.iter().filter(|tag| **tag != OUTSIDE).map(|tag| split(tag).1) {
-            let letters = ["B", "I"].into_iter().chain(self.ends().into_iter().flatten());
+            let letters = ["B", self.inside()].into_iter().chain(self.ends().into_iter().flatten());
             all.extend(letters.map(|letter| join(letter, kind)));
         }
         all
@@ -95,7 +117,7 @@ impl TagScheme {
         match self.ends() {
             None if self == TagScheme::Plain => Vec::new(),
             None => orphans(tags).map(|token| orphan(token, tags[token], None)).collect(),
-            Some(ends) => closed_problems(tags, ends),
+            Some(ends) => closed_problems(tags, self.inside(), ends),
         }
     }
 }
@@ -107,6 +129,8 @@ impl fmt::Display for TagScheme {
             TagScheme::Iob2 => "IOB2",
             TagScheme::Iobes => "IOBES",
             TagScheme::Bilou => "BILOU",
+            TagScheme::Bmes => "BMES",
+            TagScheme::Bmewo => "BMEWO",
         })
     }
 }
@@ -208,7 +232,11 @@ pub(crate) fn tags_of<'a>(dataset: &Dataset, example: &'a Example) -> Result<Vec
 
 /// Where a word is: in a file with a word a line, on its own one.
 pub(crate) fn word_place(dataset: &Dataset, example: &Example, token: usize) -> WordPlace {
-    let line = if dataset.format == Format::Conll { example.line + token } else { example.line };
+    let line = match example.word_lines.get(token) {
+        Some(&line) => line,
+        None if dataset.format == Format::Conll => example.line + token,
+        None => example.line,
+    };
     let word = example.words.get(token).map_or("", |word| &example.text[word.clone()]);
     WordPlace { path: dataset.path.clone(), line, token: token + 1, word: word.to_owned() }
 }
@@ -242,7 +270,7 @@ fn mixed(dataset: &Dataset, rows: &[Vec<&str>], odd: &str, expected: String) -> 
         row.iter().position(|tag| *tag == odd).map(|token| word_place(dataset, example, token))
     });
     let place = place.unwrap_or(WordPlace { path: dataset.path.clone(), line: 0, token: 0, word: String::new() });
-    let hint = "the tags of a file are all IOB (B-X, I-X, O), all IOBES, all BILOU, or all plain".into();
+    let hint = "the tags of a file are all IOB (B-X, I-X, O), all IOBES, all BILOU, all BMES, or all plain".into();
     TargetError::TagSequence { place, expected, found: odd.to_owned(), hint }.into()
 }
 
@@ -297,23 +325,23 @@ fn orphan(token: usize, tag: &str, single: Option<&str>) -> TagProblem {
     TagProblem { token, expected, hint: format!("there is no `{begin}` before it: write `{begin}` there, or `O`") }
 }
 
-fn closed_problems(tags: &[&str], [end, single]: [&str; 2]) -> Vec<TagProblem> {
+fn closed_problems(tags: &[&str], inside: &str, [end, single]: [&str; 2]) -> Vec<TagProblem> {
     let mut problems = Vec::new();
     let mut open: Option<&str> = None;
     let unclosed = |token: usize, kind: &str| TagProblem {
         token,
-        expected: format!("`{}` or `{}`", join("I", kind), join(end, kind)),
+        expected: format!("`{}` or `{}`", join(inside, kind), join(end, kind)),
         hint: format!("a span that begins with `{}` ends with `{}`", join("B", kind), join(end, kind)),
     };
     for (token, tag) in tags.iter().enumerate() {
         let (letter, kind) = if *tag == OUTSIDE { (OUTSIDE, "") } else { split(tag) };
-        let is_inside = letter == "I" || letter == end;
+        let is_inside = letter == inside || letter == end;
         match open {
             Some(before) if !is_inside || kind != before => problems.push(unclosed(token, before)),
             None if is_inside => problems.push(orphan(token, tag, Some(single))),
             _ => {}
         }
-        open = (letter == "B" || letter == "I").then_some(kind);
+        open = (letter == "B" || letter == inside).then_some(kind);
     }
     if let Some(kind) = open {
         let last = tags.len() - 1;

@@ -86,3 +86,9 @@ fn fits(number: f64) -> bool {
 pub(super) fn number(field: &str) -> Option<f64> {
     field.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
+
+/// The finite number that `field` is, be its decimal mark a point or a comma.
+pub(super) fn decimal(field: &str) -> Option<f64> {
+    let with_comma = field.matches(',').count() == 1 && !field.contains('.');
+    if with_comma { number(&field.replacen(',', ".", 1)) } else { number(field) }
+}

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use topwork_data::{ColumnNames, Dataset, Labels, TargetKind, TargetSpace, Targets, label_variants, recognise};
+use topwork_data::{
+    ColumnNames, Columns, Dataset, Labels, TargetKind, TargetSpace, Targets, flag_names, label_variants, recognise,
+};
 
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
@@ -19,6 +21,8 @@ pub(crate) struct Files {
     /// What the task was recognised by, where nobody said it.
     pub(crate) recognised_by: String,
     pub(crate) space: TargetSpace,
+    /// The columns of the training file, as it has them.
+    columns: Columns,
 }
 
 /// The data files of a run, whatever their labels are.
@@ -31,6 +35,11 @@ pub(crate) struct Datasets {
 impl Datasets {
     /// Reads the files; with optional labels a row may lack one, but there is a column for them all the same.
     pub(crate) fn read(recipe: &Recipe, labels: Labels) -> Result<Self, Error> {
+        Self::with_columns(recipe, labels).map(|(datasets, _)| datasets)
+    }
+
+    /// The files, and the columns of the training file as it has them.
+    fn with_columns(recipe: &Recipe, labels: Labels) -> Result<(Self, Columns), Error> {
         let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
         let label_names = label_names(recipe)?;
         let mut train = Dataset::read(file, &names, labels)?;
@@ -46,13 +55,33 @@ impl Datasets {
         let other = |file: &Option<Said<PathBuf>>| {
             file.as_ref().map(|file| Dataset::read(&file.value, &names, labels)).transpose()
         };
-        let mut datasets = Self { validation: other(&recipe.validation_file)?, test: other(&recipe.test_file)?, train };
-        if let Some(names) = label_names {
-            for dataset in datasets.all_mut() {
-                dataset.name_labels(&names)?;
+        let (validation, test, columns) =
+            (other(&recipe.validation_file)?, other(&recipe.test_file)?, train.columns.clone());
+        let mut datasets = Self { train, validation, test };
+        if label_names.is_some() {
+            let is_value = |task: &'static dyn Supervised| task.kind() == TargetKind::Value;
+            if said_task(recipe)?.map_or_else(|| recognise(&datasets.train).0 == TargetKind::Value, is_value) {
+                return Err(Error::run(
+                    "--label-names-file: expected nothing: the labels are numbers, which have no names",
+                    "leave it out, or say --task classification where the numbers are classes",
+                ));
             }
         }
-        Ok(datasets)
+        let may_be_flags = said_task(recipe)?.is_none_or(|task| task.kind() == TargetKind::Labels);
+        match (datasets.train.flags().filter(|_| may_be_flags), label_names) {
+            (Some(width), names) => datasets.part_flags(width, names)?,
+            (None, Some(names)) => datasets.all_mut().try_for_each(|dataset| dataset.name_labels(&names))?,
+            (None, None) => {}
+        }
+        Ok((datasets, columns))
+    }
+
+    /// Lists of 0 and 1 in the training file are what they are in the others, whatever those look like.
+    fn part_flags(&mut self, width: usize, names: Option<Vec<String>>) -> Result<(), Error> {
+        let names = names.unwrap_or_else(|| flag_names(width));
+        self.train.name_flags(&names)?;
+        [&mut self.validation, &mut self.test].into_iter().flatten().for_each(|dataset| dataset.part_flags(&names));
+        Ok(())
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Dataset> {
@@ -107,7 +136,7 @@ impl Files {
             Some(_) => Labels::Required,
             None => Labels::Sparse,
         };
-        let mut datasets = Datasets::read(recipe, labels)?;
+        let (mut datasets, columns) = Datasets::with_columns(recipe, labels)?;
         let (task, recognised_by) = match said {
             Some(task) => (task, String::new()),
             None => {
@@ -133,13 +162,13 @@ impl Files {
         for dataset in datasets.others() {
             space.encode(dataset)?;
         }
-        Ok(Self { datasets, task, recognised_by, space })
+        Ok(Self { datasets, task, recognised_by, space, columns })
     }
 
     /// The file of what should not be forgotten, if there is one.
     pub(crate) fn retained(&self, recipe: &Recipe) -> Result<Option<RetainedFile>, Error> {
         let Some(file) = &recipe.retain_file else { return Ok(None) };
-        RetainedFile::read(&file.value, &said_columns(recipe), &self.datasets.train.columns).map(Some)
+        RetainedFile::read(&file.value, &said_columns(recipe), &self.columns).map(Some)
     }
 
     pub(crate) fn task_facts(&self) -> TaskFacts {
@@ -189,7 +218,6 @@ impl Files {
 /// The targets that a file of names declares: also those that no training row has, in the file's order.
 fn declared(kind: TargetKind, names: Vec<String>, learnt: TargetSpace, train: &Dataset) -> Result<TargetSpace, Error> {
     let space = match (TargetSpace::from_names(kind, names)?, learnt) {
-        (TargetSpace::Values { .. }, learnt) => return Ok(learnt),
         (TargetSpace::Tags { labels, scheme, .. }, TargetSpace::Tags { from_iob1, .. }) => {
             TargetSpace::Tags { labels, scheme, from_iob1 }
         }
@@ -243,4 +271,52 @@ fn said_columns(recipe: &Recipe) -> ColumnNames {
 
 pub(crate) fn required<'a, T>(said: &'a Option<Said<T>>, key: &'static str) -> Result<&'a T, PlanError> {
     said.as_ref().map(|said| &said.value).ok_or(PlanError::Missing { key })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+    use crate::plan::recipe::Place;
+
+    /// What is made of a training file, a test file and names of labels, each a name and a content.
+    fn read(train: [&str; 2], test: [&str; 2], names: Option<&str>) -> Result<Files, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |[name, content]: [&str; 2]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            Some(Said { value: path, place: Place::Flag { name: name.to_string() } })
+        };
+        let label_names_file = names.and_then(|names| write(["names.txt", names]));
+        Files::read(&Recipe { train_file: write(train), test_file: write(test), label_names_file, ..Recipe::default() })
+    }
+
+    const FLAGS: [&str; 2] =
+        ["train.jsonl", "{\"text\": \"x\", \"labels\": [0, 1]}\n{\"text\": \"y\", \"labels\": [1, 0]}\n"];
+
+    #[test]
+    fn a_test_file_has_lists_of_0_and_1_where_the_training_file_has() {
+        let test = ["test.jsonl", "{\"text\": \"z\", \"labels\": [1.0, 1.0]}\n"];
+        for (names, expected) in [(None, ["LABEL_0", "LABEL_1"]), (Some("a\nb\n"), ["a", "b"])] {
+            let files = read(FLAGS, test, names).unwrap();
+            assert_eq!((files.task.kind(), files.space.names()), (TargetKind::Labels, &expected.map(String::from)[..]));
+            assert_eq!(files.columns.labels, ["labels"], "the file has the columns that it has");
+            let Targets::Labels(found) = files.space.encode(files.datasets.test.as_ref().unwrap()).unwrap() else {
+                panic!("labels")
+            };
+            assert_eq!(found.row(0), [true, true]);
+        }
+        let short = ["test.jsonl", "{\"text\": \"z\", \"labels\": [1]}\n"];
+        assert!(read(FLAGS, short, None).err().unwrap().to_string().contains("test.jsonl: line 1"));
+        assert!(read(FLAGS, test, Some("a\n")).err().unwrap().to_string().contains("found 1"));
+    }
+
+    #[test]
+    fn numbers_have_no_names() {
+        let rows = ["train.csv", "text,label\nx,0.5\ny,1\n"];
+        assert_eq!(read(rows, rows, None).unwrap().task.kind(), TargetKind::Value);
+        let error = read(rows, rows, Some("a\nb\n")).err().unwrap().to_string();
+        assert!(error.contains("--label-names-file: expected nothing"), "{error}");
+    }
 }
