@@ -6,6 +6,7 @@ mod byte_level;
 mod merges;
 mod pieces;
 mod prefix_space;
+mod saved;
 mod scheme;
 mod sentence_piece;
 mod settings;
@@ -208,6 +209,7 @@ pub fn max_length(directory: &Path, positions: usize) -> Result<usize, ModelErro
 /// Writes the tokenizer of `source` into `target` as `transformers` loads it: the files of the source as they are, and
 /// `tokenizer.json`, which is `tokenizer` itself where the source has none or another one, such as one without
 /// [`with_prefix_space`]. `model_max_length` becomes `max_length`, so that texts are cut later as they were in training.
+/// Where the source has no `tokenizer_config.json`, one is written that names the special tokens and the inputs.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -231,8 +233,10 @@ pub fn save_tokenizer(
     if !has_full || is_changed {
         write_atomically(&path, |writer| writer.write_all(own.as_bytes()))?;
     }
-    let settings = read_optional_json_object(&source.join(SETTINGS))?;
-    let mut settings = settings.unwrap_or_else(|| json!({ "tokenizer_class": "PreTrainedTokenizerFast" }));
+    let mut settings = match read_optional_json_object(&source.join(SETTINGS))? {
+        Some(settings) => settings,
+        None => saved::new_settings(source, tokenizer, max_length)?,
+    };
     settings["model_max_length"] = json!(max_length);
     // `transformers` builds some tokenizers anew by this key, whatever `tokenizer.json` says.
     if is_changed && let Some(prefix) = prefix_space::of(tokenizer) {

@@ -360,6 +360,47 @@ fn saving_what_was_loaded_and_loading_it_again_changes_nothing() {
     assert_eq!(tensors(&second), tensors(&fixture()));
 }
 
+/// `transformers` fills up a batch only with a token that the settings name, and gives a pair segments only where they say
+/// so.
+#[test]
+fn settings_that_a_model_lacks_are_written_when_it_is_saved() {
+    let saved = |family: &str, source: &str, max_length: usize| -> Value {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let fixtures = fixture().join("..");
+        std::fs::copy(fixtures.join(family).join("config.json"), from.path().join("config.json")).unwrap();
+        let tokenizer = load_tokenizer(&fixtures.join(source)).unwrap();
+        std::fs::write(from.path().join("tokenizer.json"), tokenizer.to_string(false).unwrap()).unwrap();
+        save_tokenizer(from.path(), to.path(), &tokenizer, max_length).unwrap();
+        serde_json::from_slice(&std::fs::read(to.path().join("tokenizer_config.json")).unwrap()).unwrap()
+    };
+    let mut expected = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 24,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    });
+    assert_eq!(saved("tiny-bert", "tiny-bert", 24), expected);
+    expected["model_input_names"] = json!(["input_ids", "attention_mask"]);
+    assert_eq!(saved("families/distilbert-sequence", "tiny-bert", 24), expected);
+    let expected = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 9,
+        "model_input_names": ["input_ids", "attention_mask"],
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+        "mask_token": "<mask>",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+    });
+    assert_eq!(saved("families/roberta-sequence", "tokenizers/roberta", 9), expected);
+}
+
 /// Where a tokenizer cuts is part of the model; how long its texts were is not.
 #[test]
 fn the_side_on_which_texts_are_cut_is_kept() {
