@@ -160,7 +160,7 @@ pub fn tokenizer_files(directory: &Path) -> Vec<PathBuf> {
     let Ok(source) = Source::find(directory) else { return Vec::new() };
     let mut names = source.files();
     names.extend([SETTINGS, SPECIAL]);
-    if !matches!(source, Source::Full | Source::WordPiece) {
+    if source != Source::Full {
         names.push(ADDED);
     }
     names.into_iter().map(|name| directory.join(name)).filter(|path| path.is_file()).collect()

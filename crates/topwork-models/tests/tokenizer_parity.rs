@@ -173,6 +173,26 @@ fn added_tokens_have_the_ids_that_the_files_give_them() {
 }
 
 #[test]
+fn tokens_that_are_added_to_word_pieces_have_the_ids_that_the_files_give_them() {
+    let tiny = fixture("../tiny-bert");
+    let with = TempDir::new().unwrap();
+    fs::copy(tiny.join("vocab.txt"), with.path().join("vocab.txt")).unwrap();
+    write(&with, "added_tokens.json", &json!({ "graft": 140 }));
+    let tokenizer = load_tokenizer(with.path()).unwrap();
+    assert_eq!(encoded(&tokenizer, "graft[MASK]"), [2, 140, 4, 3]);
+    assert!(tokenizer_files(with.path()).iter().any(|path| path.ends_with("added_tokens.json")));
+    let decoder =
+        json!({ "140": { "content": "[NEW]", "special": true }, "4": { "content": "[MASK]", "lstrip": true } });
+    write(&with, "added_tokens.json", &json!({}));
+    write(&with, "tokenizer_config.json", &json!({ "added_tokens_decoder": decoder }));
+    let tokenizer = load_tokenizer(with.path()).unwrap();
+    assert_eq!(encoded(&tokenizer, "[NEW][MASK]"), [2, 140, 4, 3]);
+    assert_eq!(tokenizer.encode("a [MASK]", false).unwrap().get_offsets()[1], (1, 8));
+    write(&with, "added_tokens.json", &json!({ "graft": 150 }));
+    assert!(matches!(load_tokenizer(with.path()).unwrap_err(), ModelError::InvalidTokenizer { .. }));
+}
+
+#[test]
 fn a_vocabulary_of_characters_has_a_token_for_each() {
     let letters = TempDir::new().unwrap();
     let vocabulary = json!({ "<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "A": 4, "C": 5, "É": 6, "<mask>": 7 });
@@ -209,6 +229,22 @@ fn what_is_not_read_is_refused_by_name_with_a_command() {
     load_tokenizer(clip.path()).unwrap();
     write(&clip, "tokenizer_config.json", &json!({ "tokenizer_class": "CLIPTokenizerFast" }));
     refused(clip.path(), "CLIPTokenizer");
+    // Other tokenizers have a `vocab.txt` too.
+    let words = TempDir::new().unwrap();
+    fs::copy(fixture("../tiny-bert").join("vocab.txt"), words.path().join("vocab.txt")).unwrap();
+    for class in ["BertTokenizer", "ElectraTokenizerFast", "PreTrainedTokenizerFast"] {
+        write(&words, "tokenizer_config.json", &json!({ "tokenizer_class": class }));
+        load_tokenizer(words.path()).unwrap();
+    }
+    write(&words, "tokenizer_config.json", &json!({ "tokenizer_class": "BertJapaneseTokenizer" }));
+    refused(words.path(), "BertJapaneseTokenizer");
+    write(&words, "tokenizer_config.json", &json!({}));
+    write(&words, "config.json", &json!({ "model_type": "bert" }));
+    load_tokenizer(words.path()).unwrap();
+    write(&words, "config.json", &json!({ "model_type": "roberta" }));
+    refused(words.path(), "roberta");
+    write(&words, "config.json", &json!({ "model_type": "roberta", "tokenizer_class": "PhobertTokenizer" }));
+    refused(words.path(), "PhobertTokenizer");
     let other = TempDir::new().unwrap();
     fs::write(other.path().join("spm.model"), "").unwrap();
     refused(other.path(), "another family");

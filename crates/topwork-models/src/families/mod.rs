@@ -14,6 +14,7 @@ use crate::parameters::ParameterSpec;
 mod bert;
 mod distilbert;
 mod roberta;
+pub(crate) mod tokenizers;
 
 #[cfg(test)]
 mod conformance;

@@ -97,11 +97,7 @@ pub(super) fn from_characters(directory: &Path) -> Result<Value, ModelError> {
 }
 
 fn refuse_others(directory: &Path, path: &Path, settings: &Settings) -> Result<(), ModelError> {
-    let found = match (settings.class(), settings.model_type()) {
-        (Some(class), _) if !CLASSES.contains(&class) => format!("tokenizer_class {class}"),
-        (None, Some(model)) if !MODEL_TYPES.contains(&model) => format!("model_type {model}"),
-        _ => return Ok(()),
-    };
+    let Some(found) = settings.other_kind(&CLASSES, &MODEL_TYPES) else { return Ok(()) };
     Err(ModelError::UnsupportedTokenizer {
         path: path.to_path_buf(),
         message: format!("expected tokenizer.json or the files of a RoBERTa tokenizer, found those of {found}"),

@@ -57,7 +57,7 @@ impl AddedToken {
         self
     }
 
-    fn json(&self, id: u64) -> Value {
+    pub(super) fn json(&self, id: u64) -> Value {
         json!({ "id": id, "content": self.content, "single_word": self.single_word, "lstrip": self.lstrip,
                 "rstrip": self.rstrip, "normalized": self.normalized, "special": self.special })
     }
@@ -111,6 +111,15 @@ impl Settings {
 
     pub(super) fn model_type(&self) -> Option<&str> {
         self.get("model_type")?.as_str()
+    }
+
+    /// What says that the tokenizer is another than those of `classes` and, where no class is named, of `model_types`.
+    pub(super) fn other_kind(&self, classes: &[&str], model_types: &[&str]) -> Option<String> {
+        match (self.class(), self.model_type()) {
+            (Some(class), _) if !classes.contains(&class) => Some(format!("tokenizer_class {class}")),
+            (None, Some(model)) if !model_types.contains(&model) => Some(format!("model_type {model}")),
+            _ => None,
+        }
     }
 
     /// The special tokens, by the names that RoBERTa gives those that the settings do not name.

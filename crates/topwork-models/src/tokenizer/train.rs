@@ -13,6 +13,7 @@ use super::merges::{Word, learn_merges};
 use super::pieces::learn_pieces;
 use super::saved::new_settings;
 use super::scheme::{Scheme, tokenizer_json, word_piece_model};
+use super::settings::AddedToken;
 use super::words::count_words;
 use super::{FULL, SETTINGS, VOCABULARY, one_line};
 use crate::error::ModelError;
@@ -93,9 +94,9 @@ pub fn train_tokenizer<E: From<ModelError>>(
         TokenizerKind::Bpe => byte_pairs(&words, options),
         TokenizerKind::Unigram => unigram(&words, options),
     }?;
-    let special: Vec<(Value, String)> = (0..).zip(SPECIAL).map(|(id, token)| (json!(id), token.into())).collect();
-    let [cls, sep] = [CLS, SEP].map(|id| (SPECIAL[id], &special[id].0));
-    let content = tokenizer_json(scheme, model, &special, cls, sep).to_string();
+    let special = (0..).zip(SPECIAL).map(|(id, token)| AddedToken::special(token).json(id)).collect();
+    let (cls, sep) = ((SPECIAL[CLS], &json!(CLS)), (SPECIAL[SEP], &json!(SEP)));
+    let content = tokenizer_json(scheme, model, special, cls, sep).to_string();
     Ok(Tokenizer::from_bytes(content).map_err(failed)?)
 }
 
