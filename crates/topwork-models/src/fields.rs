@@ -111,13 +111,19 @@ impl Fields<'_> {
         Ok(())
     }
 
-    /// The activation in a layer's middle.
+    /// The activation in a layer's middle. `transformers` has several names for one function, which differ in how it is
+    /// written down only.
     pub(crate) fn activation(&self, key: &str) -> Result<Activation, ModelError> {
         match self.text_or(key, "gelu")? {
-            "gelu" => Ok(Activation::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
+            "gelu" | "gelu_python" => Ok(Activation::Gelu),
+            "gelu_new" | "gelu_fast" | "gelu_accurate" | "gelu_python_tanh" | "gelu_pytorch_tanh" => {
+                Ok(Activation::GeluTanh)
+            }
             "relu" => Ok(Activation::Relu),
-            other => Err(self.invalid(key, "gelu, gelu_new, gelu_pytorch_tanh or relu", format!("{other:?}"))),
+            other => {
+                let expected = "gelu, gelu_new or relu, or another name of one of them";
+                Err(self.invalid(key, expected, format!("{other:?}")))
+            }
         }
     }
 
@@ -155,5 +161,30 @@ impl Fields<'_> {
     pub(crate) fn flag(&self, key: &str) -> Result<bool, ModelError> {
         let Some(value) = self.get(key) else { return Ok(false) };
         value.as_bool().ok_or_else(|| self.invalid(key, "true or false", brief(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_activation_has_the_function_of_each_of_its_names() {
+        let named = |name: &str| {
+            let object = json!({ "act": name });
+            Fields::of(Path::new("config.json"), &object).activation("act").ok()
+        };
+        for name in ["gelu", "gelu_python"] {
+            assert_eq!(named(name), Some(Activation::Gelu), "{name}");
+        }
+        for name in ["gelu_new", "gelu_fast", "gelu_accurate", "gelu_python_tanh", "gelu_pytorch_tanh"] {
+            assert_eq!(named(name), Some(Activation::GeluTanh), "{name}");
+        }
+        assert_eq!(named("relu"), Some(Activation::Relu));
+        for name in ["gelu_10", "quick_gelu", "silu", ""] {
+            assert_eq!(named(name), None, "{name}");
+        }
     }
 }
