@@ -8,6 +8,9 @@ use topwork_engine::Activation;
 use crate::error::ModelError;
 use crate::files::brief;
 
+/// What `id2label` is to be.
+pub(crate) const LABELS: &str = "an object from \"0\", \"1\", ... to names";
+
 /// The keys of a JSON object, read with errors that name file, key, what was expected and what was found. A key whose
 /// value is `null` counts as absent, as in `transformers`.
 #[derive(Clone, Copy, Debug)]
@@ -127,15 +130,17 @@ impl Fields<'_> {
         }
     }
 
-    /// `id2label`, whose keys are the ids from 0 on, written as strings.
+    /// `id2label`, whose keys are the ids from 0 on, written as strings; a name may be a number. A map with other keys or
+    /// names counts as none: `transformers` reads it, and training replaces it.
     pub(crate) fn labels(&self) -> Result<Option<Vec<String>>, ModelError> {
-        const EXPECTED: &str = "an object from \"0\", \"1\", ... to names";
         let Some(value) = self.get("id2label") else { return Ok(None) };
-        let invalid = || self.invalid("id2label", EXPECTED, brief(value));
-        let object = value.as_object().ok_or_else(invalid)?;
-        let labels: Option<Vec<String>> =
-            (0..object.len()).map(|id| Some(object.get(&id.to_string())?.as_str()?.to_string())).collect();
-        labels.map(Some).ok_or_else(invalid)
+        let object = value.as_object().ok_or_else(|| self.invalid("id2label", LABELS, brief(value)))?;
+        let name = |value: &Value| match value {
+            Value::String(name) => Some(name.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        Ok((0..object.len()).map(|id| name(object.get(&id.to_string())?)).collect())
     }
 
     /// A string that may be absent.
@@ -169,6 +174,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn labels_are_the_names_of_the_ids_from_0_on() {
+        let labels = |value: Value| {
+            let object = json!({ "id2label": value });
+            Fields::of(Path::new("config.json"), &object).labels()
+        };
+        let named = |names: [&str; 2]| Some(names.map(String::from).to_vec());
+        assert_eq!(labels(json!({ "1": "b", "0": "a" })).unwrap(), named(["a", "b"]));
+        assert_eq!(labels(json!({ "0": 0, "1": 1.5 })).unwrap(), named(["0", "1.5"]));
+        for none in
+            [json!({ "1": "a", "2": "b" }), json!({ "0": "a", "2": "b" }), json!({ "0": ["a"], "1": "b" }), Value::Null]
+        {
+            assert_eq!(labels(none.clone()).unwrap(), None, "{none}");
+        }
+        let error = labels(json!(["a", "b"])).unwrap_err().to_string();
+        assert!(error.contains("id2label") && error.contains("[\"a\",\"b\"]"), "{error}");
+    }
 
     #[test]
     fn an_activation_has_the_function_of_each_of_its_names() {

@@ -241,6 +241,35 @@ fn a_configuration_that_cannot_be_computed_is_refused() {
     refused("is_decoder", json!(true), &["encoder"]);
 }
 
+/// Training replaces the labels; only who predicts needs those of the file.
+#[test]
+fn labels_without_their_ids_are_no_labels() {
+    let config = |labels: Value| {
+        let mut raw: Value = serde_json::from_slice(&std::fs::read(fixture().join("config.json")).unwrap()).unwrap();
+        raw["id2label"] = labels;
+        ModelConfig::parse(Path::new("config.json"), raw).unwrap()
+    };
+    let head = HeadKind::Sequence { outputs: 2 };
+    let [first, second] = ["a", "b"].map(String::from);
+    for labels in [json!({ "1": "a", "2": "b" }), json!({ "0": "a", "2": "b" })] {
+        let config = config(labels);
+        assert_eq!(config.labels(), None);
+        let rule =
+            config.head_rule(head, &[first.clone(), second.clone()], Some(ProblemType::SingleLabelClassification));
+        assert_eq!(rule, HeadRule::New("the checkpoint names no labels"));
+        let error = config.check_labels(Path::new("model")).unwrap_err();
+        let text = error.to_string();
+        for part in ["model/config.json", "id2label", "\"0\", \"1\"", "\"2\":\"b\""] {
+            assert!(text.contains(part), "{part} is not in: {text}");
+        }
+        assert!(error.hint().is_some());
+    }
+    let numbers = config(json!({ "0": 0, "1": 1 }));
+    assert_eq!(numbers.labels().unwrap(), ["0", "1"]);
+    numbers.check_labels(Path::new("model")).unwrap();
+    config(Value::Null).check_labels(Path::new("model")).unwrap();
+}
+
 /// In every family: what computes something else under the family's name, and sizes that do not fit.
 #[test]
 fn every_family_refuses_what_it_cannot_compute_and_names_the_key() {

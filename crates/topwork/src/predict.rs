@@ -60,6 +60,7 @@ impl Predictor {
     /// When the directory is no fine-tuned model, or is damaged.
     pub fn load(directory: &Path) -> Result<Self, Error> {
         let config = ModelConfig::load(directory)?;
+        config.check_labels(directory)?;
         let labels = config.labels().ok_or_else(|| {
             let message = format!("{}: expected a fine-tuned model with id2label, found none", directory.display());
             Error::run(message, format!("topwork tune train.csv --model '{}' --output out", directory.display()))
