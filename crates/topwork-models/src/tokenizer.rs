@@ -9,6 +9,7 @@ mod pieces;
 mod prefix_space;
 mod saved;
 mod scheme;
+mod segments;
 mod sentence_piece;
 mod settings;
 mod special;
@@ -93,7 +94,7 @@ impl Source {
 
 /// Reads a directory's tokenizer. Truncation and padding that are stored in it are taken off: sequences are cut where
 /// the user says, and never padded. Tokens that only the settings beside it name are added, and where `transformers` takes
-/// `add_prefix_space` from the settings, so is it here. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else
+/// `add_prefix_space` from the settings, so is it here; where it gives the model no segments, there are none. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else
 /// the stored direction.
 ///
 /// # Errors
@@ -120,6 +121,9 @@ pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
         _ => check_added_tokens(&path, &content, &tokenizer)?,
     }
     further::add_further(&mut tokenizer, &settings).map_err(|message| invalid(&path, &message))?;
+    if !segments::are_given(&settings) {
+        segments::take_off(&mut tokenizer).map_err(|error| invalid(&path, &error.to_string()))?;
+    }
     tokenizer.with_padding(None);
     let direction = match truncation_side(directory)? {
         Some(direction) => direction,

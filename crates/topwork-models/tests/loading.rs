@@ -389,6 +389,49 @@ fn saving_what_was_loaded_and_loading_it_again_changes_nothing() {
     assert_eq!(tensors(&second), tensors(&fixture()));
 }
 
+/// As `transformers` 5.24.0 has it: the settings say whether the model gets them, else the class, else the family.
+#[test]
+fn a_pair_has_segments_only_where_transformers_gives_them() {
+    let folder = copy();
+    let said = |settings: &Value| {
+        std::fs::write(folder.path().join("tokenizer_config.json"), settings.to_string()).unwrap();
+        let tokenizer = load_tokenizer(folder.path()).unwrap();
+        let pair = tokenizer.encode(("how many people", "there were"), true).unwrap();
+        assert_eq!(pair.get_ids(), [2, 104, 110, 133, 3, 92, 89, 3]);
+        pair.get_type_ids().to_vec()
+    };
+    let (both, none) = (vec![0, 0, 0, 0, 0, 1, 1, 1], vec![0; 8]);
+    let class = |name: &str| json!({ "tokenizer_class": name });
+    for name in ["BertTokenizer", "BertTokenizerFast", "ElectraTokenizerFast"] {
+        assert_eq!(said(&class(name)), both, "{name}");
+    }
+    for name in ["DistilBertTokenizer", "DistilBertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"] {
+        assert_eq!(said(&class(name)), none, "{name}");
+    }
+    let named = |class: &str, names: &[&str]| json!({ "tokenizer_class": class, "model_input_names": names });
+    assert_eq!(said(&named("BertTokenizer", &["input_ids", "attention_mask"])), none);
+    assert_eq!(said(&named("PreTrainedTokenizerFast", &["input_ids", "token_type_ids"])), both);
+    assert_eq!(said(&json!({})), both);
+
+    // Another way to write the same down, which has no place for a segment.
+    let path = folder.path().join("tokenizer.json");
+    let mut whole: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let fixed = json!({ "type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2] });
+    let offsets = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true });
+    for processor in [fixed.clone(), json!({ "type": "Sequence", "processors": [offsets, fixed] })] {
+        whole["post_processor"] = processor;
+        std::fs::write(&path, whole.to_string()).unwrap();
+        assert_eq!(said(&class("BertTokenizer")), both);
+        assert_eq!(said(&class("PreTrainedTokenizerFast")), none);
+    }
+
+    // What is saved says the same to who reads `tokenizer.json` alone.
+    let target = tempfile::tempdir().unwrap();
+    save_tokenizer(folder.path(), target.path(), &load_tokenizer(folder.path()).unwrap(), 24).unwrap();
+    let saved = tokenizers::Tokenizer::from_file(target.path().join("tokenizer.json")).unwrap();
+    assert_eq!(saved.encode(("how many people", "there were"), true).unwrap().get_type_ids(), none);
+}
+
 /// `transformers` fills up a batch only with a token that the settings name, and gives a pair segments only where they say
 /// so.
 #[test]

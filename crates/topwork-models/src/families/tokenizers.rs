@@ -18,7 +18,7 @@ pub(crate) const WORD_PIECE_CLASSES: [&str; 13] = [
     "DPRReaderTokenizer",
 ];
 
-/// Families whose tokenizer is BERT's.
+/// Families whose tokenizer is BERT's where none is named.
 pub(crate) const WORD_PIECE_MODEL_TYPES: [&str; 14] = [
     "bert",
     "distilbert",
@@ -34,4 +34,26 @@ pub(crate) const WORD_PIECE_MODEL_TYPES: [&str; 14] = [
     "megatron-bert",
     "nezha",
     "nomic_bert",
+];
+
+/// Classes that give the texts of a pair different segments to the model.
+pub(crate) const SEGMENT_CLASSES: [&str; 18] = [
+    "BertTokenizer",
+    "ElectraTokenizer",
+    "ConvBertTokenizer",
+    "MobileBertTokenizer",
+    "SqueezeBertTokenizer",
+    "LayoutLMTokenizer",
+    "LayoutLMv2Tokenizer",
+    "LxmertTokenizer",
+    "RealmTokenizer",
+    "RetriBertTokenizer",
+    "DPRContextEncoderTokenizer",
+    "DPRQuestionEncoderTokenizer",
+    "DebertaTokenizer",
+    "DebertaV2Tokenizer",
+    "FNetTokenizer",
+    "MarkupLMTokenizer",
+    "CanineTokenizer",
+    "TapasTokenizer",
 ];
