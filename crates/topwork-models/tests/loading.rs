@@ -85,6 +85,54 @@ fn every_spelling_of_the_same_checkpoint_loads_the_same_values() {
     }
 }
 
+/// As they are saved from several devices, when compiled, from a trainer, and as the first part of a pipeline.
+#[test]
+fn what_holds_a_model_may_stand_before_its_keys() {
+    let expected = load(&fixture(), 3, HeadRule::Required).unwrap().tensors;
+    let prefixed = |prefix: &str, strangers: usize| {
+        changed(|all| {
+            all.iter_mut().for_each(|(name, ..)| *name = format!("{prefix}{name}"));
+            all.extend((0..strangers).map(|number| (format!("criterion.{number}"), vec![1], vec![0.0])));
+        })
+    };
+    for prefix in ["module.", "_orig_mod.", "model.", "0.auto_model.", "module._orig_mod.", "model.model."] {
+        let folder = prefixed(prefix, 0);
+        assert_eq!(load(folder.path(), 3, HeadRule::Required).unwrap().tensors, expected, "{prefix}");
+    }
+    // Without the model's own name as well, and with a head beside it.
+    let bare = changed(|all| {
+        for (name, ..) in all.iter_mut() {
+            *name = match name.strip_prefix("bert.") {
+                Some(inner) => format!("model.{inner}"),
+                None => name.clone(),
+            };
+        }
+    });
+    assert_eq!(load(bare.path(), 3, HeadRule::Required).unwrap().tensors, expected);
+    // What else the file holds is named, and only that.
+    let error = load(prefixed("model.", 2).path(), 3, HeadRule::Required).unwrap_err().to_string();
+    assert!(error.contains("found criterion.0, criterion.1, which"), "{error}");
+    assert!(!error.contains("bert."), "{error}");
+    // Many others, or two tensors that would have one name.
+    let names = |folder: &TempDir| -> Vec<String> {
+        Checkpoint::open(folder.path()).unwrap().names().map(String::from).collect()
+    };
+    let kept = |names: &[String]| names.iter().filter(|name| name.starts_with("model.")).count();
+    let many = names(&prefixed("model.", 20));
+    assert_eq!(kept(&many) + 20, many.len());
+    let twice = changed(|all| {
+        let twin = all[0].clone();
+        all.iter_mut().for_each(|(name, ..)| *name = format!("model.{name}"));
+        all.push(twin);
+    });
+    let twice = names(&twice);
+    assert_eq!(kept(&twice) + 1, twice.len());
+    // Files that are not models are read as they are.
+    let file = prefixed("model.", 0);
+    let whole = Checkpoint::open_file(&file.path().join("model.safetensors")).unwrap();
+    assert!(whole.names().all(|name| name.starts_with("model.")));
+}
+
 /// A pre-training head may be spelt with its tied decoder, or miss; half of it is a damaged file.
 #[test]
 fn pretraining_heads_are_loaded_made_or_refused() {
