@@ -60,8 +60,8 @@ fn run(matches: &ArgMatches, started: Instant) -> anyhow::Result<Ended> {
         Some(("evaluate", matches)) => commands::evaluate::run(matches),
         Some(("curve", matches)) => commands::curve::run(matches),
         Some(("report", matches)) => commands::report::run(matches),
-        Some(("tasks", matches)) => commands::tasks::tasks(matches),
-        Some(("families", matches)) => commands::tasks::families(matches),
+        Some(("tasks", matches)) => commands::lists::tasks(matches),
+        Some(("families", matches)) => commands::lists::families(matches),
         _ => Ok(Ended::Done),
     }
 }

@@ -377,7 +377,10 @@ mod tests {
     #[test]
     fn names_beside_an_o_are_entities_as_far_as_they_go_and_bare_letters_have_no_type() {
         let found = |kind: &str, first, last| (kind.to_string(), first, last);
-        assert_eq!(spans(&["PER", "PER", "O", "LOC", "PER"]), [found("PER", 0, 1), found("LOC", 3, 3), found("PER", 4, 4)]);
+        assert_eq!(
+            spans(&["PER", "PER", "O", "LOC", "PER"]),
+            [found("PER", 0, 1), found("LOC", 3, 3), found("PER", 4, 4)]
+        );
         assert_eq!(spans(&["B", "I", "B", "O", "B"]), [found("_", 0, 1), found("_", 2, 2), found("_", 4, 4)]);
     }
 
@@ -417,7 +420,12 @@ mod tests {
     #[test]
     fn letters_of_a_scheme_and_names_beside_an_o_mark_entities() {
         let has = |names: &[&str]| Tagging::new(names).has_entities();
-        assert!(has(&["O", "B-PER", "I-PER"]) && has(&["U-A", "L-A", "I-B-C"]) && has(&["O", "B", "I"]) && has(&["O", "PER"]));
+        assert!(
+            has(&["O", "B-PER", "I-PER"])
+                && has(&["U-A", "L-A", "I-B-C"])
+                && has(&["O", "B", "I"])
+                && has(&["O", "PER"])
+        );
         assert!(!has(&["NOUN", "VERB"]) && !has(&["O"]) && !has(&[]) && !has(&["B-", "O"]));
         assert!(!has(&["NOUN", "O", "V", "!"]), "parts of speech may have an O, too");
     }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::ModelError;
 use crate::families::{EncoderConfig, FAMILIES, FamilyDescription};
-use crate::fields::Fields;
-use crate::files::{read_json_object, write_json};
+use crate::fields::{Fields, LABELS};
+use crate::files::{brief, read_json_object, write_json};
 use crate::heads::{HeadKind, HeadLayout, HeadRule};
 use crate::parameters::ParameterSpec;
 
@@ -123,6 +123,18 @@ impl ModelConfig {
     /// The names of the classes by id, when the configuration names them.
     pub fn labels(&self) -> Option<&[String]> {
         self.encoder.id2label()
+    }
+
+    /// An `id2label` from which no names follow, as an error that says what it should be; `directory` is the model's.
+    ///
+    /// # Errors
+    /// When `config.json` has a map whose keys are not the ids from 0 on, or whose names are no names.
+    pub fn check_labels(&self, directory: &Path) -> Result<(), ModelError> {
+        let map = self.raw.get("id2label").filter(|map| !map.is_null() && self.labels().is_none());
+        map.map_or(Ok(()), |map| {
+            let path = directory.join("config.json");
+            Err(Fields::of(&path, &self.raw).invalid("id2label", LABELS, brief(map)))
+        })
     }
 
     /// What the head for sequences was trained for. Where `config.json` does not say it, it is what `transformers`

@@ -284,7 +284,7 @@ pub enum ModelError {
         message: String,
     },
     /// Offline, and the cache does not hold the file.
-    #[error("no directory {id} here; hub model {id}: expected {file} of revision {revision} in the cache {} because HF_HUB_OFFLINE is set, found nothing", cache.display())]
+    #[error("no directory {id} here; hub model {id}: expected {file} of revision {revision} in the cache {} because HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set, found nothing", cache.display())]
     OfflineMiss {
         /// The model.
         id: String,
@@ -393,7 +393,7 @@ impl ModelError {
             )),
             Self::HubStatus { status, id, endpoint, .. } => Some(status_hint(*status, id, endpoint)),
             Self::HubRequest { endpoint, .. } => Some(format!("curl -I {endpoint}")),
-            Self::OfflineMiss { .. } => Some("unset HF_HUB_OFFLINE".into()),
+            Self::OfflineMiss { .. } => Some("unset HF_HUB_OFFLINE TRANSFORMERS_OFFLINE".into()),
         }
     }
 }

@@ -8,6 +8,9 @@ use topwork_engine::Activation;
 use crate::error::ModelError;
 use crate::files::brief;
 
+/// What `id2label` is to be.
+pub(crate) const LABELS: &str = "an object from \"0\", \"1\", ... to names";
+
 /// The keys of a JSON object, read with errors that name file, key, what was expected and what was found. A key whose
 /// value is `null` counts as absent, as in `transformers`.
 #[derive(Clone, Copy, Debug)]
@@ -111,25 +114,33 @@ impl Fields<'_> {
         Ok(())
     }
 
-    /// The activation in a layer's middle.
+    /// The activation in a layer's middle. `transformers` has several names for one function, which differ in how it is
+    /// written down only.
     pub(crate) fn activation(&self, key: &str) -> Result<Activation, ModelError> {
         match self.text_or(key, "gelu")? {
-            "gelu" => Ok(Activation::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
+            "gelu" | "gelu_python" => Ok(Activation::Gelu),
+            "gelu_new" | "gelu_fast" | "gelu_accurate" | "gelu_python_tanh" | "gelu_pytorch_tanh" => {
+                Ok(Activation::GeluTanh)
+            }
             "relu" => Ok(Activation::Relu),
-            other => Err(self.invalid(key, "gelu, gelu_new, gelu_pytorch_tanh or relu", format!("{other:?}"))),
+            other => {
+                let expected = "gelu, gelu_new or relu, or another name of one of them";
+                Err(self.invalid(key, expected, format!("{other:?}")))
+            }
         }
     }
 
-    /// `id2label`, whose keys are the ids from 0 on, written as strings.
+    /// `id2label`, whose keys are the ids from 0 on, written as strings; a name may be a number. A map with other keys or
+    /// names counts as none: `transformers` reads it, and training replaces it.
     pub(crate) fn labels(&self) -> Result<Option<Vec<String>>, ModelError> {
-        const EXPECTED: &str = "an object from \"0\", \"1\", ... to names";
         let Some(value) = self.get("id2label") else { return Ok(None) };
-        let invalid = || self.invalid("id2label", EXPECTED, brief(value));
-        let object = value.as_object().ok_or_else(invalid)?;
-        let labels: Option<Vec<String>> =
-            (0..object.len()).map(|id| Some(object.get(&id.to_string())?.as_str()?.to_string())).collect();
-        labels.map(Some).ok_or_else(invalid)
+        let object = value.as_object().ok_or_else(|| self.invalid("id2label", LABELS, brief(value)))?;
+        let name = |value: &Value| match value {
+            Value::String(name) => Some(name.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        Ok((0..object.len()).map(|id| name(object.get(&id.to_string())?)).collect())
     }
 
     /// A string that may be absent.
@@ -155,5 +166,48 @@ impl Fields<'_> {
     pub(crate) fn flag(&self, key: &str) -> Result<bool, ModelError> {
         let Some(value) = self.get(key) else { return Ok(false) };
         value.as_bool().ok_or_else(|| self.invalid(key, "true or false", brief(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_the_names_of_the_ids_from_0_on() {
+        let labels = |value: Value| {
+            let object = json!({ "id2label": value });
+            Fields::of(Path::new("config.json"), &object).labels()
+        };
+        let named = |names: [&str; 2]| Some(names.map(String::from).to_vec());
+        assert_eq!(labels(json!({ "1": "b", "0": "a" })).unwrap(), named(["a", "b"]));
+        assert_eq!(labels(json!({ "0": 0, "1": 1.5 })).unwrap(), named(["0", "1.5"]));
+        for none in
+            [json!({ "1": "a", "2": "b" }), json!({ "0": "a", "2": "b" }), json!({ "0": ["a"], "1": "b" }), Value::Null]
+        {
+            assert_eq!(labels(none.clone()).unwrap(), None, "{none}");
+        }
+        let error = labels(json!(["a", "b"])).unwrap_err().to_string();
+        assert!(error.contains("id2label") && error.contains("[\"a\",\"b\"]"), "{error}");
+    }
+
+    #[test]
+    fn an_activation_has_the_function_of_each_of_its_names() {
+        let named = |name: &str| {
+            let object = json!({ "act": name });
+            Fields::of(Path::new("config.json"), &object).activation("act").ok()
+        };
+        for name in ["gelu", "gelu_python"] {
+            assert_eq!(named(name), Some(Activation::Gelu), "{name}");
+        }
+        for name in ["gelu_new", "gelu_fast", "gelu_accurate", "gelu_python_tanh", "gelu_pytorch_tanh"] {
+            assert_eq!(named(name), Some(Activation::GeluTanh), "{name}");
+        }
+        assert_eq!(named("relu"), Some(Activation::Relu));
+        for name in ["gelu_10", "quick_gelu", "silu", ""] {
+            assert_eq!(named(name), None, "{name}");
+        }
     }
 }

@@ -27,7 +27,9 @@ mod weights;
 pub use backbone::{Asked, Backbone, BlockInput, Tokens};
 pub use config::{ModelConfig, ProblemType, save_config};
 pub use error::{KeyMismatch, ModelError, WrongShape};
-pub use families::{DropoutRate, DropoutRates, EncoderConfig, FAMILIES, FamilyDescription, KeyRule, Sizes};
+pub use families::{
+    DropoutRate, DropoutRates, EncoderConfig, FAMILIES, FamilyDescription, KeyRule, OF_NEW_MODELS, Sizes,
+};
 pub use files::write_atomically;
 pub use heads::{HeadBranch, HeadKind, HeadLayout, HeadRule, OutputLayer, Part, Pooling};
 pub use hub::{HubSettings, is_hub_id, locate};

@@ -144,7 +144,9 @@ impl Model {
             }
             if let Some(bias) = output.bias {
                 let bias = parameters.get_mut(bias).values.iter_mut();
-                bias.zip(&scale.scale).zip(&scale.shift).for_each(|((bias, scale), shift)| *bias = (*bias - shift) / scale);
+                bias.zip(&scale.scale)
+                    .zip(&scale.shift)
+                    .for_each(|((bias, scale), shift)| *bias = (*bias - shift) / scale);
             }
         }
         self.output_scale = Some(scale);

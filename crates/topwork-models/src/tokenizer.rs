@@ -3,10 +3,13 @@
 //! or Unigram over a SentencePiece model. Or a new one, learnt from texts.
 
 mod byte_level;
+mod further;
 mod merges;
 mod pieces;
 mod prefix_space;
+mod saved;
 mod scheme;
+mod segments;
 mod sentence_piece;
 mod settings;
 mod special;
@@ -23,7 +26,7 @@ use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
 
 use crate::error::{ModelError, quoted};
 use crate::files::{read, read_optional_json_object, write_atomically, write_json};
-use settings::{ADDED, SETTINGS, SPECIAL};
+use settings::{ADDED, SETTINGS, SPECIAL, Settings};
 
 pub use prefix_space::with_prefix_space;
 pub use special::{SpecialIds, continuations};
@@ -90,7 +93,8 @@ impl Source {
 }
 
 /// Reads a directory's tokenizer. Truncation and padding that are stored in it are taken off: sequences are cut where
-/// the user says, and never padded. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else
+/// the user says, and never padded. Tokens that only the settings beside it name are added, and where `transformers` takes
+/// `add_prefix_space` from the settings, so is it here; where it gives the model no segments, there are none. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else
 /// the stored direction.
 ///
 /// # Errors
@@ -106,8 +110,19 @@ pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
         Source::SentencePiece(_) => unigram::from_sentence_piece(directory, &path)?.to_string().into_bytes(),
     };
     let mut tokenizer = Tokenizer::from_bytes(&content).map_err(|error| invalid(&path, &error.to_string()))?;
-    if source != Source::Full {
-        check_added_tokens(&path, &content, &tokenizer)?;
+    let settings = Settings::read(directory)?;
+    match source {
+        Source::Full => {
+            let prefix = byte_level::prefix_space(&settings);
+            if let Some(changed) = prefix.map(|prefix| prefix_space::with(&tokenizer, prefix)).transpose()?.flatten() {
+                tokenizer = changed;
+            }
+        }
+        _ => check_added_tokens(&path, &content, &tokenizer)?,
+    }
+    further::add_further(&mut tokenizer, &settings).map_err(|message| invalid(&path, &message))?;
+    if !segments::are_given(&settings) {
+        segments::take_off(&mut tokenizer).map_err(|error| invalid(&path, &error.to_string()))?;
     }
     tokenizer.with_padding(None);
     let direction = match truncation_side(directory)? {
@@ -158,10 +173,7 @@ fn truncation_side(directory: &Path) -> Result<Option<TruncationDirection>, Mode
 pub fn tokenizer_files(directory: &Path) -> Vec<PathBuf> {
     let Ok(source) = Source::find(directory) else { return Vec::new() };
     let mut names = source.files();
-    names.extend([SETTINGS, SPECIAL]);
-    if !matches!(source, Source::Full | Source::WordPiece) {
-        names.push(ADDED);
-    }
+    names.extend([SETTINGS, SPECIAL, ADDED]);
     names.into_iter().map(|name| directory.join(name)).filter(|path| path.is_file()).collect()
 }
 
@@ -207,7 +219,8 @@ pub fn max_length(directory: &Path, positions: usize) -> Result<usize, ModelErro
 
 /// Writes the tokenizer of `source` into `target` as `transformers` loads it: the files of the source as they are, and
 /// `tokenizer.json`, which is `tokenizer` itself where the source has none or another one, such as one without
-/// [`with_prefix_space`]. `model_max_length` becomes `max_length`, so that texts are cut later as they were in training.
+/// [`with_prefix_space`] or without tokens that only the settings name. `model_max_length` becomes `max_length`, so that texts are cut later as they were in training.
+/// Where the source has no `tokenizer_config.json`, one is written that names the special tokens and the inputs.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -226,19 +239,29 @@ pub fn save_tokenizer(
     }
     let path = target.join(FULL);
     let own = content(&path, tokenizer)?;
-    let has_full = source.join(FULL).exists();
     let is_changed = Source::find(source).is_ok() && content(&path, &load_tokenizer(source)?)? != own;
-    if !has_full || is_changed {
+    if stored(&source.join(FULL))?.is_none_or(|stored| stored != own) {
         write_atomically(&path, |writer| writer.write_all(own.as_bytes()))?;
     }
-    let settings = read_optional_json_object(&source.join(SETTINGS))?;
-    let mut settings = settings.unwrap_or_else(|| json!({ "tokenizer_class": "PreTrainedTokenizerFast" }));
+    let mut settings = match read_optional_json_object(&source.join(SETTINGS))? {
+        Some(settings) => settings,
+        None => saved::new_settings(source, tokenizer, max_length)?,
+    };
     settings["model_max_length"] = json!(max_length);
     // `transformers` builds some tokenizers anew by this key, whatever `tokenizer.json` says.
     if is_changed && let Some(prefix) = prefix_space::of(tokenizer) {
         settings["add_prefix_space"] = json!(prefix);
     }
     write_json(&target.join(SETTINGS), &settings)
+}
+
+/// A `tokenizer.json` that may be absent, without what cuts and fills up.
+fn stored(path: &Path) -> Result<Option<String>, ModelError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let tokenizer = Tokenizer::from_bytes(read(path)?).map_err(|error| invalid(path, &error.to_string()))?;
+    content(path, &tokenizer).map(Some)
 }
 
 /// `tokenizer.json` without what cuts and fills up.

@@ -20,6 +20,12 @@ pub(crate) const SINGLE: &str = "model.safetensors";
 /// The list of the files over which the weights are spread.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
+/// What comes before the names of a model's tensors where another module holds it: for training on several devices, when
+/// compiled, in a trainer, in a pipeline.
+const PREFIXES: [&str; 4] = ["module.", "_orig_mod.", "model.", "0.auto_model."];
+/// A prefix is one that nearly all tensors have: at most one in so many is not the model's.
+const STRANGERS: usize = 10;
+
 /// The length of a header's length.
 const PREFIX: u64 = 8;
 /// No checkpoint has a longer header; the limit is the format's.
@@ -57,11 +63,17 @@ pub struct TensorView<'a> {
 }
 
 impl Checkpoint {
-    /// Reads the headers of a directory's `model.safetensors` or of its shards.
+    /// Reads the headers of a directory's `model.safetensors` or of its shards. What a program that holds a model puts before
+    /// the names of its tensors is left off.
     ///
     /// # Errors
     /// When there are none, when there are only pickles, or when a file is not what its header says.
     pub fn open(directory: &Path) -> Result<Self, ModelError> {
+        let Self { path, tensors } = Self::open_whole(directory)?;
+        Ok(Self { path, tensors: without_prefixes(tensors) })
+    }
+
+    fn open_whole(directory: &Path) -> Result<Self, ModelError> {
         let (single, index) = (directory.join(SINGLE), directory.join(INDEX));
         if single.is_file() {
             return Self::open_file(&single);
@@ -92,7 +104,7 @@ impl Checkpoint {
         Ok(Self { path: index, tensors })
     }
 
-    /// Reads the header of one file.
+    /// Reads the header of one file; names stay as they are.
     ///
     /// # Errors
     /// When the file is not what its header says.
@@ -298,6 +310,21 @@ pub(crate) fn shard_map(index: &Path, content: &Value) -> Result<BTreeMap<String
             None => Err(invalid("names of .safetensors files in the same directory", shard)),
         })
         .collect()
+}
+
+/// Leaves off each prefix that nearly all names have, one in another too, unless two tensors would have one name.
+fn without_prefixes(mut tensors: BTreeMap<String, Stored>) -> BTreeMap<String, Stored> {
+    let is_usual = |tensors: &BTreeMap<String, Stored>, prefix: &str| {
+        let strangers = tensors.keys().filter(|name| !name.starts_with(prefix)).count();
+        let stripped = |name: &str| name.strip_prefix(prefix).is_some_and(|inner| tensors.contains_key(inner));
+        !tensors.is_empty() && strangers * STRANGERS <= tensors.len() && !tensors.keys().any(|name| stripped(name))
+    };
+    while let Some(prefix) = PREFIXES.into_iter().find(|prefix| is_usual(&tensors, prefix)) {
+        tracing::info!("{prefix} before the names of the tensors is left off");
+        let inner = |name: String| name.strip_prefix(prefix).map(str::to_string).unwrap_or(name);
+        tensors = tensors.into_iter().map(|(name, stored)| (inner(name), stored)).collect();
+    }
+    tensors
 }
 
 fn elements<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {

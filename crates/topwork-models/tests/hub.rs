@@ -123,7 +123,7 @@ fn offline_makes_no_request_at_all() {
     let settings = HubSettings { offline: true, ..hub.settings(cache.path()) };
     let error = locate("org/model", &settings).unwrap_err();
     assert!(matches!(error, ModelError::OfflineMiss { .. }), "{error}");
-    assert_eq!(error.hint().as_deref(), Some("unset HF_HUB_OFFLINE"));
+    assert_eq!(error.hint().as_deref(), Some("unset HF_HUB_OFFLINE TRANSFORMERS_OFFLINE"));
     assert!(hub.requests().is_empty());
 }
 
@@ -242,4 +242,7 @@ fn the_environment_is_read_as_huggingface_hub_documents_it() {
     assert_eq!((own.cache.as_path(), own.endpoint.as_str()), (Path::new("/data/hf/hub"), "http://mirror:8080"));
     assert_eq!((own.offline, own.token.as_deref()), (true, Some("hf_x")));
     assert_eq!(settings(&[("HF_HOME", "/a"), ("HF_HUB_CACHE", "/b")]).cache, Path::new("/b"));
+    assert!(settings(&[("TRANSFORMERS_OFFLINE", "1")]).offline);
+    assert!(settings(&[("HF_HUB_OFFLINE", ""), ("TRANSFORMERS_OFFLINE", "TRUE")]).offline);
+    assert!(!settings(&[("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")]).offline);
 }

@@ -85,6 +85,54 @@ fn every_spelling_of_the_same_checkpoint_loads_the_same_values() {
     }
 }
 
+/// As they are saved from several devices, when compiled, from a trainer, and as the first part of a pipeline.
+#[test]
+fn what_holds_a_model_may_stand_before_its_keys() {
+    let expected = load(&fixture(), 3, HeadRule::Required).unwrap().tensors;
+    let prefixed = |prefix: &str, strangers: usize| {
+        changed(|all| {
+            all.iter_mut().for_each(|(name, ..)| *name = format!("{prefix}{name}"));
+            all.extend((0..strangers).map(|number| (format!("criterion.{number}"), vec![1], vec![0.0])));
+        })
+    };
+    for prefix in ["module.", "_orig_mod.", "model.", "0.auto_model.", "module._orig_mod.", "model.model."] {
+        let folder = prefixed(prefix, 0);
+        assert_eq!(load(folder.path(), 3, HeadRule::Required).unwrap().tensors, expected, "{prefix}");
+    }
+    // Without the model's own name as well, and with a head beside it.
+    let bare = changed(|all| {
+        for (name, ..) in all.iter_mut() {
+            *name = match name.strip_prefix("bert.") {
+                Some(inner) => format!("model.{inner}"),
+                None => name.clone(),
+            };
+        }
+    });
+    assert_eq!(load(bare.path(), 3, HeadRule::Required).unwrap().tensors, expected);
+    // What else the file holds is named, and only that.
+    let error = load(prefixed("model.", 2).path(), 3, HeadRule::Required).unwrap_err().to_string();
+    assert!(error.contains("found criterion.0, criterion.1, which"), "{error}");
+    assert!(!error.contains("bert."), "{error}");
+    // Many others, or two tensors that would have one name.
+    let names = |folder: &TempDir| -> Vec<String> {
+        Checkpoint::open(folder.path()).unwrap().names().map(String::from).collect()
+    };
+    let kept = |names: &[String]| names.iter().filter(|name| name.starts_with("model.")).count();
+    let many = names(&prefixed("model.", 20));
+    assert_eq!(kept(&many) + 20, many.len());
+    let twice = changed(|all| {
+        let twin = all[0].clone();
+        all.iter_mut().for_each(|(name, ..)| *name = format!("model.{name}"));
+        all.push(twin);
+    });
+    let twice = names(&twice);
+    assert_eq!(kept(&twice) + 1, twice.len());
+    // Files that are not models are read as they are.
+    let file = prefixed("model.", 0);
+    let whole = Checkpoint::open_file(&file.path().join("model.safetensors")).unwrap();
+    assert!(whole.names().all(|name| name.starts_with("model.")));
+}
+
 /// A pre-training head may be spelt with its tied decoder, or miss; half of it is a damaged file.
 #[test]
 fn pretraining_heads_are_loaded_made_or_refused() {
@@ -241,6 +289,35 @@ fn a_configuration_that_cannot_be_computed_is_refused() {
     refused("is_decoder", json!(true), &["encoder"]);
 }
 
+/// Training replaces the labels; only who predicts needs those of the file.
+#[test]
+fn labels_without_their_ids_are_no_labels() {
+    let config = |labels: Value| {
+        let mut raw: Value = serde_json::from_slice(&std::fs::read(fixture().join("config.json")).unwrap()).unwrap();
+        raw["id2label"] = labels;
+        ModelConfig::parse(Path::new("config.json"), raw).unwrap()
+    };
+    let head = HeadKind::Sequence { outputs: 2 };
+    let [first, second] = ["a", "b"].map(String::from);
+    for labels in [json!({ "1": "a", "2": "b" }), json!({ "0": "a", "2": "b" })] {
+        let config = config(labels);
+        assert_eq!(config.labels(), None);
+        let rule =
+            config.head_rule(head, &[first.clone(), second.clone()], Some(ProblemType::SingleLabelClassification));
+        assert_eq!(rule, HeadRule::New("the checkpoint names no labels"));
+        let error = config.check_labels(Path::new("model")).unwrap_err();
+        let text = error.to_string();
+        for part in ["model/config.json", "id2label", "\"0\", \"1\"", "\"2\":\"b\""] {
+            assert!(text.contains(part), "{part} is not in: {text}");
+        }
+        assert!(error.hint().is_some());
+    }
+    let numbers = config(json!({ "0": 0, "1": 1 }));
+    assert_eq!(numbers.labels().unwrap(), ["0", "1"]);
+    numbers.check_labels(Path::new("model")).unwrap();
+    config(Value::Null).check_labels(Path::new("model")).unwrap();
+}
+
 /// In every family: what computes something else under the family's name, and sizes that do not fit.
 #[test]
 fn every_family_refuses_what_it_cannot_compute_and_names_the_key() {
@@ -358,6 +435,90 @@ fn saving_what_was_loaded_and_loading_it_again_changes_nothing() {
     }
     assert_eq!(ModelConfig::load(&second).unwrap().labels().unwrap(), labels);
     assert_eq!(tensors(&second), tensors(&fixture()));
+}
+
+/// As `transformers` 5.24.0 has it: the settings say whether the model gets them, else the class, else the family.
+#[test]
+fn a_pair_has_segments_only_where_transformers_gives_them() {
+    let folder = copy();
+    let said = |settings: &Value| {
+        std::fs::write(folder.path().join("tokenizer_config.json"), settings.to_string()).unwrap();
+        let tokenizer = load_tokenizer(folder.path()).unwrap();
+        let pair = tokenizer.encode(("how many people", "there were"), true).unwrap();
+        assert_eq!(pair.get_ids(), [2, 104, 110, 133, 3, 92, 89, 3]);
+        pair.get_type_ids().to_vec()
+    };
+    let (both, none) = (vec![0, 0, 0, 0, 0, 1, 1, 1], vec![0; 8]);
+    let class = |name: &str| json!({ "tokenizer_class": name });
+    for name in ["BertTokenizer", "BertTokenizerFast", "ElectraTokenizerFast"] {
+        assert_eq!(said(&class(name)), both, "{name}");
+    }
+    for name in ["DistilBertTokenizer", "DistilBertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"] {
+        assert_eq!(said(&class(name)), none, "{name}");
+    }
+    let named = |class: &str, names: &[&str]| json!({ "tokenizer_class": class, "model_input_names": names });
+    assert_eq!(said(&named("BertTokenizer", &["input_ids", "attention_mask"])), none);
+    assert_eq!(said(&named("PreTrainedTokenizerFast", &["input_ids", "token_type_ids"])), both);
+    assert_eq!(said(&json!({})), both);
+
+    // Another way to write the same down, which has no place for a segment.
+    let path = folder.path().join("tokenizer.json");
+    let mut whole: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let fixed = json!({ "type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2] });
+    let offsets = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true });
+    for processor in [fixed.clone(), json!({ "type": "Sequence", "processors": [offsets, fixed] })] {
+        whole["post_processor"] = processor;
+        std::fs::write(&path, whole.to_string()).unwrap();
+        assert_eq!(said(&class("BertTokenizer")), both);
+        assert_eq!(said(&class("PreTrainedTokenizerFast")), none);
+    }
+
+    // What is saved says the same to who reads `tokenizer.json` alone.
+    let target = tempfile::tempdir().unwrap();
+    save_tokenizer(folder.path(), target.path(), &load_tokenizer(folder.path()).unwrap(), 24).unwrap();
+    let saved = tokenizers::Tokenizer::from_file(target.path().join("tokenizer.json")).unwrap();
+    assert_eq!(saved.encode(("how many people", "there were"), true).unwrap().get_type_ids(), none);
+}
+
+/// `transformers` fills up a batch only with a token that the settings name, and gives a pair segments only where they say
+/// so.
+#[test]
+fn settings_that_a_model_lacks_are_written_when_it_is_saved() {
+    let saved = |family: &str, source: &str, max_length: usize| -> Value {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let fixtures = fixture().join("..");
+        std::fs::copy(fixtures.join(family).join("config.json"), from.path().join("config.json")).unwrap();
+        let tokenizer = load_tokenizer(&fixtures.join(source)).unwrap();
+        std::fs::write(from.path().join("tokenizer.json"), tokenizer.to_string(false).unwrap()).unwrap();
+        save_tokenizer(from.path(), to.path(), &tokenizer, max_length).unwrap();
+        serde_json::from_slice(&std::fs::read(to.path().join("tokenizer_config.json")).unwrap()).unwrap()
+    };
+    let mut expected = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 24,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    });
+    assert_eq!(saved("tiny-bert", "tiny-bert", 24), expected);
+    expected["model_input_names"] = json!(["input_ids", "attention_mask"]);
+    assert_eq!(saved("families/distilbert-sequence", "tiny-bert", 24), expected);
+    let expected = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 9,
+        "model_input_names": ["input_ids", "attention_mask"],
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+        "mask_token": "<mask>",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+    });
+    assert_eq!(saved("families/roberta-sequence", "tokenizers/roberta", 9), expected);
 }
 
 /// Where a tokenizer cuts is part of the model; how long its texts were is not.

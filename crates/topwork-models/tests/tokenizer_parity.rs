@@ -173,6 +173,105 @@ fn added_tokens_have_the_ids_that_the_files_give_them() {
 }
 
 #[test]
+fn tokens_that_are_added_to_word_pieces_have_the_ids_that_the_files_give_them() {
+    let tiny = fixture("../tiny-bert");
+    let with = TempDir::new().unwrap();
+    fs::copy(tiny.join("vocab.txt"), with.path().join("vocab.txt")).unwrap();
+    write(&with, "added_tokens.json", &json!({ "graft": 140 }));
+    let tokenizer = load_tokenizer(with.path()).unwrap();
+    assert_eq!(encoded(&tokenizer, "graft[MASK]"), [2, 140, 4, 3]);
+    assert!(tokenizer_files(with.path()).iter().any(|path| path.ends_with("added_tokens.json")));
+    let decoder =
+        json!({ "140": { "content": "[NEW]", "special": true }, "4": { "content": "[MASK]", "lstrip": true } });
+    write(&with, "added_tokens.json", &json!({}));
+    write(&with, "tokenizer_config.json", &json!({ "added_tokens_decoder": decoder }));
+    let tokenizer = load_tokenizer(with.path()).unwrap();
+    assert_eq!(encoded(&tokenizer, "[NEW][MASK]"), [2, 140, 4, 3]);
+    assert_eq!(tokenizer.encode("a [MASK]", false).unwrap().get_offsets()[1], (1, 8));
+    write(&with, "added_tokens.json", &json!({ "graft": 150 }));
+    assert!(matches!(load_tokenizer(with.path()).unwrap_err(), ModelError::InvalidTokenizer { .. }));
+}
+
+/// The ids are those of `transformers` 5.24.0, which gives each such token the next one.
+#[test]
+fn tokens_that_only_the_settings_name_are_added() {
+    let tiny = fixture("../tiny-bert");
+    let with = TempDir::new().unwrap();
+    fs::copy(tiny.join("tokenizer.json"), with.path().join("tokenizer.json")).unwrap();
+    fs::copy(tiny.join("config.json"), with.path().join("config.json")).unwrap();
+    let said = |settings: Value, map: Value, added: Value| {
+        for (name, value) in
+            [("tokenizer_config.json", settings), ("special_tokens_map.json", map), ("added_tokens.json", added)]
+        {
+            write(&with, name, &value);
+        }
+        let tokenizer = load_tokenizer(with.path()).unwrap();
+        let known = tokenizer.get_vocab_size(true);
+        (["<e1>", "<e2>", "many"].map(|text| encoded(&tokenizer, text)[1]), known)
+    };
+    let none = || json!({});
+    let special = |content: &str| json!({ "content": content, "special": true });
+    assert_eq!(said(none(), none(), none()).1, 140);
+    let both = ([140, 141, 110], 142);
+    for key in ["additional_special_tokens", "extra_special_tokens"] {
+        assert_eq!(said(json!({ key: ["<e1>", "<e2>"] }), none(), none()), both);
+        assert_eq!(said(json!({ key: ["[MASK]", "many", "<e1>", "<e2>"] }), none(), none()), both);
+    }
+    assert_eq!(said(none(), json!({ "additional_special_tokens": ["<e1>", special("<e2>")] }), none()), both);
+    assert_eq!(said(none(), none(), json!({ "<e2>": 141, "<e1>": 140 })), both);
+    assert_eq!(said(none(), none(), json!({ "<e2>": 151, "<e1>": 160 })).0, [141, 140, 110]);
+    let decoder = json!({ "added_tokens_decoder": { "300": special("<e2>"), "200": special("<e1>") } });
+    assert_eq!(said(decoder, none(), none()), both);
+    // The older files are not read beside it, and named tokens come before the others.
+    let decoder = json!({ "added_tokens_decoder": { "140": special("<e2>") } });
+    assert_eq!(said(decoder, none(), json!({ "<e1>": 141 })).1, 141);
+    let named = json!({ "bos_token": "<bos>", "additional_special_tokens": ["<e1>"] });
+    assert_eq!(said(named, none(), none()), ([141, 1, 110], 142));
+    assert_eq!(said(json!({ "bos_token": "<bos>" }), none(), none()).1, 140);
+
+    said(json!({ "additional_special_tokens": ["<e1>"] }), none(), none());
+    let tokenizer = load_tokenizer(with.path()).unwrap();
+    let error = check_tokenizer(with.path(), &tokenizer, 140).unwrap_err().to_string();
+    assert!(error.contains("<e1>") && error.contains("140"), "{error}");
+    // Others read the saved `tokenizer.json` without the settings.
+    let target = TempDir::new().unwrap();
+    save_tokenizer(with.path(), target.path(), &tokenizer, 9).unwrap();
+    let alone = Tokenizer::from_file(target.path().join("tokenizer.json")).unwrap();
+    assert_eq!(encoded(&alone, "many <e1>"), encoded(&tokenizer, "many <e1>"));
+    assert!(tokenizer_files(with.path()).iter().any(|path| path.ends_with("added_tokens.json")));
+}
+
+/// Where `transformers` 5.24.0 builds the tokenizer anew, the settings say whether a space comes before a text.
+#[test]
+fn a_space_before_each_text_is_that_of_the_settings_where_the_class_says_so() {
+    let plain = load_tokenizer(&fixture("roberta")).unwrap();
+    let spaced = with_prefix_space(&plain).unwrap().unwrap();
+    for (stored, own) in [(&plain, false), (&spaced, true)] {
+        let folder = folder("roberta", &["config.json"]);
+        fs::write(folder.path().join("tokenizer.json"), stored.to_string(false).unwrap()).unwrap();
+        let has = |settings: Value, expected: bool| {
+            write(&folder, "tokenizer_config.json", &settings);
+            let tokenizer = load_tokenizer(folder.path()).unwrap();
+            has_expected_ids(if expected { "roberta-prefix-space" } else { "roberta" }, &tokenizer);
+            let target = TempDir::new().unwrap();
+            save_tokenizer(folder.path(), target.path(), &tokenizer, 64).unwrap();
+            let saved = Tokenizer::from_file(target.path().join("tokenizer.json")).unwrap();
+            has_expected_ids(if expected { "roberta-prefix-space" } else { "roberta" }, &saved);
+        };
+        for class in ["RobertaTokenizer", "RobertaTokenizerFast", "BartTokenizerFast"] {
+            has(json!({ "tokenizer_class": class, "add_prefix_space": true }), true);
+            has(json!({ "tokenizer_class": class, "add_prefix_space": false }), false);
+            has(json!({ "tokenizer_class": class }), false);
+        }
+        has(json!({ "add_prefix_space": true }), true);
+        has(json!({}), false);
+        for says in [true, false] {
+            has(json!({ "tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": says }), own);
+        }
+    }
+}
+
+#[test]
 fn a_vocabulary_of_characters_has_a_token_for_each() {
     let letters = TempDir::new().unwrap();
     let vocabulary = json!({ "<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "A": 4, "C": 5, "É": 6, "<mask>": 7 });
@@ -209,6 +308,22 @@ fn what_is_not_read_is_refused_by_name_with_a_command() {
     load_tokenizer(clip.path()).unwrap();
     write(&clip, "tokenizer_config.json", &json!({ "tokenizer_class": "CLIPTokenizerFast" }));
     refused(clip.path(), "CLIPTokenizer");
+    // Other tokenizers have a `vocab.txt` too.
+    let words = TempDir::new().unwrap();
+    fs::copy(fixture("../tiny-bert").join("vocab.txt"), words.path().join("vocab.txt")).unwrap();
+    for class in ["BertTokenizer", "ElectraTokenizerFast", "PreTrainedTokenizerFast"] {
+        write(&words, "tokenizer_config.json", &json!({ "tokenizer_class": class }));
+        load_tokenizer(words.path()).unwrap();
+    }
+    write(&words, "tokenizer_config.json", &json!({ "tokenizer_class": "BertJapaneseTokenizer" }));
+    refused(words.path(), "BertJapaneseTokenizer");
+    write(&words, "tokenizer_config.json", &json!({}));
+    write(&words, "config.json", &json!({ "model_type": "bert" }));
+    load_tokenizer(words.path()).unwrap();
+    write(&words, "config.json", &json!({ "model_type": "roberta" }));
+    refused(words.path(), "roberta");
+    write(&words, "config.json", &json!({ "model_type": "roberta", "tokenizer_class": "PhobertTokenizer" }));
+    refused(words.path(), "PhobertTokenizer");
     let other = TempDir::new().unwrap();
     fs::write(other.path().join("spm.model"), "").unwrap();
     refused(other.path(), "another family");

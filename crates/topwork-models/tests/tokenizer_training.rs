@@ -277,6 +277,25 @@ fn a_written_tokenizer_loads_as_the_same() {
     }
 }
 
+/// The tokenizer is trained without knowing the model that gets it; one with a single segment cannot look up the second.
+#[test]
+fn a_written_tokenizer_gives_a_pair_segments_where_its_model_has_them() {
+    let names = |family: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let config = fixture().join("../families").join(family).join("config.json");
+        std::fs::copy(config, folder.path().join("config.json")).unwrap();
+        let options = usual(TokenizerKind::Unigram);
+        let tokenizer = train(&texts(), &options).unwrap();
+        write_trained_tokenizer(folder.path(), &tokenizer, &options, 64).unwrap();
+        let settings = std::fs::read_to_string(folder.path().join("tokenizer_config.json")).unwrap();
+        assert!(settings.contains("\"pad_token\": \"[PAD]\"") && !settings.contains("bos_token"), "{settings}");
+        settings.contains("token_type_ids")
+    };
+    assert!(names("bert-sequence"));
+    assert!(!names("roberta-sequence"));
+    assert!(!names("distilbert-sequence"));
+}
+
 #[test]
 fn special_tokens_are_found_by_their_names() {
     let usual_ids = SpecialIds { cls: 2, sep: 3, pad: Some(0), unk: Some(1), mask: 4 };

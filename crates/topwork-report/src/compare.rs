@@ -14,8 +14,8 @@ use crate::chance::{BETTER, EVEN, WORSE, difference, meaning, p_value, rows_of};
 use crate::classes::{class_scores, why_no_confusion};
 use crate::headline::{data, model, time};
 use crate::metrics::{
-    bar, bounds_text, capitalised, cell, counts_rows, difference_bounds, difference_name, difference_text, interval, loss_name,
-    metrics_of, number, text,
+    bar, bounds_text, capitalised, cell, counts_rows, difference_bounds, difference_name, difference_text, interval,
+    loss_name, metrics_of, number, text,
 };
 use crate::over_seeds::{self, Named};
 use crate::page::{Column, Section, Table, count, escaped, excerpt, list, name, page};
@@ -269,7 +269,9 @@ impl Group<'_> {
             false => "One training of each says nothing about how much a seed matters.",
         };
         let test = match metric {
-            Metric::Accuracy if self.counts_rows() => "Rows that only one of the two has right decide (McNemar's test). ",
+            Metric::Accuracy if self.counts_rows() => {
+                "Rows that only one of the two has right decide (McNemar's test). "
+            }
             _ => "",
         };
         html.push_str(&format!("<p class=quiet>{test}{one_training}</p>\n"));

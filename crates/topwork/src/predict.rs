@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use tokenizers::Tokenizer;
 use topwork_data::{
-    ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TargetKind, TargetSpace, TokenizedTexts, for_words,
-    split_words,
+    ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TargetKind, TargetSpace, TokenizedTexts,
+    for_words, split_words,
 };
 use topwork_engine::{ParameterId, Parameters};
 use topwork_models::{
-    Block, Checkpoint, HeadRule, Model, ModelConfig, ModelOptions, ParameterSpec, WeightOptions, Weights, check_tokenizer, load_tokenizer, max_length,
+    Block, Checkpoint, HeadKind, HeadRule, KeyRule, Model, ModelConfig, ModelOptions, ParameterSpec, Part,
+    WeightOptions, Weights, check_tokenizer, load_tokenizer, max_length,
 };
 
 use crate::error::Error;
@@ -56,10 +57,8 @@ impl Predictor {
     /// When the directory is no fine-tuned model, or is damaged.
     pub fn load(directory: &Path) -> Result<Self, Error> {
         let config = ModelConfig::load(directory)?;
-        let labels = config.labels().ok_or_else(|| {
-            let message = format!("{}: expected a fine-tuned model with id2label, found none", directory.display());
-            Error::run(message, format!("topwork tune train.csv --model '{}' --output out", directory.display()))
-        })?;
+        let checkpoint = Checkpoint::open(directory)?;
+        let labels = labels(directory, &config, &checkpoint)?;
         let mut saved = SavedConfig::read(directory, &config, labels.len())?;
         let (task, is_stale) = task_of(directory, &config, saved.task.as_deref(), labels.len())?;
         let mut warnings = Vec::new();
@@ -72,7 +71,7 @@ impl Predictor {
             ));
             saved = SavedConfig { pooling: saved.pooling, ..SavedConfig::default() };
         }
-        let space = TargetSpace::from_names(task.kind(), labels.to_vec())?;
+        let space = TargetSpace::from_names(task.kind(), labels)?;
         let mut scoring = Scoring::of(space);
         scoring.temperature = saved.temperature.unwrap_or(1.0);
         scoring.thresholds = saved.thresholds;
@@ -85,7 +84,7 @@ impl Predictor {
         check_tokenizer(directory, &tokenizer, sizes.vocab_size)?;
         let head = task.head(scoring.outputs());
         let options = WeightOptions { seed: 0, head, head_rule: HeadRule::Required };
-        let weights = Weights::load(&Checkpoint::open(directory)?, &config, &options)?;
+        let weights = Weights::load(&checkpoint, &config, &options)?;
         let parameters = weights.parameters();
         let pooling = saved.pooling;
         Ok(Self {
@@ -164,7 +163,9 @@ impl Predictor {
                     "{}: expected pairs of texts, as in the model's training, found single texts",
                     dataset.path.display()
                 );
-                let hint = format!("a file with a column for each text; the training file's second one was `{own}`, --text-pair-column names another");
+                let hint = format!(
+                    "a file with a column for each text; the training file's second one was `{own}`, --text-pair-column names another"
+                );
                 return Err(Error::run(message, hint));
             }
             Some(None) if dataset.is_pair() => {
@@ -233,9 +234,98 @@ impl Predictor {
     }
 }
 
+/// The names of the outputs: those of `id2label`. `transformers` leaves them out where they are `LABEL_0`, `LABEL_1` and so
+/// on; then there are as many as the checkpoint's classifier has rows.
+fn labels(directory: &Path, config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Vec<String>, Error> {
+    config.check_labels(directory)?;
+    if let Some(labels) = config.labels() {
+        return Ok(labels.to_vec());
+    }
+    let Some((key, rows)) = classifier(config, checkpoint) else {
+        let message = format!("{}: expected a fine-tuned model with id2label, found none", directory.display());
+        return Err(Error::run(
+            message,
+            format!("topwork tune train.csv --model '{}' --output out", directory.display()),
+        ));
+    };
+    match config.raw.get("num_labels").filter(|value| !value.is_null()) {
+        Some(value) if value.as_u64() != Some(rows as u64) => {
+            let path = directory.join("config.json");
+            let message = format!("{}: num_labels: expected {rows}, the rows of {key}, found {value}", path.display());
+            Err(Error::run(message, "leave the key out: the weights say how many there are"))
+        }
+        _ => Ok((0..rows).map(|id| format!("LABEL_{id}")).collect()),
+    }
+}
+
+/// The checkpoint's last linear map for sequences, else for tokens: its key and its rows.
+fn classifier<'a>(config: &ModelConfig, checkpoint: &'a Checkpoint) -> Option<(&'a str, usize)> {
+    let heads = [HeadKind::Sequence { outputs: 1 }, HeadKind::Token { labels: 1 }];
+    heads.into_iter().find_map(|head| {
+        let Some(&Part::Output { name, .. }) = config.head(head).ok()?.main.last() else { return None };
+        let weight = KeyRule::Parameter(format!("{name}.weight"));
+        let key = checkpoint.names().find(|key| (config.description().translate)(key, head) == weight)?;
+        Some((key, *checkpoint.shape(key)?.first()?))
+    })
+}
+
 /// Parts plain texts into words, as a tagger reads them; rows that have words stay as they are.
 fn part_into_words(dataset: &mut Dataset) {
     for example in dataset.examples.iter_mut().filter(|example| example.words.is_empty()) {
         example.words = split_words(&example.text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+    /// The names that a model of a fixture has with some keys of its `config.json` changed.
+    fn labels_with(fixture: &str, changes: &[(&str, Value)]) -> Result<Vec<String>, Error> {
+        let source = Path::new(FIXTURES).join(fixture);
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+            let from = if source.join(file).exists() { &source } else { &Path::new(FIXTURES).join("tiny-bert") };
+            std::fs::copy(from.join(file), folder.path().join(file)).unwrap();
+        }
+        let mut config = ModelConfig::load(&source).unwrap().raw;
+        for (key, value) in changes {
+            config[*key] = value.clone();
+        }
+        topwork_models::save_config(folder.path(), &config).unwrap();
+        let config = ModelConfig::load(folder.path())?;
+        let names = labels(folder.path(), &config, &Checkpoint::open(folder.path())?)?;
+        if fixture == "tiny-bert" {
+            assert_eq!(Predictor::load(folder.path())?.labels(), names);
+        }
+        Ok(names)
+    }
+
+    #[test]
+    fn labels_that_transformers_leaves_out_are_those_of_the_classifier() {
+        let none = ("id2label", Value::Null);
+        let expected = ["LABEL_0", "LABEL_1", "LABEL_2"];
+        assert_eq!(labels_with("tiny-bert", std::slice::from_ref(&none)).unwrap(), expected);
+        assert_eq!(labels_with("tiny-bert", &[none.clone(), ("num_labels", json!(3))]).unwrap(), expected);
+        for fixture in ["families/bert-token", "families/roberta-sequence", "families/roberta-token"] {
+            let own = ModelConfig::load(&Path::new(FIXTURES).join(fixture)).unwrap().labels().unwrap().len();
+            assert_eq!(labels_with(fixture, std::slice::from_ref(&none)).unwrap().len(), own, "{fixture}");
+        }
+        let refused = |fixture: &str, changes: &[(&str, Value)], parts: &[&str]| {
+            let error = labels_with(fixture, changes).unwrap_err();
+            assert!(error.hint().is_some(), "{error}");
+            parts.iter().for_each(|part| assert!(error.to_string().contains(part), "{part} is not in: {error}"));
+        };
+        let parts = ["config.json", "num_labels", "expected 3", "classifier.weight", "found 5"];
+        refused("tiny-bert", &[none.clone(), ("num_labels", json!(5))], &parts);
+        refused("families/bert-masked-words", &[none], &["id2label, found none"]);
+        let gap = ("id2label", json!({ "0": "a", "2": "b", "3": "c" }));
+        refused("tiny-bert", &[gap], &["config.json", "id2label", "\"0\", \"1\"", "\"2\":\"b\""]);
     }
 }

@@ -81,10 +81,12 @@ impl SavedConfig {
     /// Puts all of it into a configuration, and takes out what another model left there.
     pub(crate) fn write(&self, config: &mut Map<String, Value>) {
         let is_first = self.pooling == Pooling::FirstToken;
-        let unit = self.target_unit.as_ref().map(|OutputScale { scale, shift }| json!({"deviation": scale, "mean": shift}));
-        let columns = self.columns.as_ref().map(|Columns { text, text_pair, labels }| {
-            json!({"text": text, "text_pair": text_pair, "labels": labels})
-        });
+        let unit =
+            self.target_unit.as_ref().map(|OutputScale { scale, shift }| json!({"deviation": scale, "mean": shift}));
+        let columns = self
+            .columns
+            .as_ref()
+            .map(|Columns { text, text_pair, labels }| json!({"text": text, "text_pair": text_pair, "labels": labels}));
         let own: [(&str, Option<Value>); 6] = [
             (TASK, self.task.as_deref().map(Value::from)),
             (POOLING, (!is_first).then(|| self.pooling.name().into())),

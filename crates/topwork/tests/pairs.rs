@@ -16,7 +16,7 @@ use topwork::tasks::objectives::contrastive::Contrastive;
 use topwork::tasks::objectives::mlm::Mlm;
 use topwork::tasks::objectives::nsp::NextSentence;
 use topwork::tasks::objectives::sop::SentenceOrder;
-use topwork::tasks::pretraining::{ObjectiveScores, Pretraining, PretrainingOptions};
+use topwork::tasks::pretraining_problem::{ObjectiveScores, Pretraining, PretrainingOptions};
 use topwork_data::Stream;
 use topwork_engine::{AdamWOptions, Parameters};
 use topwork_models::{HubSettings, Model, ModelOptions, Weights};

@@ -13,7 +13,7 @@ use topwork_models::HubSettings;
 use topwork_report::curve_page;
 
 use super::advise::check_new;
-use super::run::stop_on_interrupt;
+use super::interruptible::stop_on_interrupt;
 use crate::Ended;
 use crate::arguments::recipe;
 use crate::progress::Progress;

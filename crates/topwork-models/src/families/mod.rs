@@ -14,6 +14,7 @@ use crate::parameters::ParameterSpec;
 mod bert;
 mod distilbert;
 mod roberta;
+pub(crate) mod tokenizers;
 
 #[cfg(test)]
 mod conformance;
@@ -21,6 +22,9 @@ mod conformance;
 /// Every family, in the order in which they are listed to users.
 pub const FAMILIES: &[FamilyDescription] =
     &[bert::BERT, roberta::ROBERTA, roberta::XLM_ROBERTA, roberta::CAMEMBERT, distilbert::DISTILBERT];
+
+/// The family of models that are made anew, for pre-training.
+pub const OF_NEW_MODELS: &FamilyDescription = &bert::BERT;
 
 /// What the rest of the program knows about a family.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ pub struct HubSettings {
     pub endpoint: String,
     /// Sent with every request: `HF_TOKEN`, else the content of `HF_TOKEN_PATH` or `$HF_HOME/token`.
     pub token: Option<String>,
-    /// No request at all: `HF_HUB_OFFLINE`.
+    /// No request at all: `HF_HUB_OFFLINE`, else `TRANSFORMERS_OFFLINE`.
     pub offline: bool,
     /// How long to wait for a sign of life: `HF_HUB_DOWNLOAD_TIMEOUT`, in seconds.
     pub patience: Duration,
@@ -49,7 +49,7 @@ impl HubSettings {
             cache: path("HF_HUB_CACHE").unwrap_or_else(|| home.join("hub")),
             endpoint: endpoint.trim_end_matches('/').to_string(),
             token: text("HF_TOKEN").or_else(stored),
-            offline: text("HF_HUB_OFFLINE").is_some_and(on),
+            offline: text("HF_HUB_OFFLINE").or_else(|| text("TRANSFORMERS_OFFLINE")).is_some_and(on),
             patience: seconds.map_or(PATIENCE, Duration::from_secs),
         }
     }

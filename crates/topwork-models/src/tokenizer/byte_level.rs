@@ -96,12 +96,18 @@ pub(super) fn from_characters(directory: &Path) -> Result<Value, ModelError> {
     }))
 }
 
-fn refuse_others(directory: &Path, path: &Path, settings: &Settings) -> Result<(), ModelError> {
-    let found = match (settings.class(), settings.model_type()) {
-        (Some(class), _) if !CLASSES.contains(&class) => format!("tokenizer_class {class}"),
-        (None, Some(model)) if !MODEL_TYPES.contains(&model) => format!("model_type {model}"),
-        _ => return Ok(()),
+/// Whether `transformers` puts a space before a text: what the settings say, and not what `tokenizer.json` does, where the
+/// class builds its tokenizer anew. None where it takes the file as it is.
+pub(super) fn prefix_space(settings: &Settings) -> Option<bool> {
+    let is_built = match (settings.names_class(), settings.class(), settings.model_type()) {
+        (true, class, _) => class.is_some_and(|class| CLASSES.contains(&class)),
+        (false, _, model) => model.is_some_and(|model| MODEL_TYPES.contains(&model)),
     };
+    is_built.then(|| settings.flag("add_prefix_space").unwrap_or(false))
+}
+
+fn refuse_others(directory: &Path, path: &Path, settings: &Settings) -> Result<(), ModelError> {
+    let Some(found) = settings.other_kind(&CLASSES, &MODEL_TYPES) else { return Ok(()) };
     Err(ModelError::UnsupportedTokenizer {
         path: path.to_path_buf(),
         message: format!("expected tokenizer.json or the files of a RoBERTa tokenizer, found those of {found}"),

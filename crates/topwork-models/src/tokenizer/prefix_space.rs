@@ -13,17 +13,23 @@ use crate::error::ModelError;
 /// # Errors
 /// When the changed tokenizer cannot be built.
 pub fn with_prefix_space(tokenizer: &Tokenizer) -> Result<Option<Tokenizer>, ModelError> {
-    if of(tokenizer) != Some(false) {
+    with(tokenizer, true)
+}
+
+/// The tokenizer that puts a space before a text, or that puts none there. None where it does so already, or where such a
+/// space has no meaning.
+pub(super) fn with(tokenizer: &Tokenizer, prefix: bool) -> Result<Option<Tokenizer>, ModelError> {
+    if of(tokenizer) != Some(!prefix) {
         return Ok(None);
     }
     let failed = |message: String| ModelError::InvalidTokenizer {
         path: super::FULL.into(),
-        message: format!("with a space before each text: {}", one_line(&message)),
+        message: format!("with add_prefix_space {prefix}: {}", one_line(&message)),
     };
     let text = tokenizer.to_string(false).map_err(|error| failed(error.to_string()))?;
     let mut whole: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
     for part in ["pre_tokenizer", "post_processor"] {
-        set(&mut whole[part]);
+        set(&mut whole[part], prefix);
     }
     let mut changed = Tokenizer::from_bytes(whole.to_string()).map_err(|error| failed(error.to_string()))?;
     // How it cuts and fills up is as before, to the last number.
@@ -45,14 +51,14 @@ pub(super) fn of(tokenizer: &Tokenizer) -> Option<bool> {
 }
 
 /// Sets the key in every part that has it.
-fn set(part: &mut Value) {
+fn set(part: &mut Value, prefix: bool) {
     match part {
         Value::Object(keys) => {
             for (key, value) in keys {
-                if key == "add_prefix_space" { *value = Value::Bool(true) } else { set(value) }
+                if key == "add_prefix_space" { *value = Value::Bool(prefix) } else { set(value, prefix) }
             }
         }
-        Value::Array(parts) => parts.iter_mut().for_each(set),
+        Value::Array(parts) => parts.iter_mut().for_each(|part| set(part, prefix)),
         _ => {}
     }
 }

@@ -91,17 +91,10 @@ pub(super) fn template(cls: (&str, u64), sep: (&str, u64)) -> Value {
 pub(super) fn tokenizer_json(
     scheme: Scheme,
     model: Value,
-    special: &[(Value, String)],
+    added: Vec<Value>,
     cls: (&str, &Value),
     sep: (&str, &Value),
 ) -> Value {
-    let added: Vec<Value> = special
-        .iter()
-        .map(|(id, token)| {
-            json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                    "normalized": false, "special": true })
-        })
-        .collect();
     let special_token = |token: &str, segment: u8| json!({ "SpecialToken": { "id": token, "type_id": segment } });
     let sequence = |name: &str, segment: u8| json!({ "Sequence": { "id": name, "type_id": segment } });
     let first = [special_token(cls.0, 0), sequence("A", 0), special_token(sep.0, 0)];

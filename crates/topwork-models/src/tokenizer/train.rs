@@ -11,7 +11,9 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use super::merges::{Word, learn_merges};
 use super::pieces::learn_pieces;
+use super::saved::new_settings;
 use super::scheme::{Scheme, tokenizer_json, word_piece_model};
+use super::settings::AddedToken;
 use super::words::count_words;
 use super::{FULL, SETTINGS, VOCABULARY, one_line};
 use crate::error::ModelError;
@@ -92,17 +94,18 @@ pub fn train_tokenizer<E: From<ModelError>>(
         TokenizerKind::Bpe => byte_pairs(&words, options),
         TokenizerKind::Unigram => unigram(&words, options),
     }?;
-    let special: Vec<(Value, String)> = (0..).zip(SPECIAL).map(|(id, token)| (json!(id), token.into())).collect();
-    let [cls, sep] = [CLS, SEP].map(|id| (SPECIAL[id], &special[id].0));
-    let content = tokenizer_json(scheme, model, &special, cls, sep).to_string();
+    let special = (0..).zip(SPECIAL).map(|(id, token)| AddedToken::special(token).json(id)).collect();
+    let (cls, sep) = ((SPECIAL[CLS], &json!(CLS)), (SPECIAL[SEP], &json!(SEP)));
+    let content = tokenizer_json(scheme, model, special, cls, sep).to_string();
     Ok(Tokenizer::from_bytes(content).map_err(failed)?)
 }
 
 /// Writes a trained tokenizer as `transformers.AutoTokenizer` loads it: `tokenizer.json`, `tokenizer_config.json`, and
-/// `vocab.txt` for WordPiece. Texts are cut to `max_length` tokens there.
+/// `vocab.txt` for WordPiece. Texts are cut to `max_length` tokens there, and the texts of a pair have segments unless
+/// `config.json` in the directory is of a model without.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a file cannot be written, or one that the directory has is not JSON.
 pub fn write_trained_tokenizer(
     directory: &Path,
     tokenizer: &Tokenizer,
@@ -111,15 +114,8 @@ pub fn write_trained_tokenizer(
 ) -> Result<(), ModelError> {
     let content = tokenizer.to_string(true).map_err(failed)?;
     write_atomically(&directory.join(FULL), |writer| writer.write_all(content.as_bytes()))?;
-    let mut settings = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": max_length,
-        "do_lower_case": options.lowercase,
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-    });
-    for (key, token) in ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"].into_iter().zip(SPECIAL) {
-        settings[key] = json!(token);
-    }
+    let mut settings = new_settings(directory, tokenizer, max_length)?;
+    settings["do_lower_case"] = json!(options.lowercase);
     if options.kind == TokenizerKind::WordPiece {
         settings["tokenizer_class"] = json!("BertTokenizerFast");
         settings["strip_accents"] = Value::Null;

@@ -6,7 +6,7 @@ use topwork_data::{PassageOrder, TokenStore};
 
 use crate::error::Error;
 use crate::tasks::objectives::Question;
-use crate::tasks::pretraining::ObjectiveScores;
+use crate::tasks::pretraining_problem::ObjectiveScores;
 
 /// More text is not counted: pairs of tokens take memory, and the counts hardly change any more.
 const MOST_TOKENS: usize = 50_000_000;

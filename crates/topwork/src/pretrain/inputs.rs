@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, TokenStore};
 use topwork_models::{
-    Block, Checkpoint, FAMILIES, HeadKind, HubSettings, ModelConfig, Sizes, SpecialIds, TokenizerOptions,
+    Block, Checkpoint, HeadKind, HubSettings, ModelConfig, OF_NEW_MODELS, Sizes, SpecialIds, TokenizerOptions,
     check_tokenizer, checkpoint_has, load_tokenizer, train_tokenizer,
 };
 
@@ -195,7 +195,7 @@ fn new_config(plan: &PretrainPlan, tokenizer: &Tokenizer) -> Result<ModelConfig,
         pad_token_id: pad as usize,
     };
     // A new model is of the first family.
-    let raw = (FAMILIES[0].new_config)(&sizes);
+    let raw = (OF_NEW_MODELS.new_config)(&sizes);
     Ok(ModelConfig::parse("config.json".as_ref(), raw)?)
 }
 

@@ -36,7 +36,7 @@ use crate::tasks::objectives::mlm::Mlm;
 use crate::tasks::objectives::nsp::NextSentence;
 use crate::tasks::objectives::sop::SentenceOrder;
 use crate::tasks::objectives::{PairObjective, Questions};
-use crate::tasks::pretraining::{ObjectiveScores, Pretraining, PretrainingOptions};
+use crate::tasks::pretraining_problem::{ObjectiveScores, Pretraining, PretrainingOptions};
 use inputs::{PretrainInputs, tokenizer_options};
 use options::PretrainPlan;
 use profile::{HeldOutProfile, PretrainingProfile};

@@ -8,7 +8,7 @@ use topwork_data::{CorpusPart, DataError};
 use super::inputs::PretrainInputs;
 use crate::error::Error;
 use crate::plan::facts::VERSION;
-use crate::tasks::pretraining::ObjectiveScores;
+use crate::tasks::pretraining_problem::ObjectiveScores;
 use crate::words::words;
 
 /// The words whose counts are kept.

@@ -6,7 +6,9 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
-use topwork_data::{Columns, Dataset, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words};
+use topwork_data::{
+    Columns, Dataset, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words,
+};
 use topwork_models::{
     Checkpoint, HeadKind, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
     max_length, tokenizer_files, unpack_seedling,
@@ -288,7 +290,8 @@ fn tokenless_warning(texts: &TokenizedTexts, path: &Path) -> Option<String> {
     let words: usize = (0..texts.len()).map(|row| texts.words_without_token(row)).sum();
     let (has, those) = if words == 1 { ("1 word has", "it counts") } else { ("words have", "they count") };
     let count = if words == 1 { String::new() } else { format!("{words} ") };
-    (words > 0).then(|| format!("{}: {count}{has} no token by this tokenizer: {those} as outside of entities", path.display()))
+    (words > 0)
+        .then(|| format!("{}: {count}{has} no token by this tokenizer: {those} as outside of entities", path.display()))
 }
 
 /// What the tokens of all files have in common.

@@ -9,7 +9,7 @@ use crate::session::inputs::Inputs;
 use crate::tasks::objectives::mlm::Mlm;
 use crate::tasks::objectives::vocabulary;
 use crate::tasks::objectives::{Question, Questions};
-use crate::tasks::pretraining::hidden_word_losses;
+use crate::tasks::pretraining_problem::hidden_word_losses;
 
 /// Names the draws.
 const SEED: u64 = 0;

@@ -17,7 +17,7 @@ use crate::plan::policy::{Policy, policy};
 use crate::plan::value::{HeadInit, Init};
 use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
-use crate::tasks::supervised::{Learning, LearningOptions};
+use crate::tasks::supervised_problem::{Learning, LearningOptions};
 use crate::tasks::{LinearModel, LossOptions, Scoring};
 
 /// What a training does, and with each parameter.

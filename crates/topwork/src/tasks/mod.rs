@@ -8,9 +8,9 @@ pub mod classification;
 pub mod multi_label;
 pub mod objectives;
 pub mod prediction;
-pub mod pretraining;
+pub mod pretraining_problem;
 pub mod regression;
-pub mod supervised;
+pub mod supervised_problem;
 pub mod token_classification;
 
 use topwork_data::{TargetKind, TargetSpace, Targets};

@@ -33,7 +33,8 @@ pub(crate) fn scale_of(values: &Matrix<f64>) -> OutputScale {
         let variance = values.column(output).map(|value| (value - mean).powi(2)).sum::<f64>() / rows;
         // A part of the rows may have one number alone, of which there is nothing to learn; rounding is no difference.
         let size = values.column(output).map(f64::abs).fold(0.0, f64::max);
-        let is_one = variance.sqrt() <= 100.0 * f64::from(f32::EPSILON) * size || variance.sqrt() < f64::from(f32::MIN_POSITIVE);
+        let is_one =
+            variance.sqrt() <= 100.0 * f64::from(f32::EPSILON) * size || variance.sqrt() < f64::from(f32::MIN_POSITIVE);
         let deviation = if is_one { 1.0 } else { variance.sqrt() };
         scale.scale.push(deviation as f32);
         scale.shift.push(mean as f32);

@@ -15,7 +15,7 @@ use crate::session::training::{
     LoadedModel, TrainingRows, TrainingSetup, blew_up_at_last, fit_options, fit_probe, learning, learning_options,
     total_steps,
 };
-use crate::tasks::supervised::TrainingSample;
+use crate::tasks::supervised_problem::TrainingSample;
 
 /// How the training of a run ended.
 pub(super) enum Trained {

@@ -388,7 +388,8 @@ impl Overfitting {
             shown(metric, held_out)
         );
         let gap = format!("{:.3} ({:.3} to {:.3})", gap.value, gap.interval.0, gap.interval.1);
-        let guessing = if guessing > 0.0 { format!(", of which a guess gets {}", shown(metric, guessing)) } else { String::new() };
+        let guessing =
+            if guessing > 0.0 { format!(", of which a guess gets {}", shown(metric, guessing)) } else { String::new() };
         let both = both + &guessing;
         let p = p_value(p);
         let sentence = match self.finding {

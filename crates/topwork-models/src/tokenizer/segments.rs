@@ -1,0 +1,74 @@
+//! Segments of a pair: `token_type_ids` of `transformers`, which gives them to the model only where the tokenizer's settings
+//! or its class say so. Without them every token is of segment 0.
+
+use serde_json::{Value, json};
+use tokenizers::{PostProcessorWrapper, Tokenizer};
+
+use super::settings::Settings;
+use crate::families::tokenizers::{SEGMENT_CLASSES, WORD_PIECE_MODEL_TYPES};
+
+/// Whether the model gets the segments that the tokenizer gives, as in 5.24.0: `model_input_names` say it, else the class,
+/// else the class that the model's family has. Where nothing is said of either, it does.
+pub(super) fn are_given(settings: &Settings) -> bool {
+    if let Some(names) = settings.get("model_input_names").and_then(Value::as_array) {
+        return names.iter().any(|name| name.as_str() == Some("token_type_ids"));
+    }
+    match (settings.names_class(), settings.class(), settings.model_type()) {
+        (true, class, _) => class.is_some_and(|class| SEGMENT_CLASSES.contains(&class)),
+        (false, _, Some(model)) => WORD_PIECE_MODEL_TYPES.contains(&model),
+        (false, _, None) => true,
+    }
+}
+
+/// Makes every token of segment 0.
+pub(super) fn take_off(tokenizer: &mut Tokenizer) -> Result<(), serde_json::Error> {
+    let Some(processor) = tokenizer.get_post_processor() else { return Ok(()) };
+    let mut whole = serde_json::to_value(processor)?;
+    if !flatten(&mut whole) {
+        return Ok(());
+    }
+    tokenizer.with_post_processor(Some(serde_json::from_value::<PostProcessorWrapper>(whole)?));
+    Ok(())
+}
+
+/// Says whether anything had another segment. RoBERTa's processor gives none, and a part that changes nothing but offsets
+/// has no say.
+fn flatten(part: &mut Value) -> bool {
+    match part["type"].as_str() {
+        Some("Sequence") => {
+            let parts = part["processors"].as_array_mut().into_iter().flatten();
+            parts.fold(false, |changed, part| flatten(part) || changed)
+        }
+        Some("BertProcessing") => {
+            *part = template(&part["cls"], &part["sep"]);
+            true
+        }
+        Some("TemplateProcessing") => {
+            let mut changed = false;
+            for list in ["single", "pair"] {
+                for piece in part[list].as_array_mut().into_iter().flatten() {
+                    for value in piece.as_object_mut().into_iter().flat_map(|piece| piece.values_mut()) {
+                        changed |= value["type_id"] != 0;
+                        value["type_id"] = json!(0);
+                    }
+                }
+            }
+            changed
+        }
+        _ => false,
+    }
+}
+
+/// BERT's processor, whose segments are fixed, as a template of one segment; a token is a pair of its text and its id.
+fn template(cls: &Value, sep: &Value) -> Value {
+    let token = |token: &Value| json!({ "SpecialToken": { "id": token[0], "type_id": 0 } });
+    let sequence = |name: &str| json!({ "Sequence": { "id": name, "type_id": 0 } });
+    let single = [token(cls), sequence("A"), token(sep)];
+    let pair: Vec<Value> = single.iter().cloned().chain([sequence("B"), token(sep)]).collect();
+    let mut special = serde_json::Map::new();
+    for own in [cls, sep] {
+        let text = own[0].as_str().unwrap_or_default();
+        special.insert(text.to_string(), json!({ "id": text, "ids": [own[1]], "tokens": [text] }));
+    }
+    json!({ "type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special })
+}
