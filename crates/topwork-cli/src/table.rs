@@ -225,9 +225,9 @@ impl Line {
 }
 
 /// Precision and recall of each class, label or kind of entity.
-pub(crate) fn by_label(lines: &[Line]) -> String {
+pub(crate) fn by_label(what: &str, lines: &[Line]) -> String {
     let width = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0).clamp(10, 40);
-    let mut text = format!("{:<width$}  {:>7}{:>11}{:>8}{:>8}\n", "class", "rows", "precision", "recall", "F1");
+    let mut text = format!("{:<width$}  {:>7}{:>11}{:>8}{:>8}\n", what, "rows", "precision", "recall", "F1");
     for Line { name, rows, precision, recall, f1 } in lines {
         let name: String = name.chars().take(width).collect();
         let _ = writeln!(text, "{name:<width$}  {rows:>7}{precision:>11.3}{recall:>8.3}{f1:>8.3}");

@@ -48,7 +48,13 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     } else {
         write!(out, "{}", table::scores(&[("test", &scores)]))?;
         if !lines.is_empty() {
-            write!(out, "\n{}", table::by_label(&lines))?;
+            let what = match predictor.task().kind() {
+                TargetKind::Class => "class",
+                TargetKind::Labels => "label",
+                TargetKind::Value => "number",
+                TargetKind::TokenTags => "entity",
+            };
+            write!(out, "\n{}", table::by_label(what, &lines))?;
         }
     }
     Ok(Ended::Done)

@@ -89,7 +89,7 @@ pub(crate) fn choose(
     let first = entrants[0].clone();
     let unchecked = |why: String| format!("not checked: {why}");
     if let Some(no_race) = no_race {
-        let why = unchecked(format!("no race, since {no_race}"));
+        let why = unchecked(format!("settings are not compared by short trainings, because {no_race}"));
         return Ok(LearningRate { range_test, tested_freeze_layers, race: None, setting: first, why });
     }
     observer.event(&RunEvent::phase("race"));

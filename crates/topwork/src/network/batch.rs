@@ -121,14 +121,26 @@ fn spread_words(texts: &TokenizedTexts, rows: &[usize], packed: &PackedBatch, va
 pub(crate) fn check_tokens(texts: &TokenizedTexts, sizes: &Sizes, path: &Path) -> Result<(), Error> {
     let types = texts.largest_type_id().filter(|_| sizes.type_vocab_size.is_some());
     let limits = [
-        ("token types", "type_vocab_size", types, sizes.type_vocab_size.unwrap_or(0)),
-        ("token ids", "vocab_size", texts.largest_id(), sizes.vocab_size),
+        (
+            "token types",
+            "type_vocab_size",
+            types,
+            sizes.type_vocab_size.unwrap_or(0),
+            "choose a model that was made for pairs of texts",
+        ),
+        (
+            "token ids",
+            "vocab_size",
+            texts.largest_id(),
+            sizes.vocab_size,
+            "take the tokenizer's files from the directory that the model's weights come from",
+        ),
     ];
-    for (what, key, largest, size) in limits {
+    for (what, key, largest, size, hint) in limits {
         if let Some(largest) = largest.filter(|&largest| largest as usize >= size) {
             let message =
                 format!("{}: expected {what} below the model's {key} {size}, found {largest}", path.display());
-            return Err(Error::run(message, "choose a model that was made for pairs of texts, and its own tokenizer"));
+            return Err(Error::run(message, hint));
         }
     }
     Ok(())
