@@ -130,8 +130,8 @@ impl Fields<'_> {
         }
     }
 
-    /// `id2label`, whose keys are the ids from 0 on, written as strings; a name may be a number. A map with other keys or
-    /// names counts as none: `transformers` reads it, and training replaces it.
+    /// `id2label`, whose keys are the ids from 0 on, written as strings; a name may be a number. A map with other keys
+    /// or names counts as none: `transformers` reads it, and training replaces it.
     pub(crate) fn labels(&self) -> Result<Option<Vec<String>>, ModelError> {
         let Some(value) = self.get("id2label") else { return Ok(None) };
         let object = value.as_object().ok_or_else(|| self.invalid("id2label", LABELS, brief(value)))?;

@@ -94,8 +94,8 @@ impl Source {
 
 /// Reads a directory's tokenizer. Truncation and padding that are stored in it are taken off: sequences are cut where
 /// the user says, and never padded. Tokens that only the settings beside it name are added, and where `transformers` takes
-/// `add_prefix_space` from the settings, so is it here; where it gives the model no segments, there are none. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else
-/// the stored direction.
+/// `add_prefix_space` from the settings, so is it here; where it gives the model no segments, there are none. The side on
+/// which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else the stored direction.
 ///
 /// # Errors
 /// When there are no files of a tokenizer, when they are of a kind that is not read, or when they are not usable.
@@ -219,8 +219,9 @@ pub fn max_length(directory: &Path, positions: usize) -> Result<usize, ModelErro
 
 /// Writes the tokenizer of `source` into `target` as `transformers` loads it: the files of the source as they are, and
 /// `tokenizer.json`, which is `tokenizer` itself where the source has none or another one, such as one without
-/// [`with_prefix_space`] or without tokens that only the settings name. `model_max_length` becomes `max_length`, so that texts are cut later as they were in training.
-/// Where the source has no `tokenizer_config.json`, one is written that names the special tokens and the inputs.
+/// [`with_prefix_space`] or without tokens that only the settings name. `model_max_length` becomes `max_length`, so that
+/// texts are cut later as they were in training. Where the source has no `tokenizer_config.json`, one is written that names
+/// the special tokens and the inputs.
 ///
 /// # Errors
 /// When a file cannot be read or written.

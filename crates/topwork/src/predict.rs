@@ -278,8 +278,6 @@ fn part_into_words(dataset: &mut Dataset) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
     use serde_json::{Value, json};
 
     use super::*;

@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::train::TokenizerKind;
 
+/// The type of the processor whose template, segments 0 and 1 included, is fixed.
+pub(super) const FIXED_SEGMENTS: &str = "BertProcessing";
+
 /// What happens around the model: how a text becomes words, and tokens a text again.
 pub(super) struct Scheme {
     pub(super) normalizer: Value,

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use tokenizers::{PostProcessorWrapper, Tokenizer};
 
+use super::scheme::FIXED_SEGMENTS;
 use super::settings::Settings;
 use crate::families::tokenizers::{SEGMENT_CLASSES, WORD_PIECE_MODEL_TYPES};
 
@@ -39,7 +40,7 @@ fn flatten(part: &mut Value) -> bool {
             let parts = part["processors"].as_array_mut().into_iter().flatten();
             parts.fold(false, |changed, part| flatten(part) || changed)
         }
-        Some("BertProcessing") => {
+        Some(FIXED_SEGMENTS) => {
             *part = template(&part["cls"], &part["sep"]);
             true
         }
