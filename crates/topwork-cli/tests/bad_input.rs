@@ -178,11 +178,15 @@ fn without_validation_rows_a_run_that_diverges_keeps_the_epoch_of_the_lowest_tra
 #[test]
 fn a_model_that_is_no_classifier_does_not_predict() {
     let folder = Folder::new();
+    let encoder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/families/bert-masked-words");
+    folder.fails(&["predict", encoder, "test.csv"], &["bert-masked-words", "id2label"]);
+    // Labels without names are as many as the classifier has rows.
     folder.copy_of_model("model");
     let mut config = folder.json("model/config.json");
     config.as_object_mut().unwrap().remove("id2label");
+    config["num_labels"] = serde_json::json!(7);
     folder.write("model/config.json", config.to_string());
-    folder.fails(&["predict", "model", "test.csv"], &["model", "id2label"]);
+    folder.fails(&["predict", "model", "test.csv"], &["model/config.json", "num_labels", "7"]);
     folder.fails(&["evaluate", "nowhere/at/all", "test.csv"], &["nowhere/at/all"]);
 }
 

@@ -5,9 +5,9 @@
 
 use crate::columns::{Columns, Labels, TAG_NAMES};
 use crate::conll::Conll;
-use crate::dataset::{Parts, Source};
 use crate::error::DataError;
 use crate::example::{Example, Label};
+use crate::parts::{Parts, Source};
 use crate::role::Role;
 
 /// The columns of CoNLL-U.

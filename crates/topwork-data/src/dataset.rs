@@ -17,6 +17,7 @@ use crate::json::{self, Object};
 use crate::list_text::{scalar, unfold};
 use crate::memory;
 use crate::nearest::nearest;
+use crate::parts::{Parts, Source};
 use crate::table::Table;
 
 /// The rows of a file, and how they were found.
@@ -116,21 +117,6 @@ impl Dataset {
         let Parts { columns, ignored_columns, examples } = parts;
         Ok(Dataset { path: path.into(), format, columns, examples, sha256, ignored_columns })
     }
-}
-
-/// What differs between formats.
-pub(crate) struct Parts {
-    pub(crate) columns: Columns,
-    pub(crate) ignored_columns: Vec<String>,
-    pub(crate) examples: Vec<Example>,
-}
-
-/// A file that is being read, and what was said of it.
-pub(crate) struct Source<'a> {
-    pub(crate) path: &'a Path,
-    text: &'a str,
-    pub(crate) names: &'a ColumnNames,
-    pub(crate) labels: Labels,
 }
 
 impl Source<'_> {

@@ -26,6 +26,7 @@ mod list_text;
 mod memory;
 mod nearest;
 mod order;
+mod parts;
 mod random;
 mod role;
 mod table;

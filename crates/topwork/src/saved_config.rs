@@ -8,12 +8,11 @@ use topwork_data::{Columns, TargetKind};
 use topwork_models::{HeadKind, ModelConfig, OutputScale, Pooling, ProblemType};
 
 use crate::error::Error;
+use crate::plan::facts::POOLING;
 use crate::tasks::{Supervised, TaskDescription, of_kind};
 
 /// What is learnt.
 pub(crate) const TASK: &str = "topwork_task";
-/// What of the tokens the head reads, where it is not the first one's.
-pub(crate) const POOLING: &str = "topwork_pooling";
 /// The columns of the training file.
 pub(crate) const COLUMNS: &str = "topwork_columns";
 /// Deviation and mean of the training targets: the loss of numbers is in units of their variance.

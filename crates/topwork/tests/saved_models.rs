@@ -58,12 +58,12 @@ fn a_model_that_is_trained_further_begins_where_it_ended() {
 fn the_pooling_of_a_model_that_is_trained_further_is_its_own_unless_another_is_named() {
     let task = of_kind(TargetKind::Class);
     let folder = Folder::tiny(task);
-    let (_, results) = folder.tune("out", &[("pooling", "mean_tokens"), ("learning_rate", "1e-3")]);
+    let (_, results) = folder.tune("out", &[("pooling", "mean"), ("learning_rate", "1e-3")]);
     let source = folder.path("out");
     let model = ("model_name_or_path", source.to_str().unwrap());
     let (inputs, further) = folder.tune("further", &[model, STILL]);
-    assert_eq!(inputs.plan.pooling.value.name(), "mean_tokens");
-    is_as_before(results.test.as_ref().unwrap(), further.test.as_ref().unwrap(), "mean_tokens");
+    assert_eq!(inputs.plan.pooling.value.name(), "mean");
+    is_as_before(results.test.as_ref().unwrap(), further.test.as_ref().unwrap(), "mean");
     folder.tune("other", &[model, STILL, ("pooling", "first_token")]);
     let head = |name: &str| {
         let predictor = Predictor::load(&folder.path(name)).unwrap();

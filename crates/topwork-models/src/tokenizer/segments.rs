@@ -38,7 +38,8 @@ fn flatten(part: &mut Value) -> bool {
     match part["type"].as_str() {
         Some("Sequence") => {
             let parts = part["processors"].as_array_mut().into_iter().flatten();
-            parts.fold(false, |changed, part| flatten(part) || changed)
+            // Every part, not only the first that changes.
+            parts.map(flatten).filter(|changed| *changed).count() > 0
         }
         Some(FIXED_SEGMENTS) => {
             *part = template(&part["cls"], &part["sep"]);

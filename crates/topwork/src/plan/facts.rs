@@ -8,6 +8,9 @@ use topwork_models::{DropoutRates, Pooling};
 
 use crate::plan::value::on_one_line;
 
+/// The key of `config.json` for what of the tokens the head reads, where it is not the first one's.
+pub(crate) const POOLING: &str = "topwork_pooling";
+
 /// The version that makes and repeats plans.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 
 use crate::plan::defaults::{self, because, fixed, from_config};
 use crate::plan::error::PlanError;
-use crate::plan::facts::{Facts, VERSION};
+use crate::plan::facts::{Facts, POOLING, VERSION};
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
 use crate::plan::value::{ClassWeights, HeadInit, Init, RecipeValue};
 use crate::plan::{Origin, Plan, Resolved};
-use crate::saved_config::POOLING;
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
 use topwork_models::{Pooling, SEEDLING};
