@@ -130,7 +130,7 @@ fn lines(matches: &ArgMatches) -> Result<Option<Dataset>, Error> {
 /// The model that the command names.
 pub(crate) fn load(matches: &ArgMatches) -> anyhow::Result<Predictor> {
     let model = matches.get_one::<String>("MODEL").map_or("", String::as_str);
-    let predictor = Predictor::load(&locate(model, &HubSettings::from_env())?).map_err(anyhow::Error::from)?;
+    let predictor = Predictor::load(&locate(model, &HubSettings::from_env()).map_err(Error::from)?)?;
     for warning in &predictor.warnings {
         writeln!(std::io::stderr(), "warning: {warning}")?;
     }
