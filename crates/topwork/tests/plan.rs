@@ -12,6 +12,7 @@ use topwork::plan::recipe::{Options, Place, Recipe};
 use topwork::plan::resolve::resolve;
 use topwork::plan::value::HeadInit;
 use topwork::plan::{Origin, Plan};
+use topwork_data::TargetKind;
 use topwork_metrics::Metric;
 use topwork_models::{Block, DropoutRate, DropoutRates, ParameterKind, ParameterSpec};
 
@@ -361,6 +362,18 @@ fn defaults_follow_the_data() {
     assert!(many.load_best_model_at_end.value);
     assert!(many.num_train_epochs.value < few.num_train_epochs.value);
     assert!(many.learning_rate.value < few.learning_rate.value);
+    // A class that is declared and has no row is no small class.
+    let declared = plan(&Facts { class_counts: vec![200, 150, 150, 0], ..facts() });
+    assert_eq!(declared.metric_for_best_model.value, Metric::Accuracy);
+    // Tags start from a random head, which takes more and larger steps, but in a large model.
+    let of_tags = TaskFacts { kind: TargetKind::TokenTags, starts_from_probe: false, ..TaskFacts::default() };
+    let tags = Facts { rows: 50_000, task: of_tags, ..facts() };
+    let large = Facts { model: ModelFacts { num_hidden_layers: 48, ..tags.model.clone() }, ..tags.clone() };
+    assert!(plan(&tags).per_device_train_batch_size.value < many.per_device_train_batch_size.value);
+    assert_eq!(plan(&tags).learning_rate.value, 2.0 * many.learning_rate.value);
+    assert_eq!(plan(&large).learning_rate.value, many.learning_rate.value);
+    let of_numbers = TaskFacts { kind: TargetKind::Value, ..TaskFacts::default() };
+    assert_eq!(plan(&Facts { task: of_numbers, ..facts() }).head_init.value, HeadInit::Random);
     let stopping = plan_with(&[("early_stopping_patience", "2")]).unwrap();
     assert!(stopping.load_best_model_at_end.value, "stopping early is for the best, not for the last");
 }
