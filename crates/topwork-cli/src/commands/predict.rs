@@ -16,7 +16,7 @@ use crate::Ended;
 use crate::arguments::column_names;
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
-    // Standard input is read before the model, whose reading takes longer than it takes to see that there is none.
+    // An empty standard input is an error before the model is read.
     let lines = lines(matches)?;
     let predictor = load(matches)?;
     let mut dataset = match (lines, matches.get_one::<PathBuf>("FILE")) {
