@@ -147,35 +147,26 @@ impl Predictor {
     /// When rows are pairs of texts and the model reads single ones, or the other way round.
     pub fn prepare(&self, dataset: &mut Dataset) -> Result<(), Error> {
         let is_tagger = self.task().kind() == TargetKind::TokenTags;
-        let pair = || dataset.columns.text_pair.as_deref().unwrap_or_default();
-        match self.columns.as_ref().map(|own| own.text_pair.as_deref()) {
-            _ if is_tagger && dataset.is_pair() => {
-                let message = format!(
-                    "{}: expected one text a row, as a tagger reads, found pairs of `{}` and `{}`",
-                    dataset.path.display(),
-                    dataset.columns.text,
-                    pair()
-                );
-                return Err(Error::run(message, format!("--text-column '{}'", dataset.columns.text)));
+        let path = dataset.path.display();
+        let expects_pair = self.columns.as_ref().map(|own| own.text_pair.as_deref());
+        match (&dataset.columns.text_pair, expects_pair) {
+            (Some(second), expected) if is_tagger || expected == Some(None) => {
+                let first = &dataset.columns.text;
+                let what = if is_tagger {
+                    "one text a row, as a tagger reads"
+                } else {
+                    "single texts, as in the model's training"
+                };
+                let message = format!("{path}: expected {what}, found pairs of `{first}` and `{second}`");
+                return Err(Error::run(message, format!("--text-column '{first}'")));
             }
-            Some(Some(own)) if !dataset.is_pair() => {
-                let message = format!(
-                    "{}: expected pairs of texts, as in the model's training, found single texts",
-                    dataset.path.display()
-                );
+            (None, Some(Some(own))) => {
+                let message =
+                    format!("{path}: expected pairs of texts, as in the model's training, found single texts");
                 let hint = format!(
                     "a file with a column for each text; the training file's second one was `{own}`, --text-pair-column names another"
                 );
                 return Err(Error::run(message, hint));
-            }
-            Some(None) if dataset.is_pair() => {
-                let message = format!(
-                    "{}: expected single texts, as in the model's training, found pairs of `{}` and `{}`",
-                    dataset.path.display(),
-                    dataset.columns.text,
-                    pair()
-                );
-                return Err(Error::run(message, format!("--text-column '{}'", dataset.columns.text)));
             }
             _ => {}
         }

@@ -98,6 +98,29 @@ fn a_saved_model_scores_rows_as_the_run_did_by_the_columns_of_its_training() {
     }
 }
 
+#[test]
+fn lists_of_0_and_1_are_read_again_by_the_column_that_they_stand_in() {
+    let folder = Folder::tiny(of_kind(TargetKind::Labels));
+    for name in ["train.jsonl", "test.jsonl"] {
+        let row = |line: (usize, &str)| {
+            let flags = [json!([0, 1]), json!([1, 0]), json!([0, 0])][line.0 % 3].clone();
+            let mut row: Value = serde_json::from_str(line.1).unwrap();
+            row.as_object_mut().unwrap().remove("label");
+            row["flags"] = flags;
+            format!("{row}\n")
+        };
+        let text = fs::read_to_string(folder.path(name)).unwrap();
+        folder.write(name, &text.lines().enumerate().map(row).collect::<String>());
+    }
+    let (_, results) = folder.tune("out", &[("label_column", "flags")]);
+    let predictor = Predictor::load(&folder.path("out")).unwrap();
+    assert_eq!(predictor.labels(), ["LABEL_0", "LABEL_1"]);
+    let dataset = predictor.read(&folder.path("test.jsonl"), &ColumnNames::default(), Labels::Sparse).unwrap();
+    let texts = predictor.tokenize(&dataset.examples, &dataset.path).unwrap();
+    let scores = predictor.evaluate(&predictor.logits(&texts, 32), &dataset).unwrap();
+    assert_eq!(Some(&scores), results.test.as_ref());
+}
+
 fn rows_of(predictor: &Predictor, folder: &Folder, name: &str, text: &str) -> Result<usize, String> {
     folder.write(name, text);
     let mut dataset =

@@ -22,7 +22,7 @@ pub(crate) struct Files {
     pub(crate) recognised_by: String,
     pub(crate) space: TargetSpace,
     /// The columns of the training file, as it has them.
-    columns: Columns,
+    pub(crate) columns: Columns,
 }
 
 /// The data files of a run, whatever their labels are.

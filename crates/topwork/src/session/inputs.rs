@@ -140,8 +140,7 @@ impl Inputs {
         for warning in plan.warnings.iter().chain(&retained.warnings) {
             observer.event(&RunEvent::warning(warning));
         }
-        let Files { datasets: Datasets { train, validation, test }, task, space, .. } = files;
-        let columns = train.columns.clone();
+        let Files { datasets: Datasets { train, validation, test }, task, space, columns, .. } = files;
         let strata = Strata::new(&space, &train_targets);
         if let Some(folds) = plan.folds.value {
             check_folds(folds, &train, &strata, &space)?;
