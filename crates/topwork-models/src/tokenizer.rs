@@ -16,6 +16,7 @@ mod special;
 mod train;
 mod unigram;
 mod word_piece;
+mod word_piece_normalizer;
 mod words;
 
 use std::io::Write;
@@ -94,8 +95,9 @@ impl Source {
 
 /// Reads a directory's tokenizer. Truncation and padding that are stored in it are taken off: sequences are cut where
 /// the user says, and never padded. Tokens that only the settings beside it name are added, and where `transformers` takes
-/// `add_prefix_space` from the settings, so is it here; where it gives the model no segments, there are none. The side on
-/// which it cuts stays: `truncation_side` of `tokenizer_config.json`, or else the stored direction.
+/// `add_prefix_space`, `do_lower_case`, `strip_accents` or `tokenize_chinese_chars` from the settings, so is it here; where it
+/// gives the model no segments, there are none. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or
+/// else the stored direction.
 ///
 /// # Errors
 /// When there are no files of a tokenizer, when they are of a kind that is not read, or when they are not usable.
@@ -116,6 +118,9 @@ pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
             let prefix = byte_level::prefix_space(&settings);
             if let Some(changed) = prefix.map(|prefix| prefix_space::with(&tokenizer, prefix)).transpose()?.flatten() {
                 tokenizer = changed;
+            }
+            if let Some(normalizer) = word_piece_normalizer::as_set(&tokenizer, &settings) {
+                tokenizer.with_normalizer(Some(normalizer)).map_err(|error| invalid(&path, &error.to_string()))?;
             }
         }
         _ => check_added_tokens(&path, &content, &tokenizer)?,
@@ -252,6 +257,9 @@ pub fn save_tokenizer(
     // `transformers` builds some tokenizers anew by this key, whatever `tokenizer.json` says.
     if is_changed && let Some(prefix) = prefix_space::of(tokenizer) {
         settings["add_prefix_space"] = json!(prefix);
+    }
+    for (key, value) in word_piece_normalizer::missing_keys(tokenizer, &Settings::read(source)?) {
+        settings[key] = value;
     }
     write_json(&target.join(SETTINGS), &settings)
 }

@@ -350,3 +350,67 @@ fn damaged_files_are_refused_with_what_was_found() {
     write(&pairs, "vocab.json", &json!({ "<s>": 0 }));
     refused(&pairs, "</s>");
 }
+
+/// `tiny-bert` with another normalizer in its `tokenizer.json`, and other settings beside it.
+fn bert(normalizer: &Value, settings: &Value) -> TempDir {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tiny-bert");
+    let folder = TempDir::new().unwrap();
+    fs::copy(source.join("config.json"), folder.path().join("config.json")).unwrap();
+    let mut whole: Value = serde_json::from_str(&fs::read_to_string(source.join("tokenizer.json")).unwrap()).unwrap();
+    for (key, value) in normalizer.as_object().unwrap() {
+        whole["normalizer"][key] = value.clone();
+    }
+    write(&folder, "tokenizer.json", &whole);
+    write(&folder, "tokenizer_config.json", settings);
+    folder
+}
+
+fn normalizer_of(tokenizer: &Tokenizer) -> Value {
+    serde_json::from_str::<Value>(&tokenizer.to_string(false).unwrap()).unwrap()["normalizer"].clone()
+}
+
+/// What transformers 5.24.0 makes of the same files.
+#[test]
+fn a_normalizer_of_bert_is_as_the_settings_say() {
+    let cased = json!({ "lowercase": false });
+    for class in [json!("BertTokenizer"), json!("BertTokenizerFast"), json!("DistilBertTokenizer"), Value::Null] {
+        let set = |key: &str, value: Value| json!({ "tokenizer_class": class, key: value });
+        let of = |normalizer: &Value, settings: Value| {
+            let folder = bert(normalizer, &settings);
+            normalizer_of(&load_tokenizer(folder.path()).unwrap())
+        };
+        assert_eq!(of(&cased, set("do_lower_case", json!(true)))["lowercase"], true, "{class}");
+        assert_eq!(of(&json!({}), set("do_lower_case", json!(false)))["lowercase"], false, "{class}");
+        assert_eq!(of(&json!({}), set("strip_accents", json!(true)))["strip_accents"], true, "{class}");
+        assert_eq!(
+            of(&json!({}), set("tokenize_chinese_chars", json!(false)))["handle_chinese_chars"],
+            false,
+            "{class}"
+        );
+    }
+    // A class that says nothing takes what is stored.
+    let general = json!({ "tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": true });
+    assert_eq!(normalizer_of(&load_tokenizer(bert(&cased, &general).path()).unwrap())["lowercase"], false);
+}
+
+/// Without the key `transformers` lowers every text, and a vocabulary with capitals would lose them.
+#[test]
+fn a_stored_normalizer_stays_where_nothing_is_said_and_is_saved_with_its_keys() {
+    let stored = json!({ "lowercase": false, "strip_accents": true, "handle_chinese_chars": false });
+    let source = bert(&stored, &json!({ "tokenizer_class": "BertTokenizer" }));
+    let tokenizer = load_tokenizer(source.path()).unwrap();
+    let target = TempDir::new().unwrap();
+    save_tokenizer(source.path(), target.path(), &tokenizer, 64).unwrap();
+    let settings: Value =
+        serde_json::from_str(&fs::read_to_string(target.path().join("tokenizer_config.json")).unwrap()).unwrap();
+    for (key, value) in [("do_lower_case", false), ("strip_accents", true), ("tokenize_chinese_chars", false)] {
+        assert_eq!(settings[key], value, "{key}");
+    }
+    let read = load_tokenizer(target.path()).unwrap();
+    assert_eq!(normalizer_of(&read), normalizer_of(&tokenizer));
+    assert_eq!(normalizer_of(&read)["lowercase"], false);
+    // Nothing is added where transformers does the same without it.
+    let (plain, target) = (bert(&json!({}), &json!({ "tokenizer_class": "BertTokenizer" })), TempDir::new().unwrap());
+    save_tokenizer(plain.path(), target.path(), &load_tokenizer(plain.path()).unwrap(), 64).unwrap();
+    assert!(!fs::read_to_string(target.path().join("tokenizer_config.json")).unwrap().contains("do_lower_case"));
+}
