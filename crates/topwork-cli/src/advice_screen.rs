@@ -72,7 +72,7 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Written<'_>>) -> S
     if let (None, Some(seconds)) = (&advice.expectation, advice.tune_seconds) {
         let _ = writeln!(text, "expected: tune takes about {seconds:.0} s without comparisons; no score is foretold");
     }
-    text.push_str(&left_out(advice.not_applicable.iter().map(|(part, _)| part_of(part)), written.is_some()));
+    text.push_str(&left_out(advice.not_applicable.iter().map(|(part, _)| part_of(part)), written.is_some(), "advise"));
     for failure in &advice.failures {
         let _ = writeln!(text, "left out: {}: {}", failure.model, failure.error);
     }

@@ -10,10 +10,13 @@ pub(crate) fn task_line(task: &str, recognised_by: &str) -> String {
     }
 }
 
-/// The parts that do not apply to the task, on one line; nothing where all do.
-pub(crate) fn left_out<'a>(parts: impl Iterator<Item = &'a str>, has_page: bool) -> String {
+/// The parts that do not apply to the task, on one line; nothing where all do. Without a page, `command` is the one that writes it.
+pub(crate) fn left_out<'a>(parts: impl Iterator<Item = &'a str>, has_page: bool, command: &str) -> String {
     let parts: Vec<&str> = parts.collect();
-    let where_why = if has_page { "the page says why" } else { "the page of --output says why" };
+    let where_why = match has_page {
+        true => "the page says why".to_string(),
+        false => format!("the page of `topwork {command} --output FILE` says why"),
+    };
     if parts.is_empty() { String::new() } else { format!("left out   {}; {where_why}\n", parts.join(", ")) }
 }
 

@@ -7,7 +7,7 @@ use topwork::advise::Advice;
 use topwork::advise::transferability::{Baselines, Candidate, Of};
 use topwork_metrics::Metric;
 
-use crate::metrics::{capitalised, text};
+use crate::metric_text::{capitalised, text};
 use crate::page::{Column, Table, escaped};
 
 /// What was measured of each model.

@@ -4,7 +4,7 @@ use topwork::advise::Advice;
 use topwork::tasks::{Part, Supervised, TASKS};
 use topwork_metrics::Metric;
 
-use crate::metrics::{bounds_text, text};
+use crate::metric_text::{bounds_text, text};
 use crate::page::escaped;
 use crate::phrases::part_of;
 use crate::{advice_page, curve_page, plain_number, sample_advice, task_of};

@@ -7,7 +7,7 @@ use topwork::tune::results::{Confusion, MOST_CLASSES as MOST_KEPT};
 use topwork::tune::run_directory::RunDirectory;
 
 use crate::applicable::applies;
-use crate::metrics::bar;
+use crate::metric_text::bar;
 use crate::page::{Column, Table, count, escaped, folded, name, percent, wide};
 use crate::scores::main_split;
 

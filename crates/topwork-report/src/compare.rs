@@ -13,7 +13,7 @@ use topwork_metrics::paired::{MeanInterval, mcnemar, mean_interval};
 use crate::chance::{BETTER, EVEN, WORSE, difference, meaning, p_value, rows_of};
 use crate::classes::{class_scores, why_no_confusion};
 use crate::headline::{data, model, time};
-use crate::metrics::{
+use crate::metric_text::{
     bar, bounds_text, capitalised, cell, counts_rows, difference_bounds, difference_name, difference_text, interval,
     loss_name, metrics_of, number, text,
 };

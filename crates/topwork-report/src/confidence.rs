@@ -7,7 +7,7 @@ use topwork::tasks::Part;
 use topwork::tune::results::Results;
 
 use crate::applicable::applies;
-use crate::metrics::{capitalised, number};
+use crate::metric_text::{capitalised, number};
 use crate::page::{Column, Table, count, escaped, percent};
 use crate::pictures::{Chart, Curve, Tone};
 

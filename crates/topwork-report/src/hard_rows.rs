@@ -8,7 +8,7 @@ use topwork::tune::run_directory::RunDirectory;
 use topwork_metrics::Metric;
 
 use crate::applicable::applies;
-use crate::metrics::number;
+use crate::metric_text::number;
 use crate::page::{escaped, excerpt, folded, name, percent};
 use crate::pictures::{Chart, Curve, Tone};
 use crate::scores::main_split;

@@ -9,7 +9,7 @@ use topwork::tune::results::Results;
 use topwork::tune::run_directory::RunDirectory;
 
 use crate::applicable::applies;
-use crate::metrics::{bounds_text, capitalised, interval, text};
+use crate::metric_text::{bounds_text, capitalised, interval, text};
 use crate::page::{count, escaped, list, name, percent};
 use crate::scores::main_split;
 

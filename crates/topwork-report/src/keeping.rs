@@ -3,7 +3,7 @@
 use topwork::judge::forgetting::BeforeAfter;
 use topwork::tune::results::Results;
 
-use crate::metrics::{bar_alone, number};
+use crate::metric_text::{bar_alone, number};
 use crate::page::{Column, Table, escaped, list, percent, short};
 
 /// A row for each block: whether it was trained, how far it moved, how much of what it says is the same.

@@ -4,7 +4,7 @@ use topwork::judge::curve::{Curve as LabelCurve, CurvePoint};
 use topwork_metrics::Metric;
 
 use crate::applicable::reasons;
-use crate::metrics::{bounds_text, capitalised, text};
+use crate::metric_text::{bounds_text, capitalised, text};
 use crate::page::{Column, Section, Table, count, escaped, page};
 use crate::phrases::task_of;
 use crate::pictures::{Chart, Curve, Tone};

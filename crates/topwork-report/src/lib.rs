@@ -19,7 +19,7 @@ mod hard_rows;
 mod headline;
 mod keeping;
 mod label_curve;
-mod metrics;
+mod metric_text;
 mod over_seeds;
 mod page;
 mod phrases;

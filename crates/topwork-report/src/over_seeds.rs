@@ -7,7 +7,7 @@ use topwork_metrics::Metric;
 use topwork_metrics::paired::{PairedT, paired_t};
 
 use crate::chance::{meaning, p_value, rows_of};
-use crate::metrics::{difference_bounds, difference_name, difference_text};
+use crate::metric_text::{difference_bounds, difference_name, difference_text};
 use crate::page::{Column, Table, count};
 
 /// Differences that are as equal as this leave no spread to measure chance by.

@@ -6,9 +6,9 @@ use topwork::advise::audit::{
     OutputAudit, Place, SplitAudit, StandingOut, TagConflict, TagsAudit,
 };
 use topwork::advise::depth::DepthProposal;
-use topwork::advise::learning_rate::LearningRate;
 use topwork::advise::length::LengthProposal;
 use topwork::advise::race::Entrant;
+use topwork::advise::rate_proposal::LearningRate;
 use topwork::advise::similarity::Similarity;
 use topwork::advise::transferability::{Baselines, Candidate, LayerScores};
 use topwork::advise::{Advice, Transferability};

@@ -7,7 +7,7 @@ use topwork::tune::results::Results;
 use topwork::tune::run_directory::RunDirectory;
 use topwork_metrics::Metric;
 
-use crate::metrics::{bar_alone, bounds_text, cell, interval, loss_name, metrics_of, number, text};
+use crate::metric_text::{bar_alone, bounds_text, cell, interval, loss_name, metrics_of, number, text};
 use crate::page::{Column, Table, count, escaped, percent};
 
 /// The scores by split: every metric of the task.

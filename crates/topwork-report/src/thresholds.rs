@@ -2,7 +2,7 @@
 
 use topwork::tune::run_directory::RunDirectory;
 
-use crate::metrics::{bar_alone, number};
+use crate::metric_text::{bar_alone, number};
 use crate::page::{Column, Table, escaped, folded, name};
 
 /// More labels than this are folded.

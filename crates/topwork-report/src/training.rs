@@ -5,7 +5,7 @@ use topwork::events::trace::{EvaluationTrace, Trace};
 use topwork::tune::run_directory::RunDirectory;
 use topwork_metrics::Metric;
 
-use crate::metrics::{capitalised, loss_name, metrics_of, number, text};
+use crate::metric_text::{capitalised, loss_name, metrics_of, number, text};
 use crate::page::{Column, Table, escaped, short};
 use crate::pictures::{Chart, Curve, Names, Tone, smoothed};
 

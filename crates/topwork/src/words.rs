@@ -1,4 +1,4 @@
-//! What a text is counted in.
+//! What a text is counted in, and how it is cut where it is shown.
 
 /// Whether a letter is of a script whose words are not parted by spaces: Thai, Lao, Chinese, Japanese.
 pub(crate) fn is_unspaced(letter: char) -> bool {
@@ -21,6 +21,14 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The first `most` letters of a text, and `…` where there are more.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,5 +40,10 @@ mod tests {
         assert_eq!(of("房间比较差。"), ["房", "间", "比", "较", "差"]);
         assert_eq!(of("用WiFi上网"), ["用", "WiFi", "上", "网"]);
         assert_eq!(of(" — "), [""; 0]);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_letters() {
+        assert_eq!([shortened("Grüße", 3), shortened("Grüße", 5)], ["Grü…", "Grüße"]);
     }
 }

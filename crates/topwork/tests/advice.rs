@@ -255,7 +255,7 @@ fn malformed_classes_are_findings() {
     let lists = "{\"text\": \"a b\", \"label\": \"x\"}\n{\"text\": \"c\", \"label\": [\"x\", \"y\"]}\n{\"text\": \"d\", \"label\": \"y\"}\n";
     let audit = audited(&[("train.jsonl", lists)], &[("task", "classification")]);
     assert_eq!((audit.malformed.len(), audit.malformed[0].line), (1, 2));
-    finds(&audit, &["labels of 1 rows", "line 2", "expected one label"]);
+    finds(&audit, &["labels of 1 row ", "line 2", "expected one label"]);
 }
 
 #[test]
@@ -267,13 +267,45 @@ fn malformed_labels_are_findings() {
     let audit = audited(&[("train.jsonl", train), ("test.jsonl", test)], &[("task", "multi_label")]);
     assert_eq!(audit.malformed.iter().map(|row| row.line).collect::<Vec<_>>(), [3, 4]);
     finds(&audit, &["labels of 2 rows", "line 3", "`x` twice"]);
-    finds(&audit, &["1 test rows have the label `w`"]);
+    finds(&audit, &["1 test row has the label `w`"]);
     finds(&audit, &["`x`, `y` stand on the same training rows"]);
     // The order of labels is none; a row with a label and one without any disagree.
     assert_eq!((audit.conflicts.len(), audit.conflicts[0].text.as_str()), (1, "e"));
     let labels = audit.labels.unwrap();
     assert_eq!((labels.without_label, labels.in_columns), (vec![2, 1], false));
     assert_eq!(labels.rows.iter().map(|own| own.rows.clone()).collect::<Vec<_>>(), [[3, 0], [3, 0], [1, 0]]);
+}
+
+#[test]
+fn labels_that_a_run_could_not_tell_apart_are_a_hindrance() {
+    let train = "{\"text\": \"a\", \"label\": [\"x\", \"y\"]}\n{\"text\": \"b\", \"label\": [\"y\", \"x\"]}\n";
+    let audit = audited(&[("train.jsonl", train)], &[("task", "multi_label")]);
+    assert_eq!(audit.hindrance(), Some("every row has the same labels"));
+}
+
+#[test]
+fn an_audit_knows_declared_names_as_a_run_does() {
+    let folder = Folder::new();
+    let tags = "the B-X\npeople O\n\nit O\nwas B-X\n";
+    let cases = [
+        ("train.csv", "text,label\na,0\nb,1\nc,0\n", "test.csv", "text,label\nd,z\ne,2\n", "x\ny\nz\n", "z"),
+        ("train.conll", tags, "test.conll", "they B-Z\nwere O\n", "O\nB-X\nB-Z\n", "B-Z"),
+    ];
+    for (train, rows, test, test_rows, names, declared) in cases {
+        let [train, test] = [folder.write(train, rows), folder.write(test, test_rows)];
+        let names = folder.write("names.txt", names);
+        let keys = [("train_file", path(&train)), ("test_file", path(&test)), ("label_names_file", path(&names))];
+        let audit = audit_files(&recipe(&keys)).unwrap();
+        assert_eq!(audit.hindrance(), None, "{:?}", audit.findings);
+        assert!(audit.unknown_labels.is_empty(), "{:?}", audit.unknown_labels);
+        let own = audit.tags.map_or(audit.classes, |tags| tags.words);
+        let counted = own.iter().find(|own| own.label == declared).map(|own| own.rows.clone());
+        assert_eq!(counted, Some(vec![0, if declared == "z" { 2 } else { 1 }]));
+    }
+    // What no row has is no class that a run could learn.
+    let [lone, names] = [folder.write("lone.csv", "text,label\na,x\nb,x\n"), folder.write("names.txt", "x\ny\n")];
+    let audit = audit_files(&recipe(&[("train_file", path(&lone)), ("label_names_file", path(&names))])).unwrap();
+    assert_eq!(audit.hindrance(), Some("it takes two classes at least"));
 }
 
 #[test]
@@ -293,9 +325,9 @@ fn malformed_numbers_are_findings() {
     let audit = audited(&[("train.csv", &train)], &[("task", "regression")]);
     assert_eq!(audit.malformed.iter().map(|row| row.line).collect::<Vec<_>>(), [27]);
     finds(&audit, &["line 27", "expected a number", "many"]);
-    finds(&audit, &["1 train rows have no label", "line 28"]);
-    finds(&audit, &["1 numbers lie far", "line 22", "900"]);
-    finds(&audit, &["1 training texts repeat with differing numbers", "1 to 3.5", "line 25"]);
+    finds(&audit, &["1 train row has no label", "line 28"]);
+    finds(&audit, &["1 number lies far", "line 22", "900"]);
+    finds(&audit, &["1 training text repeats with differing numbers", "1 to 3.5", "line 25"]);
     assert_eq!(audit.conflicts.len(), 1, "1 and 1.0 are one number");
     let numbers = audit.numbers.unwrap();
     let range = numbers.outputs[0].ranges[0].unwrap();
@@ -310,8 +342,8 @@ fn malformed_tags_are_findings() {
     let test = "they B-Z\nwere O\n";
     let audit = audited(&[("train.conll", train), ("test.conll", test)], &[]);
     assert_eq!(audit.task, "token_classification");
-    finds(&audit, &["1 tags are malformed", "line 7", "word 3 (`said`)", "`I-Y`", "`B-Y`"]);
-    finds(&audit, &["1 test rows have the tag `B-Z`"]);
+    finds(&audit, &["1 tag is malformed", "line 7", "word 3 (`said`)", "`I-Y`", "`B-Y`"]);
+    finds(&audit, &["1 test row has the tag `B-Z`"]);
     let tags = audit.tags.unwrap();
     assert_eq!(tags.scheme.as_deref(), Some("IOB2"));
     let words = |tag: &str| tags.words.iter().find(|own| own.label == tag).map(|own| own.rows.clone());
@@ -322,7 +354,7 @@ fn malformed_tags_are_findings() {
     let audit = audited(&[("train.jsonl", uneven)], &[("task", "token_classification")]);
     assert_eq!(audit.malformed.iter().map(|row| row.line).collect::<Vec<_>>(), [2]);
     finds(&audit, &["expected a tag for each of 2 words, found 1 tags"]);
-    finds(&audit, &["1 texts are tagged differently in other rows"]);
+    finds(&audit, &["1 text is tagged differently in other rows"]);
 
     let plain = audited(&[("train.csv", "text,label\na b,x\nc d,y\n")], &[("task", "token_classification")]);
     finds(&plain, &["expected a list of words with a tag for each", "plain text"]);

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use topwork::events::NoObserver;
 use topwork::fit::{Budget, FitContext, FitOptions, Progress, fit};
-use topwork::plan::policy::{ParameterPolicy, Policy};
+use topwork::plan::parameter_policy::{ParameterPolicy, Policy};
 use topwork::plan::recipe::Options;
 use topwork::plan::schedule::Schedule;
 use topwork::pretrain::inputs::PretrainInputs;

@@ -7,7 +7,7 @@ use topwork::advise::length::propose;
 use topwork::plan::error::PlanError;
 use topwork::plan::facts::{Facts, ModelFacts, TaskFacts, TokenLengths};
 use topwork::plan::fields::{FIELDS, Field};
-use topwork::plan::policy::policy;
+use topwork::plan::parameter_policy::policy;
 use topwork::plan::recipe::{Options, Place, Recipe};
 use topwork::plan::resolve::resolve;
 use topwork::plan::value::HeadInit;
@@ -445,7 +445,7 @@ fn every_parameter_is_answered_exactly_once() {
     assert_eq!(blocks.iter().map(|block| block.values).sum::<usize>(), 8 * specs.len());
     assert_eq!(blocks.iter().map(|block| block.tensors).sum::<usize>(), specs.len());
     specs.push(specs[3].clone());
-    let error = topwork::plan::policy::policy(&specs, &plan).unwrap_err().to_string();
+    let error = topwork::plan::parameter_policy::policy(&specs, &plan).unwrap_err().to_string();
     assert_eq!(error, "parameter bert.encoder.layer.0.output.dense.bias: expected once, found twice");
 }
 

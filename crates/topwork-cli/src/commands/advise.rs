@@ -10,7 +10,7 @@ use topwork::plan::recipe::Recipe;
 use topwork_models::{HubSettings, SEEDLING};
 use topwork_report::advice_page;
 
-use super::interruptible::stop_on_interrupt;
+use super::ctrl_c::stop_on_interrupt;
 use crate::Ended;
 use crate::advice_screen::{Written, advice_screen};
 use crate::arguments::recipe;

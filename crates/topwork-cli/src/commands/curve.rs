@@ -13,7 +13,7 @@ use topwork_models::HubSettings;
 use topwork_report::curve_page;
 
 use super::advise::check_new;
-use super::interruptible::stop_on_interrupt;
+use super::ctrl_c::stop_on_interrupt;
 use crate::Ended;
 use crate::arguments::recipe;
 use crate::progress::Progress;
@@ -90,7 +90,7 @@ fn screen(found: &Curve, has_page: bool) -> String {
         found.rows_scored, found.split,
     );
     let _ = writeln!(text, "{} ({:.0} s)", found.sentence, found.seconds);
-    text.push_str(&left_out(found.not_applicable.iter().map(|(part, _)| part.as_str()), has_page));
+    text.push_str(&left_out(found.not_applicable.iter().map(|(part, _)| part.as_str()), has_page, "curve"));
     harmless(&text)
 }
 

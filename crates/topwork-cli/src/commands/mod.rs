@@ -2,9 +2,9 @@
 
 pub(crate) mod advise;
 pub(crate) mod audit;
+pub(crate) mod ctrl_c;
 pub(crate) mod curve;
 pub(crate) mod evaluate;
-pub(crate) mod interruptible;
 pub(crate) mod lists;
 pub(crate) mod lr_find;
 pub(crate) mod plan;

@@ -8,7 +8,7 @@ use topwork::pretrain::pretrain;
 use topwork::run::RunContext;
 use topwork_models::HubSettings;
 
-use super::interruptible::{carry_out, check_output, stop_on_interrupt};
+use super::ctrl_c::{carry_out, check_output, stop_on_interrupt};
 use crate::Ended;
 use crate::arguments::pretrain_recipe;
 use crate::progress::Progress;

@@ -18,7 +18,7 @@ use topwork::tune::tune;
 use topwork_models::{HubSettings, SEEDLING};
 
 use super::advise::write_json;
-use super::interruptible::{carry_out, check_output, stop_on_interrupt};
+use super::ctrl_c::{carry_out, check_output, stop_on_interrupt};
 use super::report::write_report;
 use crate::Ended;
 use crate::advice_screen::advice_screen;

@@ -10,10 +10,10 @@ pub mod audit;
 mod candidates;
 pub mod depth;
 pub mod expectation;
-pub mod learning_rate;
 pub mod length;
 mod linear_probe;
 pub mod race;
+pub mod rate_proposal;
 pub mod recipe;
 mod sample;
 pub mod similarity;
@@ -44,8 +44,8 @@ use crate::session::training::{LoadedModel, TrainingSetup};
 use crate::tasks::{Part, Supervised};
 use depth::DepthProposal;
 use expectation::{Asked, Expectation, Measured, expect};
-use learning_rate::{Chosen, LearningRate, choose};
 use length::LengthProposal;
+use rate_proposal::{Chosen, LearningRate, choose};
 use recipe::AdvisedRecipe;
 use similarity::Similarity;
 use transferability::{Baselines, Candidate, Of, RANKED_BY, rank};
@@ -408,7 +408,7 @@ pub fn find_learning_rate(
         let batch_size = inputs.plan.per_device_eval_batch_size.value;
         let pooled = infer(&subject.model, &subject.parameters, &rows.texts, batch_size, Output::Features);
         let frozen = inputs.plan.freeze_layers.value;
-        let found = learning_rate::test(&inputs, frozen, &rows, &pooled, Some(*options))?;
+        let found = rate_proposal::test(&inputs, frozen, &rows, &pooled, Some(*options))?;
         Ok((found, inputs.plan.learning_rate.value))
     })
 }

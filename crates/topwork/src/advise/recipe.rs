@@ -7,8 +7,8 @@ use toml_edit::Value;
 
 use super::Advice;
 use super::depth::DepthProposal;
-use super::learning_rate::LearningRate;
 use super::length::LengthProposal;
+use super::rate_proposal::LearningRate;
 use super::transferability::Of;
 use crate::error::Error;
 use crate::events::shown;

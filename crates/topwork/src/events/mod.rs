@@ -13,6 +13,7 @@ use topwork_metrics::TaskScores;
 
 use crate::error::Error;
 
+pub(crate) use scores::metric_name;
 pub use scores::{MetricScores, SplitScores, shown};
 
 /// What a step did with a block.

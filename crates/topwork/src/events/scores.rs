@@ -5,6 +5,21 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use topwork_metrics::{Metric, TaskScores};
 
+/// A metric in files, by its name; for fields `#[serde(with = …)]`.
+pub(crate) mod metric_name {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use topwork_metrics::Metric;
+
+    pub(crate) fn serialize<S: Serializer>(metric: &Metric, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(metric.name())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metric, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Metric::find(&name, &Metric::ALL).map_err(D::Error::custom)
+    }
+}
+
 /// The loss and the metrics of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricScores(pub TaskScores);

@@ -12,7 +12,7 @@ use topwork_metrics::learning_curve::PowerLaw;
 use topwork_models::HubSettings;
 
 use crate::error::Error;
-use crate::events::{Observer, RunEvent, shown};
+use crate::events::{Observer, RunEvent, metric_name, shown};
 use crate::judge::repeats::Mean;
 use crate::judge::transfer::{FROZEN, RANDOM, TUNED, bag_of_words::logits as bag_of_words, linear_outputs};
 use crate::network::batch::{Output, infer};
@@ -161,21 +161,6 @@ fn accuracy() -> Metric {
 
 fn is_accuracy(metric: &Metric) -> bool {
     *metric == Metric::Accuracy
-}
-
-/// A metric by its name.
-mod metric_name {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use topwork_metrics::Metric;
-
-    pub(super) fn serialize<S: Serializer>(metric: &Metric, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(metric.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metric, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Metric::find(&name, &Metric::ALL).map_err(D::Error::custom)
-    }
 }
 
 /// A training of the curve.

@@ -8,6 +8,7 @@ use crate::judge::Scored;
 use crate::session::inputs::Inputs;
 use crate::tasks::Scoring;
 use crate::tasks::prediction::Prediction;
+use crate::words::shortened;
 
 /// The file of them in a run's directory.
 pub const HARD_ROWS: &str = "hard_rows.json";
@@ -75,9 +76,9 @@ impl HardRows {
         order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
         let row = |&row: &usize| HardRow {
             line: split.examples[row].line,
-            text: cut(&whole(&split.examples[row])),
-            label: cut(&targets[row]),
-            predicted: cut(&predicted[row]),
+            text: shortened(&whole(&split.examples[row]), LETTERS),
+            label: shortened(&targets[row], LETTERS),
+            predicted: shortened(&predicted[row], LETTERS),
             confidence: None,
             label_probability: None,
             loss: Some(losses[row]),
@@ -119,7 +120,7 @@ impl HardRows {
             let example = &split.examples[row];
             HardRow {
                 line: example.line,
-                text: cut(&whole(example)),
+                text: shortened(&whole(example), LETTERS),
                 label: labels[split.classes()[row] as usize].clone(),
                 predicted: labels[predicted[row] as usize].clone(),
                 confidence: Some(f64::from(confidence(row))),
@@ -165,12 +166,5 @@ fn target_texts(targets: &Targets, names: &[String]) -> Vec<String> {
             };
             (0..tags.rows()).map(row).collect()
         }
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LETTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
     }
 }

@@ -5,8 +5,8 @@ pub mod calibration;
 pub mod curve;
 pub mod forgetting;
 pub mod hard_rows;
-pub mod learning_rate;
 pub mod overfitting;
+pub mod rate_verdict;
 pub mod repeats;
 pub mod transfer;
 
@@ -21,12 +21,12 @@ use crate::events::{Observer, RunEvent};
 use crate::plan::value::Init;
 use crate::session::inputs::{Inputs, Split};
 use crate::tasks::Scoring;
-use learning_rate::Signs;
+use rate_verdict::Signs;
 
 pub use calibration::{Calibration, calibrate};
 pub use forgetting::{Forgetting, ForgettingFinding};
-pub use learning_rate::{LearningRate, LearningRateFinding};
 pub use overfitting::{Overfitting, OverfittingFinding};
+pub use rate_verdict::{LearningRate, LearningRateFinding};
 
 /// The verdict on a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -134,7 +134,7 @@ impl FinishedRun<'_> {
             diverged_at: self.diverged_at,
             ..Signs::of(inputs.plan.learning_rate.value, trace)
         };
-        Verdict { overfitting, forgetting, learning_rate: learning_rate::judge(signs) }
+        Verdict { overfitting, forgetting, learning_rate: rate_verdict::judge(signs) }
     }
 }
 
@@ -204,7 +204,7 @@ impl Verdict {
         self.overfitting.judge();
         self.forgetting.judge();
         let forgot = self.forgetting.forgot();
-        self.learning_rate = learning_rate::judge(Signs { forgot, ..self.learning_rate.signs.clone() });
+        self.learning_rate = rate_verdict::judge(Signs { forgot, ..self.learning_rate.signs.clone() });
     }
 
     /// Reports every part.

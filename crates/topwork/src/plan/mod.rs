@@ -5,7 +5,7 @@ pub(crate) mod defaults;
 pub mod error;
 pub mod facts;
 pub mod fields;
-pub mod policy;
+pub mod parameter_policy;
 pub mod recipe;
 pub mod resolve;
 pub mod schedule;

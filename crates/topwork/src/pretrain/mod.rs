@@ -24,7 +24,7 @@ use crate::events::{JsonlObserver, Observer, Observers, RunEvent};
 use crate::fit::problem::Problem;
 use crate::fit::{Budget, Checkpoints, FitContext, FitOptions, Progress, Stop, fit};
 use crate::plan::facts::VERSION;
-use crate::plan::policy::{ParameterPolicy, Policy};
+use crate::plan::parameter_policy::{ParameterPolicy, Policy};
 use crate::run::checkpoint;
 use crate::run::directory::{EVENTS, OutputDirectory, PLAN, RESULTS};
 use crate::run::peak_rss_mb;

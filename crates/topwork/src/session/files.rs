@@ -94,7 +94,7 @@ impl Datasets {
 }
 
 /// The names of labels that a file gives, one a line; none where no file does.
-fn label_names(recipe: &Recipe) -> Result<Option<Vec<String>>, Error> {
+pub(crate) fn label_names(recipe: &Recipe) -> Result<Option<Vec<String>>, Error> {
     let Some(Said { value: path, .. }) = &recipe.label_names_file else { return Ok(None) };
     let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
     let names: Vec<String> = text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();

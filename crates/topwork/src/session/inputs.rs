@@ -19,7 +19,7 @@ use crate::events::{Observer, Observers, RecordedEvents, RunEvent, SplitScores};
 use crate::network::batch::check_tokens;
 use crate::plan::Plan;
 use crate::plan::facts::{Facts, ModelFacts, TokenLengths};
-use crate::plan::policy::{Policy, policy};
+use crate::plan::parameter_policy::{Policy, policy};
 use crate::plan::recipe::Recipe;
 use crate::plan::resolve::resolve;
 use crate::run::directory::unused_directory;
@@ -262,7 +262,9 @@ fn facts(
 fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpace) -> Result<(), Error> {
     let texts = match space.kind() {
         TargetKind::Class => strata.distinct_texts(&train.examples),
-        _ => distinct_texts(&train.examples, &vec![0; train.examples.len()], 1),
+        TargetKind::Labels | TargetKind::Value | TargetKind::TokenTags => {
+            distinct_texts(&train.examples, &vec![0; train.examples.len()], 1)
+        }
     };
     // A class that is declared and has no row is in no fold.
     let occurring = texts.iter().enumerate().filter(|(_, texts)| **texts > 0);

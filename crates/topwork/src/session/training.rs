@@ -13,7 +13,7 @@ use crate::network::batch::{Output, infer};
 use crate::network::probe;
 use crate::plan::Plan;
 use crate::plan::defaults;
-use crate::plan::policy::{Policy, policy};
+use crate::plan::parameter_policy::{Policy, policy};
 use crate::plan::value::{HeadInit, Init};
 use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};

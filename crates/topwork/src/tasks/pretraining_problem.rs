@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::fit::Progress;
 use crate::fit::problem::{Evaluation, Problem, StepOutcome};
-use crate::plan::policy::Policy;
+use crate::plan::parameter_policy::Policy;
 use crate::tasks::objectives::contrastive;
 use crate::tasks::objectives::mlm::Mlm;
 use crate::tasks::objectives::{PairObjective, Question, Questions, Vocabulary};

@@ -14,7 +14,7 @@ use crate::fit::Progress;
 use crate::fit::problem::{Evaluation, Judgement, Problem, StepOutcome};
 use crate::network::batch::{Batch, Output, Rows, infer};
 use crate::network::prefix::Prefix;
-use crate::plan::policy::Policy;
+use crate::plan::parameter_policy::Policy;
 
 /// Tells the dropout's random streams from the other draws of the same seed.
 const DROPOUT_STREAM: u64 = 0x6472_6F70_6F75_7400;

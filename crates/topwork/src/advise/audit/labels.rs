@@ -52,9 +52,10 @@ impl LabelsAudit {
     }
 
     pub(super) fn hindrance(&self) -> Option<&'static str> {
-        match self.rows.len() {
+        match self.rows.iter().filter(|label| label.rows[0] > 0).count() {
             0 => Some("no row has a label"),
             1 if self.always.len() == 1 => Some("the only label applies to every row"),
+            occurring if self.always.len() == occurring => Some("every row has the same labels"),
             _ if self.in_columns && !self.never.is_empty() => Some("a label applies to no row"),
             _ if self.in_columns && !self.always.is_empty() => Some("a label applies to every row"),
             _ => None,
@@ -64,7 +65,7 @@ impl LabelsAudit {
     pub(super) fn findings(&self) -> Vec<String> {
         let quoted = |labels: &[String]| labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         let mut findings = Vec::new();
-        if self.rows.is_empty() {
+        if self.rows.iter().all(|label| label.rows[0] == 0) {
             findings.push("no training row has a label".to_string());
         }
         if !self.never.is_empty() {

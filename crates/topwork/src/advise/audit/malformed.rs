@@ -3,7 +3,7 @@
 use serde::Serialize;
 use topwork_data::{DataError, Dataset, Example, Label, TargetError, TargetKind, TargetSpace, Targets};
 
-use super::Splits;
+use super::{Splits, counted};
 
 /// A row whose label is not what the task takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,19 +16,20 @@ pub struct MalformedTarget {
     pub problem: String,
 }
 
-/// What the targets may be: as a run would have it or, where it would not take the file, with the names that `occur`. None
-/// without any name.
-pub(super) fn space(splits: &Splits, occur: &[String]) -> Option<TargetSpace> {
+/// What the targets may be: as a run would have it or, where it would not take the file, with the `known` names. None without any
+/// name.
+pub(super) fn space(splits: &Splits, known: &[String]) -> Option<TargetSpace> {
     let train = &splits.datasets[0];
     // Classes and labels are those that occur. A span of tags has more than its first word's.
     let of_run = || TargetSpace::from_training(splits.kind, train).ok();
     let of_names =
         |names: Vec<String>| (!names.is_empty()).then(|| TargetSpace::from_names(splits.kind, names).ok()).flatten();
     match splits.kind {
-        TargetKind::Class | TargetKind::Labels => of_names(occur.to_vec()),
+        TargetKind::Class | TargetKind::Labels => of_names(known.to_vec()),
         // Rows without any tag are malformed, too.
-        TargetKind::TokenTags if occur.is_empty() => of_names(vec!["O".to_string()]),
-        TargetKind::TokenTags => of_run().or_else(|| of_names(occur.to_vec())),
+        TargetKind::TokenTags if known.is_empty() => of_names(vec!["O".to_string()]),
+        TargetKind::TokenTags if splits.declared.is_some() => of_names(known.to_vec()).or_else(of_run),
+        TargetKind::TokenTags => of_run().or_else(|| of_names(known.to_vec())),
         TargetKind::Value => of_run().or_else(|| of_names(outputs(train))),
     }
 }
@@ -113,9 +114,9 @@ fn is_reported_elsewhere(error: &DataError) -> bool {
 
 pub(super) fn finding(malformed: &[MalformedTarget]) -> Option<String> {
     let first = malformed.first()?;
-    let count = malformed.len();
+    let rows = counted(malformed.len(), "row", "rows");
     Some(format!(
-        "the labels of {count} rows are not what the task takes, the first on line {} of the {} file: {}",
+        "the labels of {rows} are not what the task takes, the first on line {} of the {} file: {}",
         first.line, first.split, first.problem
     ))
 }

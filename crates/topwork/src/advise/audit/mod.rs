@@ -17,8 +17,9 @@ use topwork_data::{Columns, Dataset, Example, Labels, TargetKind, label_variants
 
 use crate::error::Error;
 use crate::plan::recipe::Recipe;
-use crate::session::files::{Datasets, said_task};
+use crate::session::files::{Datasets, label_names, said_task};
 use crate::tasks::{Part, Supervised, of_kind};
+use crate::words::shortened;
 
 pub use doubts::{DoubtedLabel, LabelIssues};
 pub use labels::LabelsAudit;
@@ -115,6 +116,8 @@ const NAMES: [&str; 3] = ["train", "validation", "test"];
 /// The files of an audit.
 struct Splits {
     kind: TargetKind,
+    /// The names of the labels, where a file declares them.
+    declared: Option<Vec<String>>,
     names: Vec<&'static str>,
     datasets: Vec<Dataset>,
 }
@@ -148,10 +151,7 @@ fn whole(example: &Example) -> String {
 }
 
 fn excerpt(example: &Example) -> String {
-    let text = whole(example);
-    let mut letters = text.chars();
-    let start: String = letters.by_ref().take(EXCERPT).collect();
-    if letters.next().is_some() { start + "…" } else { start }
+    shortened(&whole(example), EXCERPT)
 }
 
 /// Looks at the files alone, without a model. Labels that are missing, unknown or malformed, which no run would take, are findings
@@ -181,16 +181,16 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
         .zip([Some(files.train), files.validation, files.test])
         .filter_map(|(name, dataset)| Some((name, dataset?)))
         .unzip();
-    Ok(audit_of(task, recognised_by, &Splits { kind, names, datasets }))
+    Ok(audit_of(task, recognised_by, &Splits { kind, declared: label_names(recipe)?, names, datasets }))
 }
 
 fn audit_of(task: &'static dyn Supervised, recognised_by: String, splits: &Splits) -> Audit {
     let kind = splits.kind;
     let references = splits.references();
     let repeats = Repeats::find(&references);
-    let occurring = names::occurring(splits);
-    let space = malformed::space(splits, &occurring);
-    let counts = names::counts(splits, &occurring);
+    let known = names::known(splits);
+    let space = malformed::space(splits, &known);
+    let counts = names::counts(splits, &known);
     let is_class = kind == TargetKind::Class;
     let of_train = || counts.iter().map(|class| class.rows[0]);
     let imbalance = of_train().max().unwrap_or(0) as f64 / of_train().min().unwrap_or(1).max(1) as f64;
@@ -205,10 +205,10 @@ fn audit_of(task: &'static dyn Supervised, recognised_by: String, splits: &Split
         numbers: space.as_ref().filter(|_| kind == TargetKind::Value).map(|space| NumbersAudit::of(splits, space)),
         tags: (kind == TargetKind::TokenTags).then(|| TagsAudit::of(splits, &counts)),
         label_variants: match kind {
-            TargetKind::Class | TargetKind::Labels => label_variants(&occurring),
+            TargetKind::Class | TargetKind::Labels => label_variants(&known),
             TargetKind::Value | TargetKind::TokenTags => Vec::new(),
         },
-        unknown_labels: names::unknown(splits, space.as_ref().map_or(&occurring, |space| space.names())),
+        unknown_labels: names::unknown(splits, space.as_ref().map_or(&known, |space| space.names())),
         malformed: space.as_ref().map_or(Vec::new(), |space| malformed::malformed(splits, space)),
         classes: if is_class { counts } else { Vec::new() },
         conflicts: repeats::conflicts(splits, &repeats),
@@ -231,7 +231,10 @@ impl Audit {
             (Some(labels), ..) => labels.hindrance(),
             (_, Some(numbers), _) => numbers.hindrance(),
             (.., Some(tags)) => tags.hindrance(),
-            _ => (self.classes.len() < 2).then_some("it takes two classes at least"),
+            _ => {
+                let occurring = self.classes.iter().filter(|class| class.rows[0] > 0).count();
+                (occurring < 2).then_some("it takes two classes at least")
+            }
         };
         match of_task {
             Some(why) => Some(why),
@@ -241,6 +244,16 @@ impl Audit {
             None => None,
         }
     }
+}
+
+/// So many rows of a file, and their verb.
+fn rows_have(count: usize, split: &str) -> String {
+    counted(count, &format!("{split} row has"), &format!("{split} rows have"))
+}
+
+/// So many of something, with the words for one and for any other number.
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// Whether a row may lack a label, because no label applies to it.
@@ -287,21 +300,22 @@ fn findings(audit: &Audit, kind: TargetKind) -> Vec<String> {
         }
         if let Some(line) = split.empty_lines.first() {
             let count = split.empty_lines.len();
-            findings.push(format!("{count} {} rows have no text, the first on line {line}", split.name));
+            findings.push(format!("{} no text, the first on line {line}", rows_have(count, split.name)));
         }
         if let Some(line) = split.unlabelled_lines.first() {
             let count = split.unlabelled_lines.len();
-            findings.push(format!("{count} {} rows have no label, the first on line {line}", split.name));
+            findings.push(format!("{} no label, the first on line {line}", rows_have(count, split.name)));
         }
     }
     if !audit.conflicts.is_empty() {
         let differ = match kind {
-            TargetKind::Class => "have several labels",
-            TargetKind::Labels => "stand with other labels in other rows",
-            TargetKind::Value => "stand with other numbers in other rows",
-            TargetKind::TokenTags => "are tagged differently in other rows",
+            TargetKind::Class => ["has several labels", "have several labels"],
+            TargetKind::Labels => ["stands with other labels in other rows", "stand with other labels in other rows"],
+            TargetKind::Value => ["stands with other numbers in other rows", "stand with other numbers in other rows"],
+            TargetKind::TokenTags => ["is tagged differently in other rows", "are tagged differently in other rows"],
         };
-        findings.push(format!("{} texts {differ}", audit.conflicts.len()));
+        let [one, more] = differ;
+        findings.push(counted(audit.conflicts.len(), &format!("text {one}"), &format!("texts {more}")));
     }
     findings.extend(malformed::finding(&audit.malformed));
     findings.extend(names::findings(audit, kind));

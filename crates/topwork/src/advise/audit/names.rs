@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use topwork_data::{Columns, Example, Label, LabelSet, TargetKind, without_case};
 
-use super::{Audit, Splits};
+use super::{Audit, Splits, rows_have};
 
 /// Classes more unequal than this are worth a word.
 const UNEQUAL: f64 = 10.0;
@@ -75,11 +75,14 @@ pub(super) fn written(kind: TargetKind, columns: &Columns, example: &Example) ->
     }
 }
 
-/// The names that occur in the training file; where each label has a column, all of these.
-pub(super) fn occurring(splits: &Splits) -> Vec<String> {
+/// The names that a file declares, else those that occur in the training file; where each label has a column, all of these.
+pub(super) fn known(splits: &Splits) -> Vec<String> {
     let train = &splits.datasets[0];
     if splits.kind == TargetKind::Labels && train.columns.labels.len() > 1 {
         return train.columns.labels.clone();
+    }
+    if let Some(names) = &splits.declared {
+        return names.clone();
     }
     let names = train.examples.iter().flat_map(|example| named(splits.kind, &train.columns, example));
     LabelSet::ordered(names.collect()).names().to_vec()
@@ -121,16 +124,23 @@ pub(super) fn unknown(splits: &Splits, known: &[String]) -> Vec<UnknownLabel> {
     found
 }
 
+/// The name that training rows have, where it is one alone.
+pub(super) fn only_occurring(names: &[ClassRows]) -> Option<&ClassRows> {
+    let mut occurring = names.iter().filter(|name| name.rows[0] > 0);
+    occurring.next().filter(|_| occurring.next().is_none())
+}
+
 pub(super) fn findings(audit: &Audit, kind: TargetKind) -> Vec<String> {
     let mut findings = Vec::new();
     let what = if kind == TargetKind::TokenTags { "tag" } else { "label" };
     for UnknownLabel { split, label, rows, line, variant_of } in &audit.unknown_labels {
         let alike = variant_of.as_ref().map_or(String::new(), |own| format!("; `{own}` differs only in case or space"));
         findings.push(format!(
-            "{rows} {split} rows have the {what} `{label}`, which no training row has (line {line}){alike}"
+            "{} the {what} `{label}`, which no training row has (line {line}){alike}",
+            rows_have(*rows, split)
         ));
     }
-    if let [only] = audit.classes.as_slice() {
+    if let Some(only) = only_occurring(&audit.classes) {
         findings.push(format!("all training rows that have a label have the same, `{}`", only.label));
     }
     for (first, second) in &audit.label_variants {

@@ -5,7 +5,7 @@ use topwork_data::audit::{DEVIATIONS, DifferingValues, constant_outputs, differi
 use topwork_data::{Dataset, Matrix, TargetSpace, Targets};
 
 use super::malformed::sound;
-use super::{Place, Splits, excerpt};
+use super::{Place, Splits, counted, excerpt};
 
 /// The numbers of the files; of rows that are malformed, none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -135,17 +135,17 @@ impl NumbersAudit {
         }
         if let Some(StandingOut { place, output, value, deviations }) = self.outliers.first() {
             findings.push(format!(
-                "{} numbers lie far from the others, the farthest on line {} of the {} file: `{output}` {value}, {deviations:.0} \
+                "{} far from the others, the farthest on line {} of the {} file: `{output}` {value}, {deviations:.0} \
                  deviations from the median",
-                self.outliers.len(),
+                counted(self.outliers.len(), "number lies", "numbers lie"),
                 place.line,
                 place.split
             ));
         }
         if let Some(DifferingNumbers { output, least, most, lines, .. }) = self.differing.first() {
             findings.push(format!(
-                "{} training texts repeat with differing numbers, the widest from {least} to {most} (`{output}`, line {})",
-                self.differing.len(),
+                "{} with differing numbers, the widest from {least} to {most} (`{output}`, line {})",
+                counted(self.differing.len(), "training text repeats", "training texts repeat"),
                 lines[0]
             ));
         }

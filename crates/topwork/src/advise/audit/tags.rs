@@ -6,14 +6,13 @@ use serde::Serialize;
 use topwork_data::audit::{conflicting_contexts, malformed_tags};
 use topwork_data::{TagScheme, TargetKind, TargetSpace};
 
-use super::names::{ClassRows, named};
-use super::{Place, Splits};
+use super::names::{ClassRows, named, only_occurring};
+use super::{Place, Splits, counted};
 
 /// The tags of the files; of rows that are not words with a tag each, none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TagsAudit {
-    /// How the tags of the training file make spans: `plain tags`, `IOB1`, `IOB2`, `IOBES` or `BILOU`; none where they fit with no
-    /// scheme.
+    /// How the tags of the training file make spans, `IOB1` or as [`TagScheme`] is written; none where they fit with no scheme.
     pub scheme: Option<String>,
     /// The tags of the training file, and their words in each of the files.
     pub words: Vec<ClassRows>,
@@ -83,7 +82,7 @@ impl TagsAudit {
     }
 
     pub(super) fn hindrance(&self) -> Option<&'static str> {
-        match self.words.len() {
+        match self.words.iter().filter(|tag| tag.rows[0] > 0).count() {
             0 | 1 => Some("it takes two tags at least"),
             _ if !self.malformed.is_empty() => Some("tags are malformed"),
             _ => None,
@@ -92,24 +91,24 @@ impl TagsAudit {
 
     pub(super) fn findings(&self) -> Vec<String> {
         let mut findings = Vec::new();
-        if let [only] = self.words.as_slice() {
+        if let Some(only) = only_occurring(&self.words) {
             findings.push(format!("all training words that have a tag have the same, `{}`", only.label));
         }
-        if self.words.is_empty() {
+        if self.words.iter().all(|tag| tag.rows[0] == 0) {
             findings.push("no training word has a tag".to_string());
         }
         if let Some(MalformedTag { split, line, token, word, tag, expected }) = self.malformed.first() {
             findings.push(format!(
-                "{} tags are malformed, the first on line {line} of the {split} file: word {token} (`{word}`) has `{tag}`, \
+                "{} malformed, the first on line {line} of the {split} file: word {token} (`{word}`) has `{tag}`, \
                  expected {expected}",
-                self.malformed.len()
+                counted(self.malformed.len(), "tag is", "tags are")
             ));
         }
         if let Some(conflict) = self.conflicting_contexts.first() {
             let tags: Vec<&str> = conflict.tags.keys().map(String::as_str).collect();
             findings.push(format!(
-                "{} words are tagged differently between the same words, such as that in the middle of `{}`: {}",
-                self.conflicting_contexts.len(),
+                "{} tagged differently between the same words, such as that in the middle of `{}`: {}",
+                counted(self.conflicting_contexts.len(), "word is", "words are"),
                 conflict.text,
                 tags.join(", ")
             ));

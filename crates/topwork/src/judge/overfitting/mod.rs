@@ -6,8 +6,8 @@ use topwork_metrics::{Chance, Metric, after_order_luck, by_chance, least_chance,
 
 use super::repeats::lines;
 use super::{Answers, Estimate, HeldOut, Scored, percent, points};
-use crate::events::shown;
 use crate::events::trace::Trace;
+use crate::events::{metric_name, shown};
 use crate::session::inputs::Inputs;
 use crate::tasks::Scoring;
 
@@ -143,21 +143,6 @@ pub struct ScoreGap {
     pub held_out_by_guessing: f64,
     /// The score on training rows less that on held-out rows.
     pub gap: Estimate,
-}
-
-/// A metric in files.
-mod metric_name {
-    use serde::{Deserialize, Deserializer, Serializer};
-    use topwork_metrics::Metric;
-
-    pub(super) fn serialize<S: Serializer>(metric: &Metric, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(metric.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metric, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Metric::find(&name, &Metric::ALL).map_err(serde::de::Error::custom)
-    }
 }
 
 /// A loss on held-out rows that rose again.
