@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use topwork_models::{FAMILIES, HeadKind, ModelConfig, Sizes};
+use topwork_models::{FAMILIES, HeadKind, ModelConfig, Pooling, Sizes};
 
 use crate::python::venv;
 use crate::record::record;
@@ -102,15 +102,19 @@ fn family(name: &str, sizes: &Sizes, batch: Batch, repeats: usize) -> Result<Str
     ))
 }
 
-/// Every token has an output in tagging, and of the last layer every token is computed; classification reads the first.
+/// Every token has an output in tagging, and of the last layer every token is computed. Classification reads the first, and with the
+/// mean of all tokens it computes as much as tagging.
 fn tagging(batch: Batch, repeats: usize) -> Result<Vec<String>> {
     let config = minilm()?;
     let mut tags = Step::new(&config, HeadKind::Token { labels: TAGS }, batch, 0)?;
-    let mut classes = Step::new(&config, HeadKind::Sequence { outputs: CLASSES }, batch, 0)?;
+    let head = HeadKind::Sequence { outputs: CLASSES };
+    let mut classes = Step::new(&config, head, batch, 0)?;
+    let mut of_mean = Step::with_pooling(&config, head, Pooling::MeanTokens, batch, 0)?;
     let [tagging, classification] = in_turns(repeats, || Ok(tags.run().total()), || Ok(classes.run().total()))?;
+    let [again, mean] = in_turns(repeats, || Ok(tags.run().total()), || Ok(of_mean.run().total()))?;
     record(json!({
         "bench": "tagging step", "batch": batch.sequences, "tokens": batch.tokens, "repeats": repeats,
-        "tagging_ms": tagging, "classification_ms": classification,
+        "tagging_ms": tagging, "classification_ms": classification, "tagging_again_ms": again, "mean_pooling_ms": mean,
     }))?;
     let per_token = |milliseconds: f64| 1e3 * milliseconds / (batch.sequences * batch.tokens) as f64;
     Ok(vec![
@@ -119,6 +123,11 @@ fn tagging(batch: Batch, repeats: usize) -> Result<Vec<String>> {
             "tagging, the same batch             {:8.2} µs a token   {:.2} × classification",
             per_token(tagging),
             tagging / classification
+        ),
+        format!(
+            "classification by the mean of tokens{:8.2} µs a token   tagging {:.2} × that",
+            per_token(mean),
+            again / mean
         ),
     ])
 }

@@ -7,7 +7,7 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 use serde_json::json;
 use topwork_engine::{AdamW, AdamWOptions, CrossEntropy, Gradients, Mode, Parameters, Pool, Rates, Sequences, Tape};
-use topwork_models::{Block, HeadKind, Model, ModelConfig, ModelOptions, Tokens, Weights};
+use topwork_models::{Block, HeadKind, Model, ModelConfig, ModelOptions, Pooling, Tokens, Weights};
 
 pub(crate) const LAYERS: usize = 6;
 const HIDDEN: usize = 384;
@@ -63,8 +63,19 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// A step of that model on `batch`; the lowest `frozen` layers and the embeddings are frozen.
+    /// A step of that model on `batch`, whose head reads the first token; the lowest `frozen` layers and the embeddings are frozen.
     pub(crate) fn new(config: &ModelConfig, head: HeadKind, batch: Batch, frozen: usize) -> Result<Self> {
+        Self::with_pooling(config, head, Pooling::FirstToken, batch, frozen)
+    }
+
+    /// As [`Step::new`], with what the head reads.
+    pub(crate) fn with_pooling(
+        config: &ModelConfig,
+        head: HeadKind,
+        pooling: Pooling,
+        batch: Batch,
+        frozen: usize,
+    ) -> Result<Self> {
         let weights = Weights::initial(config, head, 0)?;
         let mut parameters = weights.parameters();
         for ((_, parameter), spec) in parameters.iter_mut().zip(&weights.specs) {
@@ -76,7 +87,8 @@ impl Step {
             parameter.trainable = !is_frozen;
         }
         drop(weights);
-        let options = ModelOptions { dropouts: config.encoder().dropouts(head).into(), ..ModelOptions::of(head) };
+        let dropouts = config.encoder().dropouts(head).into();
+        let options = ModelOptions { dropouts, pooling, ..ModelOptions::of(head) };
         let model = Model::bind(config, &parameters, options)?;
         let gradients = Gradients::new(&parameters, &model.sparse_tables());
         let adamw = AdamW::new(&parameters, &gradients, AdamWOptions::default());

@@ -453,7 +453,7 @@ fn said<R: Options>(matches: &ArgMatches, mut flags: R, command: &str, positiona
                 hint: format!("topwork {command} --resume '{}'", directory.display()),
             }));
         }
-        let recipe = R::read(&directory.join(topwork::run::directory::PLAN))?;
+        let recipe = R::read(&directory.join(topwork::run::output_directory::PLAN))?;
         flags.say("output_dir", utf8(directory, "--resume")?, "--resume")?;
         return Ok(recipe.overridden_by(flags));
     }

@@ -21,8 +21,8 @@ pub mod paired;
 mod proportion;
 pub mod regression;
 pub mod ridge;
-pub mod sequence;
 pub mod similarity;
+pub mod tagging;
 pub mod transferability;
 
 pub use chance::{Chance, after_order_luck, by_chance, by_permutation, least_chance};

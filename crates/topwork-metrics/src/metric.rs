@@ -84,7 +84,7 @@ impl Metric {
     pub const REGRESSION: [Metric; 6] =
         [Metric::Loss, Metric::Pearson, Metric::Spearman, Metric::Rmse, Metric::Mae, Metric::R2];
 
-    /// What [`crate::sequence::evaluate`] gives.
+    /// What [`crate::tagging::evaluate`] gives.
     pub const TAGGING: [Metric; 5] =
         [Metric::Loss, Metric::EntityF1, Metric::EntityPrecision, Metric::EntityRecall, Metric::Accuracy];
 
@@ -226,7 +226,17 @@ impl Metric {
             Metric::Accuracy => scores.accuracy,
             Metric::MacroF1 => scores.macro_f1,
             Metric::Mcc => scores.mcc,
-            _ => f64::NAN,
+            Metric::MicroF1
+            | Metric::MeanAveragePrecision
+            | Metric::SubsetAccuracy
+            | Metric::Pearson
+            | Metric::Spearman
+            | Metric::Rmse
+            | Metric::Mae
+            | Metric::R2
+            | Metric::EntityPrecision
+            | Metric::EntityRecall
+            | Metric::EntityF1 => f64::NAN,
         }
     }
 

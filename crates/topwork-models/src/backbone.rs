@@ -186,7 +186,7 @@ impl dyn Backbone + '_ {
         self.above(tape, 0, embedded, tokens.sequences, asked)
     }
 
-    /// As [`last_hidden_state`](Self::last_hidden_state), from the output `hidden` `[tokens, hidden]` of the lowest
+    /// As `last_hidden_state`, from the output `hidden` `[tokens, hidden]` of the lowest
     /// `layers` layers on.
     ///
     /// # Panics

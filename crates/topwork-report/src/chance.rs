@@ -2,7 +2,7 @@
 
 use topwork::events::SplitScores;
 use topwork::judge::repeats::LEFT_OUT;
-use topwork::tune::run_directory::RunDirectory;
+use topwork::tune::finished_run::RunDirectory;
 use topwork_metrics::{Metric, wilson};
 
 /// So seldom does chance make a difference that is called one.

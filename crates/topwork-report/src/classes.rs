@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use topwork::tasks::Part;
+use topwork::tune::finished_run::RunDirectory;
 use topwork::tune::results::{Confusion, MOST_CLASSES as MOST_KEPT};
-use topwork::tune::run_directory::RunDirectory;
 
 use crate::applicable::applies;
 use crate::metric_text::bar;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use topwork::events::SplitScores;
 use topwork::events::trace::EvaluationTrace;
-use topwork::run::directory::PLAN;
-use topwork::tune::run_directory::RunDirectory;
+use topwork::run::output_directory::PLAN;
+use topwork::tune::finished_run::RunDirectory;
 use topwork_metrics::Metric;
 use topwork_metrics::paired::{MeanInterval, mcnemar, mean_interval};
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use topwork::judge::hard_rows::{HARD_ROWS, HardRow, HardRows};
 use topwork::tasks::Part;
-use topwork::tune::run_directory::RunDirectory;
+use topwork::tune::finished_run::RunDirectory;
 use topwork_metrics::Metric;
 
 use crate::applicable::applies;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use topwork::events::SplitScores;
 use topwork::tasks::Part;
+use topwork::tune::finished_run::RunDirectory;
 use topwork::tune::results::Results;
-use topwork::tune::run_directory::RunDirectory;
 
 use crate::applicable::applies;
 use crate::metric_text::{bounds_text, capitalised, interval, text};

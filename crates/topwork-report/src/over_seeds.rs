@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use topwork::tune::run_directory::RunDirectory;
+use topwork::tune::finished_run::RunDirectory;
 use topwork_metrics::Metric;
 use topwork_metrics::paired::{PairedT, paired_t};
 
@@ -163,7 +163,7 @@ mod tests {
     fn what_cannot_be_compared_is_said_and_not_compared() {
         let first = run(42, &[0.5, 0.6, 0.7]);
         let mut other_rows = run(42, &[0.6, 0.7, 0.9]);
-        let of_test = |line: &&mut topwork::tune::run_directory::PlanLine| line.key == "test_sha256";
+        let of_test = |line: &&mut topwork::tune::finished_run::PlanLine| line.key == "test_sha256";
         other_rows.plan.iter_mut().filter(of_test).for_each(|line| line.value = Some("\"11\"".into()));
         let cases = [
             (run(45, &[0.6, 0.7, 0.9]), "fewer than two seeds in common"),

@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::Value;
-use topwork::run::directory::PLAN;
+use topwork::run::output_directory::PLAN;
 use topwork::run::proofs::Proofs;
+use topwork::tune::finished_run::{PlanLine, RunDirectory};
 use topwork::tune::results::Seconds;
-use topwork::tune::run_directory::{PlanLine, RunDirectory};
 
 use crate::headline::time;
 use crate::page::{Column, Table, count, escaped, excerpt, folded, list, name, percent};

@@ -1,6 +1,6 @@
 //! The report of a run, made from what it left in its directory.
 
-use topwork::tune::run_directory::RunDirectory;
+use topwork::tune::finished_run::RunDirectory;
 
 use crate::page::{Section, escaped, page};
 use crate::{applicable, classes, confidence, hard_rows, headline, keeping, record, scores, thresholds, training};

@@ -6,7 +6,7 @@ use topwork::events::{BlockMotion, MetricScores, SplitScores};
 use topwork::judge::hard_rows::{HardRow, HardRows};
 use topwork::judge::transfer::{Contender, Transfer};
 use topwork::tasks::{Part, Supervised};
-use topwork::tune::run_directory::{PlanLine, RunDirectory, Started};
+use topwork::tune::finished_run::{PlanLine, RunDirectory, Started};
 use topwork_metrics::{Metric, Scores, TaskScores};
 
 const PLAN: &str = "[model]\nmodel_name_or_path = \"models/tiny\" # flag: --model\n\n[data]\ntrain_file = \"train.csv\" # flag: TRAIN\n\

@@ -3,8 +3,8 @@
 use topwork::events::SplitScores;
 use topwork::judge::repeats::{LEFT_OUT, Mean, Repeated};
 use topwork::judge::transfer::Contender;
+use topwork::tune::finished_run::RunDirectory;
 use topwork::tune::results::Results;
-use topwork::tune::run_directory::RunDirectory;
 use topwork_metrics::Metric;
 
 use crate::metric_text::{bar_alone, bounds_text, cell, interval, loss_name, metrics_of, number, text};

@@ -3,7 +3,7 @@
 use topwork::events::SplitScores;
 use topwork::events::trace::Trace;
 use topwork::tasks::{Part, Supervised, TASKS};
-use topwork::tune::run_directory::RunDirectory;
+use topwork::tune::finished_run::RunDirectory;
 use topwork_metrics::Metric;
 
 use crate::page::escaped;

@@ -1,6 +1,6 @@
 //! From which probability on each label applies.
 
-use topwork::tune::run_directory::RunDirectory;
+use topwork::tune::finished_run::RunDirectory;
 
 use crate::metric_text::{bar_alone, number};
 use crate::page::{Column, Table, escaped, folded, name};

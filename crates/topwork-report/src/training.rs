@@ -2,7 +2,7 @@
 
 use topwork::events::BlockMotion;
 use topwork::events::trace::{EvaluationTrace, Trace};
-use topwork::tune::run_directory::RunDirectory;
+use topwork::tune::finished_run::RunDirectory;
 use topwork_metrics::Metric;
 
 use crate::metric_text::{capitalised, loss_name, metrics_of, number, text};

@@ -9,10 +9,12 @@ use task_runs::{Folder, Snapshots, file_name, interrupted_after, jsonl, supervis
 use topwork::events::{NoObserver, RunEvent, SplitScores};
 use topwork::predict::Predictor;
 use topwork::run::Outcome;
+use topwork::session::inputs::Inputs;
 use topwork::tasks::{Part, Supervised};
+use topwork::tune::finished_run::RunDirectory;
 use topwork::tune::results::Results;
-use topwork::tune::run_directory::RunDirectory;
 use topwork_data::TargetKind;
+use topwork_models::HubSettings;
 
 #[test]
 fn the_saved_model_gives_test_rows_the_outputs_and_scores_of_the_run() {
@@ -50,6 +52,37 @@ fn neither_threads_nor_another_time_change_a_bit_of_the_weights_and_another_seed
         assert!(once == weights("one thread", "1", "42"), "{}: one thread gave other bits", task.name());
         assert!(once != weights("other seed", "2", "43"), "{}: the seed names no draw", task.name());
     }
+}
+
+#[test]
+fn rows_in_memory_give_the_bits_of_the_same_rows_in_files() {
+    for task in supervised() {
+        let folder = Folder::tiny(task);
+        let (_, of_files) = folder.tune("files", &[]);
+        let of_memory = folder.tune_rows("memory", folder.rows("train.jsonl", "test.jsonl")).unwrap();
+        assert!(folder.weights("files") == folder.weights("memory"), "{}", task.name());
+        assert_eq!(of_memory.test, of_files.test, "{}", task.name());
+        let plan = std::fs::read_to_string(folder.path("memory").join("plan.toml")).unwrap();
+        assert!(plan.contains("train_file = \"train.jsonl\"") && plan.contains("rows in memory"), "{plan}");
+    }
+}
+
+#[test]
+fn rows_in_memory_have_the_same_columns_and_no_file_beside_them() {
+    let task = supervised().next().unwrap();
+    let folder = Folder::tiny(task);
+    folder.write("pairs.jsonl", "{\"text_a\": \"a\", \"text_b\": \"b\", \"label\": \"there\"}\n");
+    let error = folder.tune_rows("out", folder.rows("train.jsonl", "pairs.jsonl")).unwrap_err().to_string();
+    assert!(
+        error.contains("pairs.jsonl: expected the columns of train.jsonl, text, label, found text_a, text_b, label"),
+        "{error}"
+    );
+    let hub = HubSettings::from_env();
+    let named = folder.recipe("out", &[]);
+    let rows = folder.rows("train.jsonl", "test.jsonl");
+    let error = Inputs::of_rows(&named, rows, &hub, &mut NoObserver).err().unwrap().to_string();
+    assert!(error.contains("expected a recipe without files of rows"), "{error}");
+    assert!(!folder.path("out").exists());
 }
 
 /// The results in the file of a run are those that it gave, and are so again when they are read and written.

@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use serde::Serialize;
 use topwork::error::Error;
 use topwork::plan::recipe::Said;
-use topwork::run::directory::OutputDirectory;
+use topwork::run::output_directory::OutputDirectory;
 use topwork::run::{Outcome, RunContext};
 
 use crate::Ended;

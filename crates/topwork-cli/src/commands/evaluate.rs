@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use topwork::error::Error;
 use topwork::predict::Predictor;
 use topwork_data::{Dataset, Labels, TargetKind, Targets};
-use topwork_metrics::sequence::{Tagging, entity_report};
+use topwork_metrics::tagging::{Tagging, entity_report};
 use topwork_metrics::{argmax, confusion, multi_label};
 
 use super::predict::{batch_size, load, tokenize};
@@ -96,7 +96,7 @@ fn by_label(predictor: &Predictor, outputs: &[f32], targets: &Targets, dataset: 
             let predicted = predictor.task().predict(outputs, &dataset.examples, &predictor.scoring);
             let ids: Vec<Vec<u32>> = predicted.iter().map(|row| row.tag_ids(names)).collect();
             let report = entity_report(&tagging, (0..tags.rows()).map(|row| (tags.row(row), ids[row].as_slice())));
-            let line = |(name, scores): (String, topwork_metrics::sequence::EntityScores)| Line {
+            let line = |(name, scores): (String, topwork_metrics::tagging::EntityScores)| Line {
                 name,
                 rows: scores.support as u64,
                 precision: scores.precision,

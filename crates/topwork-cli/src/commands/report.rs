@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use topwork::error::Error;
-use topwork::tune::run_directory::RunDirectory;
+use topwork::tune::finished_run::RunDirectory;
 use topwork_models::write_atomically;
 
 use super::advise::check_new;

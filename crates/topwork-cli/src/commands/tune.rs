@@ -12,8 +12,8 @@ use topwork::error::Error;
 use topwork::plan::recipe::Recipe;
 use topwork::run::{Outcome, RunContext};
 use topwork::session::inputs::Inputs;
+use topwork::tune::finished_run::ADVICE;
 use topwork::tune::results::DIVERGED;
-use topwork::tune::run_directory::ADVICE;
 use topwork::tune::tune;
 use topwork_models::{HubSettings, SEEDLING};
 

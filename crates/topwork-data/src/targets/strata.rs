@@ -8,7 +8,7 @@ use crate::hold_out::{HoldOut, distinct_texts, folds, hold_out};
 /// The stratum of each row: the parts of a split have of each stratum as much as of the whole.
 ///
 /// A class is a stratum. A row of several labels is in that of its rarest one; rows without a label are one more. Numbers
-/// are parted by their order into at most [`MOST_BINS`] bins of at least [`LEAST_ROWS`] rows; of several numbers a row, by
+/// are parted by their order into at most ten bins of at least ten rows; of several numbers a row, by
 /// the mean of their ranks. Rows of tags are all alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strata {

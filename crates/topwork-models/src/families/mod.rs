@@ -14,7 +14,7 @@ use crate::parameters::ParameterSpec;
 mod bert;
 mod distilbert;
 mod roberta;
-pub(crate) mod tokenizers;
+pub(crate) mod tokenizer_classes;
 
 #[cfg(test)]
 mod conformance;

@@ -6,7 +6,7 @@ use tokenizers::{PostProcessorWrapper, Tokenizer};
 
 use super::scheme::FIXED_SEGMENTS;
 use super::settings::Settings;
-use crate::families::tokenizers::{SEGMENT_CLASSES, WORD_PIECE_MODEL_TYPES};
+use crate::families::tokenizer_classes::{SEGMENT_CLASSES, WORD_PIECE_MODEL_TYPES};
 
 /// Whether the model gets the segments that the tokenizer gives, as in 5.24.0: `model_input_names` say it, else the class,
 /// else the class that the model's family has. Where nothing is said of either, it does.

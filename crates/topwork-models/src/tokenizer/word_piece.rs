@@ -8,7 +8,7 @@ use super::scheme::{Scheme, tokenizer_json, word_piece_model};
 use super::settings::{AddedToken, Settings};
 use super::{VOCABULARY, convert_command, invalid};
 use crate::error::ModelError;
-use crate::families::tokenizers::{WORD_PIECE_CLASSES, WORD_PIECE_MODEL_TYPES};
+use crate::families::tokenizer_classes::{WORD_PIECE_CLASSES, WORD_PIECE_MODEL_TYPES};
 use crate::files::read_text;
 
 /// The tokenizer in the format of `tokenizer.json`.

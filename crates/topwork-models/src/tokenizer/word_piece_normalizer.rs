@@ -6,7 +6,7 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::{NormalizerWrapper, Tokenizer};
 
 use super::settings::Settings;
-use crate::families::tokenizers::{WORD_PIECE_CLASSES, WORD_PIECE_MODEL_TYPES};
+use crate::families::tokenizer_classes::{WORD_PIECE_CLASSES, WORD_PIECE_MODEL_TYPES};
 
 /// The normalizer that the settings make of the tokenizer's own: a key that they do not name leaves it as it is, so that a
 /// vocabulary with capitals keeps them. None where the settings have no say, and where nothing changes.

@@ -1,7 +1,7 @@
 //! From recipe to plan: a pure function of what was said and of facts about the data and the model.
 //!
 //! The only place that decides values. What was said is checked against its range; what was not said gets its default
-//! from [`crate::plan::defaults`].
+//! from `plan/defaults.rs`.
 
 use std::collections::BTreeSet;
 

@@ -18,7 +18,7 @@ use super::resolve::resolve;
 use crate::error::Error;
 use crate::events::{Observer, Observers, RecordedEvents, RunEvent};
 use crate::plan::recipe::Pins;
-use crate::run::directory::unused_directory;
+use crate::run::output_directory::unused_directory;
 use crate::session::files::required;
 use crate::session::inputs::{find_model, hash_files, hash_tokenizer, warn_of_namesake};
 use crate::tasks::objectives::{Vocabulary, vocabulary};

@@ -26,7 +26,7 @@ use crate::fit::{Budget, Checkpoints, FitContext, FitOptions, Progress, Stop, fi
 use crate::plan::facts::VERSION;
 use crate::plan::parameter_policy::{ParameterPolicy, Policy};
 use crate::run::checkpoint;
-use crate::run::directory::{EVENTS, OutputDirectory, PLAN, RESULTS};
+use crate::run::output_directory::{EVENTS, OutputDirectory, PLAN, RESULTS};
 use crate::run::peak_rss_mb;
 use crate::run::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
 use crate::run::{Outcome, RunContext, announce, lap, thread_pool};

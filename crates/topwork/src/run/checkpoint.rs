@@ -14,7 +14,7 @@ use topwork_models::{Checkpoint, ModelError, TensorView, write_safetensors};
 use crate::error::Error;
 use crate::events::number_or_nan;
 use crate::fit::{Best, Progress};
-use crate::run::directory::{OutputDirectory, PLAN, RESULTS};
+use crate::run::output_directory::{OutputDirectory, PLAN, RESULTS};
 
 /// The folder of a run's state within its output directory.
 pub const FOLDER: &str = "checkpoint";

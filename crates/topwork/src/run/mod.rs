@@ -1,8 +1,8 @@
 //! What runs of every kind have in common: how they begin, how they end, and what they say of the model they load.
 
 pub mod checkpoint;
-pub mod directory;
 pub(crate) mod model_card;
+pub mod output_directory;
 pub mod proofs;
 
 use std::path::PathBuf;

@@ -25,11 +25,15 @@ pub(crate) struct Files {
     pub(crate) columns: Columns,
 }
 
-/// The data files of a run, whatever their labels are.
-pub(crate) struct Datasets {
-    pub(crate) train: Dataset,
-    pub(crate) validation: Option<Dataset>,
-    pub(crate) test: Option<Dataset>,
+/// The rows of a run, whatever their labels are: read from files, or handed over by a library's user
+/// ([`Dataset::from_rows`]).
+pub struct Datasets {
+    /// Those to learn from.
+    pub train: Dataset,
+    /// Those to look at after each epoch.
+    pub validation: Option<Dataset>,
+    /// Those to score once, at the end.
+    pub test: Option<Dataset>,
 }
 
 impl Datasets {
@@ -41,7 +45,6 @@ impl Datasets {
     /// The files, and the columns of the training file as it has them.
     fn with_columns(recipe: &Recipe, labels: Labels) -> Result<(Self, Columns), Error> {
         let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
-        let label_names = label_names(recipe)?;
         let mut train = Dataset::read(file, &names, labels)?;
         if train.columns.labels.is_empty() {
             train = Dataset::read(file, &names, Labels::Required)?;
@@ -58,9 +61,16 @@ impl Datasets {
         let (validation, test, columns) =
             (other(&recipe.validation_file)?, other(&recipe.test_file)?, train.columns.clone());
         let mut datasets = Self { train, validation, test };
+        datasets.name_labels(recipe)?;
+        Ok((datasets, columns))
+    }
+
+    /// Puts names in place of numbers, where a file has them, and names where lists of 0 and 1 have none.
+    fn name_labels(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        let label_names = label_names(recipe)?;
         if label_names.is_some() {
             let is_value = |task: &'static dyn Supervised| task.kind() == TargetKind::Value;
-            if said_task(recipe)?.map_or_else(|| recognise(&datasets.train).0 == TargetKind::Value, is_value) {
+            if said_task(recipe)?.map_or_else(|| recognise(&self.train).0 == TargetKind::Value, is_value) {
                 return Err(Error::run(
                     "--label-names-file: expected nothing: the labels are numbers, which have no names",
                     "leave it out, or say --task classification where the numbers are classes",
@@ -68,12 +78,39 @@ impl Datasets {
             }
         }
         let may_be_flags = said_task(recipe)?.is_none_or(|task| task.kind() == TargetKind::Labels);
-        match (datasets.train.flags().filter(|_| may_be_flags), label_names) {
-            (Some(width), names) => datasets.part_flags(width, names)?,
-            (None, Some(names)) => datasets.all_mut().try_for_each(|dataset| dataset.name_labels(&names))?,
+        match (self.train.flags().filter(|_| may_be_flags), label_names) {
+            (Some(width), names) => self.part_flags(width, names)?,
+            (None, Some(names)) => self.all_mut().try_for_each(|dataset| dataset.name_labels(&names))?,
             (None, None) => {}
         }
-        Ok((datasets, columns))
+        Ok(())
+    }
+
+    /// Whether the other rows have the columns of those to learn from, as files would be read with them.
+    fn check_columns(&self) -> Result<(), Error> {
+        let listed = |columns: &Columns| {
+            let names: Vec<&str> = [Some(&columns.text), columns.text_pair.as_ref()]
+                .into_iter()
+                .flatten()
+                .chain(&columns.labels)
+                .map(String::as_str)
+                .collect();
+            names.join(", ")
+        };
+        let (train, expected) = (&self.train, &self.train.columns);
+        match self.others().find(|other| other.columns != *expected) {
+            None => Ok(()),
+            Some(other) => Err(Error::run(
+                format!(
+                    "{}: expected the columns of {}, {}, found {}",
+                    other.path.display(),
+                    train.path.display(),
+                    listed(expected),
+                    listed(&other.columns)
+                ),
+                "give all rows the same columns",
+            )),
+        }
     }
 
     /// Lists of 0 and 1 in the training file are what they are in the others, whatever those look like.
@@ -128,6 +165,21 @@ pub(crate) fn said_task(recipe: &Recipe) -> Result<Option<&'static dyn Supervise
 }
 
 impl Files {
+    /// The rows that a library's user hands over, and what is made of them.
+    pub(crate) fn of_rows(recipe: &Recipe, mut datasets: Datasets) -> Result<Self, Error> {
+        datasets.check_columns()?;
+        let columns = datasets.train.columns.clone();
+        datasets.name_labels(recipe)?;
+        let (task, recognised_by) = match said_task(recipe)? {
+            Some(task) => (task, String::new()),
+            None => {
+                let (kind, reason) = recognise(&datasets.train);
+                (of_kind(kind), reason)
+            }
+        };
+        Self::understood(recipe, datasets, columns, task, recognised_by)
+    }
+
     pub(crate) fn read(recipe: &Recipe) -> Result<Self, Error> {
         let said = said_task(recipe)?;
         let labels = match said.map(|task| task.kind()) {
@@ -148,6 +200,16 @@ impl Files {
                 (of_kind(kind), reason)
             }
         };
+        Self::understood(recipe, datasets, columns, task, recognised_by)
+    }
+
+    fn understood(
+        recipe: &Recipe,
+        mut datasets: Datasets,
+        columns: Columns,
+        task: &'static dyn Supervised,
+        recognised_by: String,
+    ) -> Result<Self, Error> {
         match task.kind() {
             TargetKind::TokenTags => datasets.all_mut().try_for_each(|dataset| expect_words(dataset))?,
             TargetKind::Class | TargetKind::Labels | TargetKind::Value => {

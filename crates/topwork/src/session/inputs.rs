@@ -20,11 +20,12 @@ use crate::network::batch::check_tokens;
 use crate::plan::Plan;
 use crate::plan::facts::{Facts, ModelFacts, TokenLengths};
 use crate::plan::parameter_policy::{Policy, policy};
-use crate::plan::recipe::Recipe;
+use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::resolve::resolve;
-use crate::run::directory::unused_directory;
+use crate::run::output_directory::unused_directory;
 use crate::saved_config::pooling;
-use crate::session::files::{Datasets, Files};
+pub use crate::session::files::Datasets;
+use crate::session::files::Files;
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
 use crate::tasks::regression::scale_of;
@@ -76,8 +77,44 @@ impl Inputs {
     /// # Errors
     /// When anything that the run needs is missing or unusable. Nothing is written.
     pub fn read(recipe: &Recipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
+        Self::recorded(observer, |observer| Self::gather(recipe, || Files::read(recipe), hub, observer))
+    }
+
+    /// As [`Inputs::read`], of rows in memory. The recipe names no files of rows; the plan has the names of `rows` in their place
+    /// and their hashes, and is repeated with the same rows.
+    ///
+    /// # Errors
+    /// When the recipe names a file of rows, when `rows` have different columns, and as [`Inputs::read`].
+    pub fn of_rows(
+        recipe: &Recipe,
+        rows: Datasets,
+        hub: &HubSettings,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let Recipe { train_file, validation_file, test_file, .. } = recipe;
+        if let Some(said) = [train_file, validation_file, test_file].into_iter().flatten().next() {
+            let message = format!("expected a recipe without files of rows, found {}", said.value.display());
+            return Err(Error::run(message, "the rows are in memory: leave the file out"));
+        }
+        let named = |dataset: &Dataset| {
+            Some(Said { value: dataset.path.clone(), place: Place::Flag { name: "rows in memory".to_string() } })
+        };
+        let recipe = Recipe {
+            train_file: named(&rows.train),
+            validation_file: rows.validation.as_ref().and_then(named),
+            test_file: rows.test.as_ref().and_then(named),
+            ..recipe.clone()
+        };
+        Self::recorded(observer, |observer| Self::gather(&recipe, || Files::of_rows(&recipe, rows), hub, observer))
+    }
+
+    /// What is read, with what was reported meanwhile.
+    fn recorded(
+        observer: &mut dyn Observer,
+        read: impl FnOnce(&mut dyn Observer) -> Result<Self, Error>,
+    ) -> Result<Self, Error> {
         let mut recorded = RecordedEvents::default();
-        let mut inputs = Self::gather(recipe, hub, &mut Observers(&mut [observer, &mut recorded]))?;
+        let mut inputs = read(&mut Observers(&mut [observer, &mut recorded]))?;
         inputs.events = recorded.events;
         Ok(inputs)
     }
@@ -105,10 +142,15 @@ impl Inputs {
         SplitScores::new(rows.len(), self.task.evaluate(outputs, &rows.targets, &self.scoring))
     }
 
-    fn gather(recipe: &Recipe, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
+    fn gather(
+        recipe: &Recipe,
+        files: impl FnOnce() -> Result<Files, Error>,
+        hub: &HubSettings,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
         observer.event(&RunEvent::phase("load"));
         let started = Instant::now();
-        let files = Files::read(recipe)?;
+        let files = files()?;
         files.warn(observer);
         let retained = files.retained(recipe)?;
         let spec = recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str());

@@ -1,8 +1,9 @@
-//! What a model learns. A task is a file here and a line in [`TASKS`].
+//! What a model learns. A task is a file here and a line in [`TASKS`]. Each kind of target
+//! ([`TargetKind`]) has one task on labelled rows, so a new one of these brings a kind of target.
 //!
 //! Tasks that learn from labelled rows implement [`Supervised`]: which targets they read, which head they put on a model, the
-//! loss, the scores, and how outputs become predictions. [`supervised`] trains every one of them. The tasks of pre-training learn
-//! from plain text ([`objectives`], [`pretraining`]).
+//! loss, the scores, and how outputs become predictions. [`supervised_problem`] trains every one of them. The tasks of pre-training
+//! learn from plain text ([`objectives`], [`pretraining_problem`]).
 
 pub mod classification;
 pub mod multi_label;

@@ -2,7 +2,7 @@
 
 use topwork_data::{Example, TargetKind, TargetSpace, Targets};
 use topwork_engine::{CrossEntropy, Tape, Value};
-use topwork_metrics::sequence::{self, Tagging};
+use topwork_metrics::tagging::{self, Tagging};
 use topwork_metrics::{Metric, TaskScores, argmax, cross_entropy};
 use topwork_models::{HeadKind, ProblemType};
 
@@ -117,7 +117,7 @@ impl Supervised for TokenClassification {
         let predicted = tags_of(outputs, scoring, rows().map(|row| gold.row(row).len()));
         let tagging = Tagging::new(scoring.space.names());
         let loss = cross_entropy(outputs, scoring.outputs(), gold.ids());
-        let mut scores = sequence::evaluate(&tagging, rows().map(|row| (gold.row(row), &*predicted[row])), loss);
+        let mut scores = tagging::evaluate(&tagging, rows().map(|row| (gold.row(row), &*predicted[row])), loss);
         // The first is the one that scores are told by.
         let headline = self.headline_of(&scoring.space);
         scores.values.sort_by_key(|(metric, _)| *metric != headline);
@@ -156,7 +156,7 @@ impl Supervised for TokenClassification {
         let all = tags_of(outputs, scoring, rows.iter().map(|row| row.words.len()));
         let of_row = |(row, tags): (&Example, Vec<u32>)| {
             let characters = |byte: usize| row.text[..byte].chars().count();
-            let span = |entity: sequence::Entity| {
+            let span = |entity: tagging::Entity| {
                 let (start, end) = (row.words[entity.first].start, row.words[entity.last].end);
                 EntitySpan {
                     kind: tagging.types()[entity.kind].clone(),

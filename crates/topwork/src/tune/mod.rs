@@ -1,11 +1,11 @@
 //! Fine-tuning from plan to proven result: [`tune`] reads top to bottom, and its paragraphs are the files beside.
 
 mod extras;
+pub mod finished_run;
 mod model_card;
 pub mod results;
-pub mod run_directory;
-mod save;
 mod train;
+mod write_model;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -29,7 +29,7 @@ use crate::network::batch::{Output, infer};
 use crate::plan::facts::VERSION;
 use crate::predict::Predictor;
 use crate::run::checkpoint;
-use crate::run::directory::{EVENTS, OutputDirectory, PLAN, TENSORBOARD};
+use crate::run::output_directory::{EVENTS, OutputDirectory, PLAN, TENSORBOARD};
 use crate::run::peak_rss_mb;
 use crate::run::proofs::{Proofs, ReloadProof, prove_frozen, prove_gradients, prove_reload};
 use crate::run::{Outcome, RunContext, announce, lap, thread_pool};
@@ -103,7 +103,7 @@ fn run(
 
     // What follows takes time and can be killed: the model is saved before.
     observer.event(&RunEvent::phase("save"));
-    save::write_model(&output, inputs, &loaded.parameters, evaluated.scoring.thresholds.as_deref())?;
+    write_model::write_model(&output, inputs, &loaded.parameters, evaluated.scoring.thresholds.as_deref())?;
     let proofs = prove(inputs, &loaded, &trained, &evaluated, &output)?;
     proofs.report(observer);
     seconds.save = lap(&mut timer);
@@ -150,7 +150,7 @@ fn run(
         proofs,
         topwork_version: VERSION.into(),
     };
-    save::write_results(&output, inputs, &results)?;
+    write_model::write_results(&output, inputs, &results)?;
     checkpoint::remove(&output)?;
     observer.event(&RunEvent::Finished { output_dir: path.to_path_buf(), seconds: seconds.total });
     board.finish()?;
@@ -381,7 +381,7 @@ impl Judged {
 
     fn save(&self, inputs: &Inputs, output: &OutputDirectory, thresholds: Option<&[f64]>) -> Result<(), Error> {
         if let Some(temperature) = self.calibration.as_ref().and_then(|calibration| calibration.temperature.as_ref()) {
-            save::write_config(output, inputs, Some(temperature.value), thresholds)?;
+            write_model::write_config(output, inputs, Some(temperature.value), thresholds)?;
         }
         match &self.hard_rows {
             Some(rows) => output.write_json(HARD_ROWS, rows),

@@ -12,11 +12,11 @@ use topwork::error::Error;
 use topwork::events::{NoObserver, Observer, RunEvent};
 use topwork::plan::recipe::{Options, Recipe};
 use topwork::run::{Outcome, RunContext};
-use topwork::session::inputs::Inputs;
+use topwork::session::inputs::{Datasets, Inputs};
 use topwork::tasks::{Supervised, TASKS};
 use topwork::tune::results::Results;
 use topwork::tune::tune;
-use topwork_data::TargetKind;
+use topwork_data::{ColumnNames, Dataset, Labels, TargetKind};
 use topwork_models::{
     FamilyDescription, HeadKind, HubSettings, ModelConfig, SEEDLING, Sizes, TensorView, Weights, load_tokenizer,
     save_config, tokenizer_files, write_safetensors,
@@ -98,7 +98,7 @@ impl Folder {
         fs::read(self.path(name).join("model.safetensors")).unwrap()
     }
 
-    fn recipe(&self, name: &str, options: &[(&str, &str)]) -> Recipe {
+    pub(crate) fn recipe(&self, name: &str, options: &[(&str, &str)]) -> Recipe {
         let [train, test, output] = ["train.jsonl", "test.jsonl", name].map(|name| self.path(name));
         let [train, test, output] = [&train, &test, &output].map(|path| path.to_str().unwrap());
         let usual = [
@@ -141,6 +141,24 @@ impl Folder {
     ) -> (Inputs, Results) {
         let (inputs, outcome) = run(&self.recipe(name, options), false, &AtomicBool::new(false), observer).unwrap();
         (inputs, finished(outcome))
+    }
+
+    /// The rows of a file in memory, and those of others.
+    pub(crate) fn rows(&self, train: &str, test: &str) -> Datasets {
+        let of = |name: &str| {
+            let read = Dataset::read(&self.path(name), &ColumnNames::default(), Labels::Sparse).unwrap();
+            Dataset::from_rows(name, read.columns, read.examples).unwrap()
+        };
+        Datasets { train: of(train), validation: None, test: Some(of(test)) }
+    }
+
+    /// A run on rows in memory to its end.
+    pub(crate) fn tune_rows(&self, name: &str, rows: Datasets) -> Result<Results, Error> {
+        let recipe = Recipe { train_file: None, test_file: None, ..self.recipe(name, &[]) };
+        let inputs = Inputs::of_rows(&recipe, rows, &HubSettings::from_env(), &mut NoObserver)?;
+        let interrupt = AtomicBool::new(false);
+        let context = RunContext { started: Instant::now(), interrupt: &interrupt, resume: false };
+        tune(&inputs, &context, &mut NoObserver).map(finished)
     }
 
     /// Goes on with a run that was stopped.

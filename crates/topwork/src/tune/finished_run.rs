@@ -10,7 +10,7 @@ use crate::events::trace::Trace;
 use crate::events::{Observer, RunEvent};
 use crate::judge::hard_rows::{HARD_ROWS, HardRows};
 use crate::run::checkpoint;
-use crate::run::directory::{EVENTS, PLAN, RESULTS};
+use crate::run::output_directory::{EVENTS, PLAN, RESULTS};
 use crate::session::profile::PROFILE;
 use crate::tune::results::Results;
 

@@ -6,7 +6,7 @@ use topwork_models::{save_config, save_tokenizer};
 use super::model_card::model_card;
 use super::results::Results;
 use crate::error::Error;
-use crate::run::directory::{OutputDirectory, RESULTS};
+use crate::run::output_directory::{OutputDirectory, RESULTS};
 use crate::saved_config::SavedConfig;
 use crate::session::inputs::Inputs;
 
