@@ -46,7 +46,8 @@ SAME_OF = {"atis_slot_types": dict(lr=1e-3, epochs=15)}
 FLAGS = dict(epochs="num-train-epochs", batch_size="per-device-train-batch-size", lr="learning-rate", warmup_ratio="warmup-ratio",
              weight_decay="weight-decay", max_length="max-seq-length")
 # What topwork does besides, and the trainer does not.
-PLAIN = ["--layer-decay", 1, "--label-smoothing-factor", 0, "--head-init", "random", "--validation-fraction", 0]
+PLAIN = ["--layer-decay", 1, "--label-smoothing-factor", 0, "--head-init", "random", "--pooling", "first_token",
+         "--validation-fraction", 0]
 
 
 def labels_of(row):

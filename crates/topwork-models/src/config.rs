@@ -12,16 +12,22 @@ use crate::error::ModelError;
 use crate::families::{EncoderConfig, FAMILIES, FamilyDescription};
 use crate::fields::{Fields, LABELS};
 use crate::files::{brief, read_json_object, write_json};
-use crate::heads::{HeadKind, HeadLayout, HeadRule};
+use crate::heads::{HeadKind, HeadLayout, HeadRule, Pooling};
 use crate::parameters::ParameterSpec;
+use crate::weights::Checkpoint;
+
+/// The key of `config.json` which says that the last layer does nothing but give each token the mean of all tokens.
+pub const MEAN_LAYER: &str = "topwork_mean_layer";
 
 /// The configuration of a model directory.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
-    /// The whole of `config.json`.
+    /// The whole of `config.json`; without the layer of [`MEAN_LAYER`], where it is one.
     pub raw: Value,
     encoder: Arc<dyn EncoderConfig>,
     description: FamilyDescription,
+    /// Whether the directory has a layer more than `raw` says, which computes the mean.
+    has_mean_layer: bool,
 }
 
 /// What a head for sequences was trained for: `problem_type` in `config.json`.
@@ -55,16 +61,54 @@ impl ProblemType {
 }
 
 impl ModelConfig {
-    /// Reads `config.json` of a model directory.
+    /// Reads `config.json` of a model directory. A last layer that does nothing but compute the mean of the tokens is taken off,
+    /// and is the model's [`pooling`](Self::pooling) instead; one that has learnt something since is a layer like others.
     ///
     /// # Errors
-    /// When the file cannot be read, its `model_type` is not among [`FAMILIES`], or a key is missing or unusable.
+    /// When the file cannot be read, its `model_type` is not among [`FAMILIES`], or a key is missing or unusable; where there
+    /// may be such a layer, also when the weights cannot be read.
     pub fn load(directory: &Path) -> Result<Self, ModelError> {
         let path = directory.join("config.json");
         if !path.exists() {
             return Err(ModelError::MissingFile { directory: directory.to_path_buf(), expected: "config.json" });
         }
-        Self::parse(&path, read_json_object(&path)?)
+        let mut config = Self::parse(&path, read_json_object(&path)?)?;
+        let Some(said) = config.raw.as_object_mut().and_then(|object| object.shift_remove(MEAN_LAYER)) else {
+            return Ok(config);
+        };
+        let layers = config.encoder.sizes().num_hidden_layers;
+        if said == json!(true) && layers > 1 {
+            let mut below = config.raw.clone();
+            below[config.encoder.layers_key()] = json!(layers - 1);
+            let below = Self::parse(&path, below)?;
+            if below.is_mean_layer(&Checkpoint::open(directory)?)? {
+                return Ok(Self { has_mean_layer: true, ..below });
+            }
+        }
+        Ok(config)
+    }
+
+    /// Whether a checkpoint's layer above those of this configuration computes the mean.
+    fn is_mean_layer(&self, checkpoint: &Checkpoint) -> Result<bool, ModelError> {
+        for (spec, values) in self.encoder.mean_layer() {
+            if checkpoint.shape(&spec.name) != Some(&spec.shape) || checkpoint.read_f32(&spec.name)? != values {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the head of the directory's model reads of the tokens.
+    pub fn pooling(&self) -> Pooling {
+        if self.has_mean_layer { Pooling::MeanTokens } else { Pooling::FirstToken }
+    }
+
+    /// Adds to `config`, which is one of [`ModelConfig::for_head`], the layer that computes the mean, and gives that layer's
+    /// parameters with their values: with them, the first token's output is the mean of all.
+    pub fn add_mean_layer(&self, config: &mut Value) -> Vec<(ParameterSpec, Vec<f32>)> {
+        config[self.encoder.layers_key()] = json!(self.encoder.sizes().num_hidden_layers + 1);
+        config[MEAN_LAYER] = json!(true);
+        self.encoder.mean_layer()
     }
 
     /// Understands the content of a `config.json`; `path` is for errors.
@@ -87,7 +131,7 @@ impl ModelConfig {
     pub(crate) fn parse_as(description: &FamilyDescription, path: &Path, raw: Value) -> Result<Self, ModelError> {
         let fields = Fields::of(path, &raw);
         let encoder: Arc<dyn EncoderConfig> = (description.parse)(&fields)?.into();
-        Ok(Self { raw, encoder, description: *description })
+        Ok(Self { raw, encoder, description: *description, has_mean_layer: false })
     }
 
     /// The family that `model_type` chose.

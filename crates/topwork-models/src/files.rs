@@ -49,17 +49,28 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ModelError> {
 
 /// A JSON file whose top level is an object.
 pub(crate) fn read_json_object(path: &Path) -> Result<Value, ModelError> {
+    let value = read_json(path)?;
+    if value.is_object() { Ok(value) } else { Err(other_json(path, "an object", &value)) }
+}
+
+/// A JSON file whose top level is a list.
+pub(crate) fn read_json_array(path: &Path) -> Result<Vec<Value>, ModelError> {
+    match read_json(path)? {
+        Value::Array(values) => Ok(values),
+        value => Err(other_json(path, "a list", &value)),
+    }
+}
+
+fn read_json(path: &Path) -> Result<Value, ModelError> {
     let text = read_text(path)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| ModelError::InvalidJson { path: path.to_path_buf(), message: error.to_string() })?;
-    if value.is_object() {
-        return Ok(value);
-    }
-    Err(ModelError::InvalidJson {
-        path: path.to_path_buf(),
-        message: format!("expected an object, found {}", brief(&value)),
-    })
+    serde_json::from_str(text)
+        .map_err(|error| ModelError::InvalidJson { path: path.to_path_buf(), message: error.to_string() })
+}
+
+fn other_json(path: &Path, expected: &str, found: &Value) -> ModelError {
+    let message = format!("expected {expected}, found {}", brief(found));
+    ModelError::InvalidJson { path: path.to_path_buf(), message }
 }
 
 /// A JSON file that may be absent.

@@ -13,6 +13,7 @@ pub use settings::HubSettings;
 
 use crate::error::{ModelError, quoted};
 use crate::files::read_json_object;
+use crate::sentence_encoder::{MODULES, pooling_file};
 use crate::tokenizer::tokenizer_file_names;
 use crate::weights::{INDEX, PICKLE, SINGLE, shard_map};
 
@@ -76,6 +77,11 @@ fn fetch(repository: &mut Repository<'_>) -> Result<PathBuf, ModelError> {
         repository.find(optional)?;
     }
     fetch_tokenizer(repository)?;
+    let directory = config.parent().unwrap_or(Path::new("."));
+    // A sentence encoder's own pooling.
+    if repository.find(MODULES)?.is_some() {
+        repository.find(&pooling_file(directory)?)?;
+    }
     Ok(config.parent().unwrap_or(Path::new(".")).to_path_buf())
 }
 

@@ -21,11 +21,12 @@ mod load;
 mod model;
 mod parameters;
 mod seedling;
+mod sentence_encoder;
 mod tokenizer;
 mod weights;
 
 pub use backbone::{Asked, Backbone, BlockInput, Tokens};
-pub use config::{ModelConfig, ProblemType, save_config};
+pub use config::{MEAN_LAYER, ModelConfig, ProblemType, save_config};
 pub use error::{KeyMismatch, ModelError, WrongShape};
 pub use families::{
     DropoutRate, DropoutRates, EncoderConfig, FAMILIES, FamilyDescription, KeyRule, OF_NEW_MODELS, Sizes,
@@ -38,6 +39,7 @@ pub use load::{LoadReport, WeightOptions, Weights, checkpoint_has};
 pub use model::{Input, Model, ModelOptions, OutputScale, PretrainingLogits};
 pub use parameters::{Block, ParameterKind, ParameterSpec};
 pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
+pub use sentence_encoder::{StatedPooling, stated_pooling};
 pub use tokenizer::{
     SpecialIds, TokenizerKind, TokenizerOptions, check_tokenizer, continuations, load_tokenizer, max_length,
     save_tokenizer, tokenizer_file_names, tokenizer_files, train_tokenizer, with_prefix_space, write_trained_tokenizer,

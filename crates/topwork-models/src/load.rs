@@ -9,7 +9,7 @@ use topwork_engine::Parameters;
 use crate::config::ModelConfig;
 use crate::error::{KeyMismatch, ModelError, WrongShape};
 use crate::families::{FamilyDescription, KeyRule};
-use crate::heads::{HeadKind, HeadRule};
+use crate::heads::{HeadKind, HeadRule, Pooling};
 use crate::parameters::{Block, ParameterKind, ParameterSpec};
 use crate::weights::Checkpoint;
 
@@ -22,6 +22,15 @@ pub struct WeightOptions {
     pub head: HeadKind,
     /// What may happen to it.
     pub head_rule: HeadRule,
+    /// What the head reads of the tokens.
+    pub pooling: Pooling,
+}
+
+impl WeightOptions {
+    /// A head for these weights that reads first tokens, without a seed: for what is new, or where nothing is.
+    pub fn of(head: HeadKind, head_rule: HeadRule) -> Self {
+        Self { seed: 0, head, head_rule, pooling: Pooling::FirstToken }
+    }
 }
 
 /// The weights of a model with a head, and what was done to get them.
@@ -37,17 +46,38 @@ pub struct Weights {
 
 impl Weights {
     /// Those of a checkpoint. New weights are drawn from a normal distribution by a generator keyed by seed and
-    /// parameter name, so that they depend on nothing else; new biases are zero.
+    /// parameter name, so that they depend on nothing else; new biases are zero. Where the head reads the mean of the tokens, a
+    /// dense part of it that was made for first tokens is new, and a new one begins as a map that hardly changes what it reads.
     ///
     /// # Errors
     /// When the family has no such head; when parameters are missing, keys are left over, or shapes differ (all of them
     /// in one error); when two keys mean one parameter; when the file cannot be read.
     pub fn load(checkpoint: &Checkpoint, config: &ModelConfig, options: &WeightOptions) -> Result<Self, ModelError> {
-        let WeightOptions { seed, head, head_rule } = *options;
+        let WeightOptions { seed, head, head_rule, pooling } = *options;
         let specs = config.specs(head)?;
-        let (sources, report) = plan(checkpoint, config.description(), &specs, head, head_rule)?;
+        let layout = config.head(head)?;
+        let dense = match head {
+            HeadKind::Sequence { .. } => layout.near_identity(config.encoder().sizes().hidden_size),
+            HeadKind::Token { .. } | HeadKind::Pretraining { .. } => BTreeMap::new(),
+        };
+        let rules = Rules {
+            head,
+            head_rule,
+            // What was pretrained for another pooling says nothing of this one.
+            other_pooling: if pooling == config.pooling() { Vec::new() } else { dense.keys().collect() },
+            mean_layer: match config.pooling() {
+                Pooling::MeanTokens => config.encoder().mean_layer().into_iter().map(|(spec, _)| spec.name).collect(),
+                Pooling::FirstToken => Vec::new(),
+            },
+        };
+        let (sources, report) = plan(checkpoint, config.description(), &specs, &rules)?;
         let range = config.encoder().initializer_range();
-        let tensors = read(checkpoint, &specs, &sources, seed, range)?;
+        let value = |(spec, source): (&ParameterSpec, &Option<&str>)| match (source, dense.get(&spec.name)) {
+            (Some(key), _) => checkpoint.read_f32(key),
+            (None, Some(values)) if pooling == Pooling::MeanTokens => Ok(values.clone()),
+            (None, _) => Ok(initial(spec, seed, range)),
+        };
+        let tensors = specs.iter().zip(&sources).map(value).collect::<Result<_, _>>()?;
         Ok(Self { specs, tensors, report })
     }
 
@@ -104,19 +134,14 @@ impl LoadReport {
     }
 }
 
-/// The values of each parameter from its key, or new ones.
-fn read(
-    checkpoint: &Checkpoint,
-    specs: &[ParameterSpec],
-    sources: &[Option<&str>],
-    seed: u64,
-    initializer_range: f64,
-) -> Result<Vec<Vec<f32>>, ModelError> {
-    let value = |(spec, source): (&ParameterSpec, &Option<&str>)| match source {
-        Some(key) => checkpoint.read_f32(key),
-        None => Ok(initial(spec, seed, initializer_range)),
-    };
-    specs.iter().zip(sources).map(value).collect()
+/// What may happen to a checkpoint's parameters.
+struct Rules<'a> {
+    head: HeadKind,
+    head_rule: HeadRule,
+    /// Parameters that are new, because the checkpoint's were made for another pooling.
+    other_pooling: Vec<&'a String>,
+    /// Parameters of the checkpoint's layer that computes the mean.
+    mean_layer: Vec<String>,
 }
 
 /// The key that each parameter comes from, `None` for a new one.
@@ -124,12 +149,20 @@ fn plan<'a>(
     checkpoint: &'a Checkpoint,
     family: &FamilyDescription,
     specs: &[ParameterSpec],
-    head_kind: HeadKind,
-    head: HeadRule,
+    rules: &Rules<'_>,
 ) -> Result<(Vec<Option<&'a str>>, LoadReport), ModelError> {
+    let head = rules.head_rule;
     let mut report = LoadReport::default();
     let mut unused = Vec::new();
-    let mut found = translate_keys(checkpoint, family, head_kind, &mut report, &mut unused)?;
+    let mut found = translate_keys(checkpoint, family, rules.head, &mut report, &mut unused)?;
+    let of_mean =
+        rules.mean_layer.iter().map(|name| (name, "a layer that computes the mean of the tokens, as is done here"));
+    let of_other = rules.other_pooling.iter().map(|name| (*name, "it was made for another pooling of the tokens"));
+    for (name, reason) in of_mean.chain(of_other) {
+        if let Some(key) = found.remove(name) {
+            report.ignored.push((key.to_string(), reason.to_string()));
+        }
+    }
     let replaced = replaced_head(checkpoint, specs, &found, head);
     if let Some(reason) = &replaced {
         for spec in specs.iter().filter(|spec| spec.block == Block::Head) {

@@ -226,7 +226,7 @@ impl Model {
             Pooling::FirstToken => self.last(tape, input, &Asked::first_tokens(sequences)),
             Pooling::MeanTokens => {
                 let hidden = self.last(tape, input, &Asked::all(sequences));
-                tape.sequence_means(&hidden, sequences)
+                standardised_means(tape, &hidden, sequences)
             }
         }
     }
@@ -251,7 +251,7 @@ impl Model {
         self.expect_sequences();
         let pooled = match self.pooling {
             Pooling::FirstToken => tape.first_token(last, sequences),
-            Pooling::MeanTokens => tape.sequence_means(last, sequences),
+            Pooling::MeanTokens => standardised_means(tape, last, sequences),
         };
         self.main.features(tape, pooled, sequences, HeadDropout::Skipped)
     }
@@ -352,4 +352,10 @@ impl Model {
     fn expect_sequences(&self) {
         assert!(matches!(self.kind, HeadKind::Sequence { .. }), "{} has no outputs for sequences", self.kind);
     }
+}
+
+/// The mean of each sequence's tokens, standardised: what the layer gives with which a model of this pooling is saved.
+fn standardised_means(tape: &mut Tape<'_>, hidden: &Value, sequences: &Sequences) -> Value {
+    let means = tape.sequence_means(hidden, sequences);
+    tape.standardise(&means, f32::MIN_POSITIVE)
 }

@@ -119,7 +119,7 @@ impl Fixture {
             _ if labels == 0 => HeadKind::Sequence { outputs: 2 },
             _ => HeadKind::Sequence { outputs: labels },
         };
-        let options = WeightOptions { seed: 0, head: kind, head_rule: HeadRule::Required };
+        let options = WeightOptions::of(kind, HeadRule::Required);
         let weights = Weights::load(&Checkpoint::open(&directory).unwrap(), &config, &options).unwrap();
         assert!(weights.report.new.is_empty());
         let parameters = weights.parameters();
@@ -275,7 +275,7 @@ fn other_spellings_of_a_checkpoint_load_the_same_network() {
         let expected = tensors.read_f32("last_hidden_state").unwrap();
         let largest = expected.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
         for head in [HeadKind::Sequence { outputs: 7 }, HeadKind::Token { labels: 7 }, HeadKind::MASKED_WORDS] {
-            let options = WeightOptions { seed: 0, head, head_rule: HeadRule::LoadIfShapeFits };
+            let options = WeightOptions::of(head, HeadRule::LoadIfShapeFits);
             let weights = Weights::load(&Checkpoint::open(&directory).unwrap(), &config, &options);
             let weights = weights.unwrap_or_else(|error| panic!("{}: {head}: {error}", directory.display()));
             let parameters = weights.parameters();
@@ -301,7 +301,7 @@ fn a_checkpoint_with_one_head_loads_for_every_other() {
             let config = ModelConfig::load(&directory).unwrap();
             for head in [HeadKind::Sequence { outputs: 3 }, HeadKind::Token { labels: 5 }, HeadKind::MASKED_WORDS] {
                 let head_rule = HeadRule::LoadIfShapeFits;
-                let options = WeightOptions { seed: 0, head, head_rule };
+                let options = WeightOptions::of(head, head_rule);
                 let weights = Weights::load(&Checkpoint::open(&directory).unwrap(), &config, &options);
                 let weights = weights.unwrap_or_else(|error| panic!("{} {own} for {head}: {error}", family.name));
                 let is_above = |name: &str| {
@@ -366,7 +366,7 @@ fn a_real_roberta_loads_strictly() {
         (HeadKind::Sequence { outputs: 3 }, HeadRule::LoadIfShapeFits),
         (HeadKind::Token { labels: 3 }, HeadRule::LoadIfShapeFits),
     ] {
-        let weights = Weights::load(&checkpoint, &config, &WeightOptions { seed: 0, head, head_rule }).unwrap();
+        let weights = Weights::load(&checkpoint, &config, &WeightOptions::of(head, head_rule)).unwrap();
         let parameters = weights.parameters();
         let model = Model::bind(&config, &parameters, ModelOptions::of(head)).unwrap();
         let sequences = Sequences::new(vec![0, 6], vec![0]);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use topwork_models::{HubSettings, ModelError, locate, tokenizer_file_names};
+use topwork_models::{HubSettings, ModelError, Pooling, locate, stated_pooling, tokenizer_file_names};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -96,6 +96,16 @@ fn answer(mut stream: TcpStream, files: &BTreeMap<String, Vec<u8>>, seen: &Mutex
     )
     .unwrap();
     stream.write_all(&content[from..to]).unwrap();
+}
+
+/// A sentence encoder's pooling comes with it.
+#[test]
+fn the_pooling_of_a_sentence_encoder_is_fetched() {
+    let modules: &[u8] = b"[{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"1_Pooling\"}]";
+    let files = [("modules.json", modules), ("1_Pooling/config.json", b"{\"pooling_mode\": \"mean\"}")];
+    let (hub, cache) = (Hub::with(&[MODEL, &files].concat()), tempfile::tempdir().unwrap());
+    let directory = locate("org/model", &hub.settings(cache.path())).unwrap();
+    assert_eq!(stated_pooling(&directory).unwrap().unwrap().pooling, Some(Pooling::MeanTokens));
 }
 
 const MODEL: &[(&str, &[u8])] =

@@ -59,7 +59,11 @@ fn load(directory: &Path, classes: usize, head_rule: HeadRule) -> Result<Weights
 
 fn load_with(directory: &Path, head: HeadKind, head_rule: HeadRule) -> Result<Weights, ModelError> {
     let config = ModelConfig::load(directory)?;
-    Weights::load(&Checkpoint::open(directory)?, &config, &WeightOptions { seed: 3, head, head_rule })
+    Weights::load(
+        &Checkpoint::open(directory)?,
+        &config,
+        &WeightOptions { seed: 3, ..WeightOptions::of(head, head_rule) },
+    )
 }
 
 #[test]

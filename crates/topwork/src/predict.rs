@@ -69,7 +69,7 @@ impl Predictor {
                 directory.join("config.json").display(),
                 task.name()
             ));
-            saved = SavedConfig { pooling: saved.pooling, ..SavedConfig::default() };
+            saved = SavedConfig::default();
         }
         let space = TargetSpace::from_names(task.kind(), labels)?;
         let mut scoring = Scoring::of(space);
@@ -83,10 +83,10 @@ impl Predictor {
         }
         check_tokenizer(directory, &tokenizer, sizes.vocab_size)?;
         let head = task.head(scoring.outputs());
-        let options = WeightOptions { seed: 0, head, head_rule: HeadRule::Required };
+        let pooling = config.pooling();
+        let options = WeightOptions { pooling, ..WeightOptions::of(head, HeadRule::Required) };
         let weights = Weights::load(&checkpoint, &config, &options)?;
         let parameters = weights.parameters();
-        let pooling = saved.pooling;
         Ok(Self {
             directory: directory.to_path_buf(),
             max_length: max_length(directory, sizes.max_tokens)?,

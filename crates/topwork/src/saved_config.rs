@@ -5,10 +5,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use topwork_data::{Columns, TargetKind};
-use topwork_models::{HeadKind, ModelConfig, OutputScale, Pooling, ProblemType};
+use topwork_models::{HeadKind, ModelConfig, OutputScale, ProblemType};
 
 use crate::error::Error;
-use crate::plan::facts::POOLING;
 use crate::tasks::{Supervised, TaskDescription, of_kind};
 
 /// What is learnt.
@@ -27,8 +26,6 @@ pub(crate) const THRESHOLDS: &str = "label_thresholds";
 pub(crate) struct SavedConfig {
     /// The task's name.
     pub(crate) task: Option<String>,
-    /// What the head reads.
-    pub(crate) pooling: Pooling,
     /// The columns that it was trained on; none where nobody says it.
     pub(crate) columns: Option<Columns>,
     /// The unit of numbers.
@@ -49,7 +46,6 @@ impl SavedConfig {
         let is_positive = |number: &f64| *number > 0.0 && number.is_finite();
         Ok(Self {
             task: keys.read(TASK, "the name of a task", "", |value| value.as_str().map(str::to_string))?,
-            pooling: pooling(directory, config)?.unwrap_or_default(),
             columns: keys.read(
                 COLUMNS,
                 "text, text_pair and labels, names of columns",
@@ -79,16 +75,14 @@ impl SavedConfig {
 
     /// Puts all of it into a configuration, and takes out what another model left there.
     pub(crate) fn write(&self, config: &mut Map<String, Value>) {
-        let is_first = self.pooling == Pooling::FirstToken;
         let unit =
             self.target_unit.as_ref().map(|OutputScale { scale, shift }| json!({"deviation": scale, "mean": shift}));
         let columns = self
             .columns
             .as_ref()
             .map(|Columns { text, text_pair, labels }| json!({"text": text, "text_pair": text_pair, "labels": labels}));
-        let own: [(&str, Option<Value>); 6] = [
+        let own: [(&str, Option<Value>); 5] = [
             (TASK, self.task.as_deref().map(Value::from)),
-            (POOLING, (!is_first).then(|| self.pooling.name().into())),
             (COLUMNS, columns),
             (TARGET_UNIT, unit),
             (TEMPERATURE, self.temperature.map(Value::from)),
@@ -101,16 +95,6 @@ impl SavedConfig {
             }
         }
     }
-}
-
-/// What the head of a model reads, where its configuration says it.
-///
-/// # Errors
-/// When it says something else than the name of a pooling.
-pub(crate) fn pooling(directory: &Path, config: &ModelConfig) -> Result<Option<Pooling>, Error> {
-    let named = |value: &Value| Pooling::ALL.into_iter().find(|pooling| value.as_str() == Some(pooling.name()));
-    let names = Pooling::ALL.map(Pooling::name).join(" or ");
-    Keys { directory, config }.read(POOLING, &names, "leave the key out for the first token", named)
 }
 
 /// The task of a model of so many outputs, and whether `topwork_task` was of another: `transformers` keeps the key of a model

@@ -39,7 +39,7 @@ fn fixture() -> Fixture {
         serde_json::from_str(&std::fs::read_to_string(directory.join("expected.json")).unwrap()).unwrap();
     let source = expected["model"].as_str().map_or_else(|| directory.clone(), PathBuf::from);
     let config = ModelConfig::load(&source).unwrap();
-    let options = WeightOptions { seed: 0, head: HEAD, head_rule: HeadRule::New("the fixture has one") };
+    let options = WeightOptions::of(HEAD, HeadRule::New("the fixture has one"));
     let mut weights = Weights::load(&Checkpoint::open(&source).unwrap(), &config, &options).unwrap();
     let tensors = expected_tensors(&directory);
     for (spec, values) in weights.specs.iter().zip(&mut weights.tensors) {

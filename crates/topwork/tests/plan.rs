@@ -14,7 +14,7 @@ use topwork::plan::value::HeadInit;
 use topwork::plan::{Origin, Plan};
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
-use topwork_models::{Block, DropoutRate, DropoutRates, ParameterKind, ParameterSpec};
+use topwork_models::{Block, DropoutRate, DropoutRates, ParameterKind, ParameterSpec, Pooling, StatedPooling};
 
 fn facts() -> Facts {
     Facts {
@@ -93,6 +93,29 @@ fn every_value_has_an_origin_and_a_reason() {
     }
     let expected = std::fs::read_to_string(&path).unwrap();
     assert_eq!(toml, expected, "UPDATE_SNAPSHOTS=1 cargo nextest run -p topwork writes {}", path.display());
+}
+
+#[test]
+fn the_pooling_is_the_model_s_own_unless_another_is_said() {
+    let plan_of = |pooling: Option<Pooling>, kind: TargetKind, flags: &[(&str, &str)]| {
+        let mut facts = facts();
+        let (mode, file) = ("mean".to_string(), "1_Pooling/config.json".to_string());
+        facts.model.pooling = Some(StatedPooling { pooling, mode, file });
+        facts.task.kind = kind;
+        let plan = resolve(&minimal().overridden_by(said(flags)), &facts).unwrap();
+        (plan.pooling.value, plan.pooling.origin, plan.pooling.reason)
+    };
+    let (value, origin, reason) = plan_of(Some(Pooling::MeanTokens), TargetKind::Class, &[]);
+    assert_eq!(
+        (value, origin, reason.as_str()),
+        (Pooling::MeanTokens, Origin::ModelConfig, "mean in 1_Pooling/config.json")
+    );
+    let (value, origin, _) = plan_of(Some(Pooling::MeanTokens), TargetKind::Class, &[("pooling", "first_token")]);
+    assert_eq!((value, origin), (Pooling::FirstToken, Origin::Flag));
+    let (value, _, reason) = plan_of(None, TargetKind::Class, &[]);
+    assert!(value == Pooling::FirstToken && reason.contains("no pooling here"), "{reason}");
+    let (value, ..) = plan_of(Some(Pooling::MeanTokens), TargetKind::TokenTags, &[]);
+    assert_eq!(value, Pooling::FirstToken, "a tagger reads each word");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn losses_logits_and_every_gradient_are_those_of_pytorch() {
 
     let config = ModelConfig::load(&directory).unwrap();
     let head = HeadKind::Pretraining { pairs: true, pooler: true };
-    let options = WeightOptions { seed: 0, head, head_rule: HeadRule::Required };
+    let options = WeightOptions::of(head, HeadRule::Required);
     let parameters = Weights::load(&Checkpoint::open(&directory).unwrap(), &config, &options).unwrap().parameters();
     let model = Model::bind(&config, &parameters, ModelOptions::of(head)).unwrap();
 

@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     activation, affine, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, mean,
-    rows, squared_error, weighted_sum,
+    rows, squared_error, standardise, weighted_sum,
 };
 
 /// Which of five rows have which of three labels.
@@ -157,6 +157,13 @@ fn cases() -> Vec<Case> {
             parameters: vec![],
             run: |tape, inputs, _| tape.sequence_means(&inputs[0], &sequences()),
             reference: |all| mean::reference::sequence_means(&all[0], 19, &OFFSETS),
+        },
+        Case {
+            name: "standardise",
+            inputs: vec![(70, 19)],
+            parameters: vec![],
+            run: |tape, inputs, _| tape.standardise(&inputs[0], 1e-12),
+            reference: |all| standardise::reference::standardise(&all[0], 19, 1e-12),
         },
         Case {
             name: "affine",

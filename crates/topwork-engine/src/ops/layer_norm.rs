@@ -81,7 +81,7 @@ impl Tape<'_> {
 
 /// Subtracts the mean and divides by the deviation; gives one over the deviation.
 #[inline(always)]
-fn standardise(z: &mut [f32], epsilon: f32) -> f32 {
+pub(super) fn standardise(z: &mut [f32], epsilon: f32) -> f32 {
     let n = z.len() as f32;
     let mean = sum(z.len(), |i| z[i]) / n;
     z.iter_mut().for_each(|z| *z -= mean);
@@ -89,6 +89,15 @@ fn standardise(z: &mut [f32], epsilon: f32) -> f32 {
     let inverse = 1.0 / (variance + epsilon).sqrt();
     z.iter_mut().for_each(|z| *z *= inverse);
     inverse
+}
+
+/// Turns the gradient `d` of a standardised row `z` into that of the row before, of which `inverse` is one over the deviation.
+#[inline(always)]
+pub(super) fn standardise_backward(d: &mut [f32], z: &[f32], inverse: f32) {
+    let n = d.len();
+    let mean = sum(n, |c| d[c]) / n as f32;
+    let slope = sum(n, |c| d[c] * z[c]) / n as f32;
+    d.iter_mut().zip(z).for_each(|(d, &z)| *d = (*d - mean - z * slope) * inverse);
 }
 
 /// Live dropout on a matrix: each row's stream and position in it.
@@ -155,10 +164,7 @@ impl Operation for Normalised {
                     let rows = dx.chunks_exact_mut(columns).zip(normalised.chunks_exact(columns));
                     for (i, (d, z)) in rows.enumerate() {
                         d.iter_mut().zip(weight).for_each(|(d, &w)| *d *= w);
-                        let mean = sum(columns, |c| d[c]) / columns as f32;
-                        let slope = sum(columns, |c| d[c] * z[c]) / columns as f32;
-                        let inverse = inverse[index * ROW_BLOCK + i];
-                        d.iter_mut().zip(z).for_each(|(d, &z)| *d = (*d - mean - z * slope) * inverse);
+                        standardise_backward(d, z, inverse[index * ROW_BLOCK + i]);
                     }
                 });
             },

@@ -14,6 +14,7 @@ mod linear;
 mod mean;
 mod rows;
 mod squared_error;
+mod standardise;
 mod weighted_sum;
 
 #[cfg(test)]

@@ -338,7 +338,7 @@ fn saving(subject: &Subject) -> Result<(), String> {
     };
     let values: Vec<Vec<f32>> = subject.parameters.iter().map(|(_, p)| p.values.to_vec()).collect();
     let (first, before) = write("first.safetensors", &subject.specs, &values);
-    let options = WeightOptions { seed: 0, head: subject.head, head_rule: HeadRule::Required };
+    let options = WeightOptions::of(subject.head, HeadRule::Required);
     let loaded = Weights::load(&first, &subject.config, &options).map_err(|error| error.to_string())?;
     if !loaded.report.new.is_empty() || !loaded.report.ignored.is_empty() || loaded.report.renamed > 0 {
         return Err(format!("{:?}", loaded.report));

@@ -71,6 +71,15 @@ pub trait EncoderConfig: fmt::Debug + Send + Sync {
 
     /// The parts of that head; none when the family has no such head.
     fn head(&self, head: HeadKind) -> Option<HeadLayout>;
+
+    /// The key of `config.json` with the number of layers.
+    fn layers_key(&self) -> &'static str {
+        "num_hidden_layers"
+    }
+
+    /// One more layer above the others, whose output for each token is the mean of all tokens, standardised: its parameters and
+    /// their values.
+    fn mean_layer(&self) -> Vec<(ParameterSpec, Vec<f32>)>;
 }
 
 /// The sizes of a text encoder.

@@ -5,6 +5,7 @@
 
 mod branch;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use topwork_engine::Activation;
@@ -80,7 +81,7 @@ pub enum Pooling {
     /// The first token's, as in BERT; of the last layer only these are computed.
     #[default]
     FirstToken,
-    /// The mean of all tokens.
+    /// The mean of all tokens, standardised.
     MeanTokens,
 }
 
@@ -166,6 +167,25 @@ impl HeadLayout {
     pub fn branch_of(&self, name: &str) -> Option<HeadBranch> {
         let has = |branch: &HeadBranch| specs_of(self.parts(*branch), 1).iter().any(|spec| spec.name == name);
         HeadBranch::ALL.into_iter().find(has)
+    }
+
+    /// Values with which the dense parts of the main list hardly change what they read, where that has a variance of 1: new
+    /// ones would mix what the mean of the tokens tells into noise. Under its tangent one stays in the straight part of the
+    /// curve; above its corner one is lifted by two deviations.
+    pub(crate) fn near_identity(&self, hidden_size: usize) -> BTreeMap<String, Vec<f32>> {
+        let mut values = BTreeMap::new();
+        for part in &self.main {
+            let Part::Dense { name, activation, .. } = *part else { continue };
+            let (entry, shift) = match activation {
+                Activation::Tanh => (0.5, 0.0),
+                Activation::Relu | Activation::Gelu | Activation::GeluTanh => (1.0, 2.0),
+            };
+            let weight =
+                (0..hidden_size * hidden_size).map(|place| if place % (hidden_size + 1) == 0 { entry } else { 0.0 });
+            values.insert(format!("{name}.weight"), weight.collect());
+            values.insert(format!("{name}.bias"), vec![shift; hidden_size]);
+        }
+        values
     }
 
     fn parts(&self, branch: HeadBranch) -> &[Part] {

@@ -6,6 +6,7 @@ mod dropouts;
 mod embeddings;
 mod feed_forward;
 mod linear;
+mod mean_layer;
 pub(crate) mod norm;
 mod post_norm;
 mod specs;

@@ -87,7 +87,7 @@ impl PostNormShape {
         list
     }
 
-    fn list_layer(&self, list: &mut SpecList, index: usize) {
+    pub(super) fn list_layer(&self, list: &mut SpecList, index: usize) {
         let (hidden, middle, block) = (self.hidden_size, self.intermediate_size, Block::Layer(index));
         let names = &self.layer;
         let name = |part: &str| format!("{}.{index}.{part}", names.prefix);

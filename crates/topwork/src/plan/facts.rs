@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
-use topwork_models::{DropoutRates, Pooling};
+use topwork_models::{DropoutRates, StatedPooling};
 
 use crate::plan::value::on_one_line;
-
-/// The key of `config.json` for what of the tokens the head reads, where it is not the first one's.
-pub(crate) const POOLING: &str = "topwork_pooling";
 
 /// The version that makes and repeats plans.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -121,8 +118,8 @@ pub struct ModelFacts {
     pub model_max_length: Option<usize>,
     /// The rates of dropout in `config.json`.
     pub dropouts: DropoutRates,
-    /// What its head reads of the tokens, where `config.json` says it.
-    pub pooling: Option<Pooling>,
+    /// What the model's own files say that its head, or the sentence encoder, reads of the tokens.
+    pub pooling: Option<StatedPooling>,
     /// SHA-256 of the weights.
     pub sha256: String,
     /// SHA-256 of `config.json`.

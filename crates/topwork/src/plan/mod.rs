@@ -41,7 +41,7 @@ pub enum Origin {
     Recipe,
     /// A measurement of `advise`.
     Advice,
-    /// The model's `config.json`.
+    /// The model's own files.
     ModelConfig,
     /// A default, which may depend on the data and the model.
     Default,

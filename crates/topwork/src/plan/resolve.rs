@@ -5,15 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::defaults::{self, because, fixed, from_config};
+use crate::plan::defaults::{self, because, fixed};
 use crate::plan::error::PlanError;
-use crate::plan::facts::{Facts, POOLING, VERSION};
+use crate::plan::facts::{Facts, VERSION};
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
 use crate::plan::value::{ClassWeights, HeadInit, Init, RecipeValue};
 use crate::plan::{Origin, Plan, Resolved};
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
-use topwork_models::{Pooling, SEEDLING};
+use topwork_models::{Pooling, SEEDLING, StatedPooling};
 
 /// The longest patience, step count and so on: beyond any use, and safe to multiply.
 const MOST: usize = 1_000_000_000;
@@ -174,8 +174,13 @@ fn pooling(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Pooling>, PlanErro
     let is_of_words = facts.task.kind == TargetKind::TokenTags;
     let choice = said(&recipe.pooling, "pooling")
         .within("first_token: a tagger reads each word", |pooling| !is_of_words || *pooling == Pooling::FirstToken)?;
-    Ok(choice.or(|| match facts.model.pooling.filter(|_| !is_of_words) {
-        Some(own) => from_config(own, POOLING),
+    Ok(choice.or(|| match facts.model.pooling.as_ref().filter(|_| !is_of_words) {
+        Some(StatedPooling { pooling: Some(value), mode, file }) => {
+            Resolved { value: *value, origin: Origin::ModelConfig, reason: format!("{mode} in {file}") }
+        }
+        Some(StatedPooling { pooling: None, mode, file }) => {
+            because(Pooling::FirstToken, format!("{file} says {mode}, which is no pooling here"))
+        }
         None => fixed(Pooling::FirstToken, "as the heads of transformers do"),
     }))
 }

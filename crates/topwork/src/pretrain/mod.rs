@@ -230,7 +230,7 @@ fn load_model(inputs: &PretrainInputs) -> Result<LoadedModel, Error> {
     let (plan, head) = (&inputs.plan, inputs.head);
     let weights = match &inputs.source {
         Some(source) => {
-            let options = WeightOptions { seed: plan.seed.value, head, head_rule: HeadRule::LoadIfShapeFits };
+            let options = WeightOptions { seed: plan.seed.value, ..WeightOptions::of(head, HeadRule::LoadIfShapeFits) };
             Weights::load(&source.checkpoint, &inputs.config, &options)?
         }
         None => Weights::initial(&inputs.config, head, plan.seed.value)?,
@@ -406,7 +406,7 @@ fn diverged(plan: &PretrainPlan, output: &OutputDirectory, step: usize) -> Error
 }
 
 fn write_model(inputs: &PretrainInputs, output: &OutputDirectory, parameters: &Parameters) -> Result<(), Error> {
-    output.write_weights(parameters)?;
+    output.write_weights(parameters, &[])?;
     save_config(output.path(), &inputs.config.for_head(inputs.head, &[], None)?)?;
     match &inputs.source {
         // Going on with shorter texts takes nothing from the positions that the model knows.
@@ -431,7 +431,7 @@ fn reload(
     options: PretrainingOptions<'_>,
 ) -> Result<ReloadProof, Error> {
     let config = ModelConfig::load(output.path())?;
-    let options_of_load = WeightOptions { seed: 0, head: inputs.head, head_rule: HeadRule::Required };
+    let options_of_load = WeightOptions::of(inputs.head, HeadRule::Required);
     let weights = Weights::load(&Checkpoint::open(output.path())?, &config, &options_of_load)?;
     let fresh = weights.parameters();
     let model = Model::bind(&config, &fresh, ModelOptions::of(inputs.head))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use topwork_engine::Parameters;
-use topwork_models::{TensorView, write_atomically, write_safetensors};
+use topwork_models::{ParameterSpec, TensorView, write_atomically, write_safetensors};
 
 use crate::error::Error;
 
@@ -89,17 +89,18 @@ impl OutputDirectory {
         Ok(write_atomically(&self.file(name), |writer| writer.write_all(text.as_bytes()))?)
     }
 
-    /// Writes all parameters as `model.safetensors`.
+    /// Writes all parameters as `model.safetensors`, and `more` that the training did not know.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write_weights(&self, parameters: &Parameters) -> Result<(), Error> {
+    pub fn write_weights(&self, parameters: &Parameters, more: &[(ParameterSpec, Vec<f32>)]) -> Result<(), Error> {
         let tensor = |(_, p): (_, &'_ topwork_engine::Parameter)| (p.name.clone(), p.shape.clone());
         let shapes: Vec<(String, Vec<usize>)> = parameters.iter().map(tensor).collect();
         let tensors: Vec<TensorView<'_>> = parameters
             .iter()
             .zip(&shapes)
             .map(|((_, p), (name, shape))| TensorView { name, shape, data: &p.values })
+            .chain(more.iter().map(|(spec, data)| TensorView { name: &spec.name, shape: &spec.shape, data }))
             .collect();
         Ok(write_safetensors(&self.file("model.safetensors"), &tensors)?)
     }

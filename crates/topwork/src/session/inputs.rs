@@ -10,8 +10,8 @@ use topwork_data::{
     Columns, Dataset, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words,
 };
 use topwork_models::{
-    Checkpoint, HeadKind, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
-    max_length, tokenizer_files, unpack_seedling,
+    Checkpoint, HeadKind, HubSettings, MEAN_LAYER, ModelConfig, Pooling, SEEDLING, Sizes, StatedPooling,
+    check_tokenizer, load_tokenizer, locate, max_length, stated_pooling, tokenizer_files, unpack_seedling,
 };
 
 use crate::error::Error;
@@ -23,7 +23,6 @@ use crate::plan::parameter_policy::{Policy, policy};
 use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::resolve::resolve;
 use crate::run::output_directory::unused_directory;
-use crate::saved_config::pooling;
 pub use crate::session::files::Datasets;
 use crate::session::files::Files;
 use crate::session::retained::{Retained, RetainedFile};
@@ -436,7 +435,14 @@ fn model_facts(
         max_position_embeddings: sizes.max_tokens,
         model_max_length: Some(max_length(source, sizes.max_tokens)?),
         dropouts: config.encoder().dropouts(head),
-        pooling: pooling(source, config)?,
+        pooling: match config.pooling() {
+            Pooling::FirstToken => stated_pooling(source)?,
+            pooling => Some(StatedPooling {
+                pooling: Some(pooling),
+                mode: MEAN_LAYER.to_string(),
+                file: "config.json".to_string(),
+            }),
+        },
         sha256: hash_files(&checkpoint.files())?,
         config_sha256: hash_files(&[&source.join("config.json")])?,
         tokenizer_sha256: hash_tokenizer(source)?,

@@ -30,7 +30,7 @@ impl MaskedWords {
         }
         let with_pooler = HeadKind::Pretraining { pairs: false, pooler: true };
         let head = if has(with_pooler, Block::Final) { with_pooler } else { HeadKind::MASKED_WORDS };
-        let options = WeightOptions { seed: 0, head, head_rule: HeadRule::LoadIfShapeFits };
+        let options = WeightOptions::of(head, HeadRule::LoadIfShapeFits);
         let parameters = Weights::load(&inputs.checkpoint, &inputs.config, &options)?.parameters();
         let model = Model::bind(&inputs.config, &parameters, ModelOptions::of(head))?;
         // Without a token that hides words, the head cannot be asked.

@@ -69,12 +69,12 @@ impl LoadedModel {
         let (head, labels) = (inputs.head(), inputs.saved_labels());
         let weights = match plan.init.value {
             Init::Pretrained => {
-                let own = plan.facts.model.pooling.unwrap_or_default();
-                let head_rule = match own == plan.pooling.value {
+                let pooling = plan.pooling.value;
+                let head_rule = match inputs.config.pooling() == pooling {
                     true => inputs.config.head_rule(head, labels, inputs.task.problem_type()),
                     false => HeadRule::New("the checkpoint's head reads another pooling of the tokens"),
                 };
-                Weights::load(&inputs.checkpoint, &inputs.config, &WeightOptions { seed, head, head_rule })?
+                Weights::load(&inputs.checkpoint, &inputs.config, &WeightOptions { seed, head, head_rule, pooling })?
             }
             Init::Random => Weights::initial(&inputs.config, head, seed)?,
         };

@@ -65,8 +65,8 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
     if inputs.plan.pooling.value != Pooling::FirstToken {
         let _ = writeln!(
             card,
-            "\nThe head reads the mean of all tokens, which `transformers` does not know: it would read the first token, and give \
-             other outputs. Use `topwork predict`."
+            "\nThe head reads the mean of all tokens. The last layer, which was not trained, computes it, so that the first token's \
+             output, which `transformers` reads, is that mean."
         );
     }
     let _ = write!(card, "\n## Labels\n\n");

@@ -1,7 +1,7 @@
 //! Writing the result of fine-tuning.
 
 use topwork_engine::Parameters;
-use topwork_models::{save_config, save_tokenizer};
+use topwork_models::{ParameterSpec, Pooling, save_config, save_tokenizer};
 
 use super::model_card::model_card;
 use super::results::Results;
@@ -20,13 +20,13 @@ pub(super) fn write_model(
     parameters: &Parameters,
     thresholds: Option<&[f64]>,
 ) -> Result<(), Error> {
-    output.write_weights(parameters)?;
-    write_config(output, inputs, None, thresholds)?;
+    output.write_weights(parameters, &write_config(output, inputs, None, thresholds)?)?;
     save_tokenizer(&inputs.source, output.path(), &inputs.tokenizer, inputs.plan.max_seq_length.value)?;
     Ok(())
 }
 
-/// Writes `config.json`: as `transformers` reads it, and with what was fitted on held-out rows.
+/// Writes `config.json`: as `transformers` reads it, and with what was fitted on held-out rows. Gives the layer that has to stand
+/// above those of the model so that the first token's output, which `transformers` reads, is what the head reads.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -35,12 +35,11 @@ pub(super) fn write_config(
     inputs: &Inputs,
     temperature: Option<f64>,
     thresholds: Option<&[f64]>,
-) -> Result<(), Error> {
+) -> Result<Vec<(ParameterSpec, Vec<f32>)>, Error> {
     let mut config = inputs.config.for_head(inputs.head(), inputs.saved_labels(), inputs.task.problem_type())?;
     // What was fitted for the model that this one was made from is not this one's.
     let saved = SavedConfig {
         task: Some(inputs.task.name().to_string()),
-        pooling: inputs.plan.pooling.value,
         columns: Some(inputs.columns.clone()),
         target_unit: inputs.scoring.scale.clone(),
         temperature,
@@ -49,7 +48,12 @@ pub(super) fn write_config(
     if let Some(object) = config.as_object_mut() {
         saved.write(object);
     }
-    Ok(save_config(output.path(), &config)?)
+    let more = match inputs.plan.pooling.value {
+        Pooling::FirstToken => Vec::new(),
+        Pooling::MeanTokens => inputs.config.add_mean_layer(&mut config),
+    };
+    save_config(output.path(), &config)?;
+    Ok(more)
 }
 
 /// Writes the model card and what was measured.

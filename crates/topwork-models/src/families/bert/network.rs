@@ -94,6 +94,10 @@ impl EncoderConfig for BertConfig {
         Ok(Box::new(self.shape().bind(parameters, dropouts)?))
     }
 
+    fn mean_layer(&self) -> Vec<(ParameterSpec, Vec<f32>)> {
+        self.shape().mean_layer()
+    }
+
     fn head(&self, head: HeadKind) -> Option<HeadLayout> {
         let classifier = |outputs| Part::Output { name: "classifier", outputs };
         Some(match head {

@@ -107,6 +107,14 @@ impl EncoderConfig for DistilBertConfig {
         Ok(Box::new(self.shape().bind(parameters, dropouts)?))
     }
 
+    fn layers_key(&self) -> &'static str {
+        "n_layers"
+    }
+
+    fn mean_layer(&self) -> Vec<(ParameterSpec, Vec<f32>)> {
+        self.shape().mean_layer()
+    }
+
     fn head(&self, head: HeadKind) -> Option<HeadLayout> {
         let dense = |name, activation| Part::Dense { name, block: Block::Head, activation };
         let classifier = |outputs| Part::Output { name: "classifier", outputs };

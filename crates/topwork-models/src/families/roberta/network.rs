@@ -95,6 +95,10 @@ impl EncoderConfig for RobertaConfig {
         Ok(Box::new(self.shape().bind(parameters, dropouts)?))
     }
 
+    fn mean_layer(&self) -> Vec<(ParameterSpec, Vec<f32>)> {
+        self.shape().mean_layer()
+    }
+
     fn head(&self, head: HeadKind) -> Option<HeadLayout> {
         let dense = |name, block, activation| Part::Dense { name, block, activation };
         Some(match head {
