@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 from seqeval.metrics import accuracy_score as word_accuracy
 from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import (accuracy_score, average_precision_score, f1_score, hamming_loss, log_loss, mean_absolute_error,
                              mean_squared_error, r2_score, root_mean_squared_error)
@@ -118,11 +119,20 @@ def one_vs_rest(rng):
                 weight=np.concatenate([fit.coef_ for fit in fits]).ravel().tolist(), bias=[fit.intercept_[0] for fit in fits])
 
 
+def lda(rng, rows, features, shrinkage):
+    classes = np.arange(rows) * 2 % 3
+    x = np.round(rng.normal(size=(rows, features)) + np.eye(3)[classes][:, np.arange(features) % 3], 3)
+    fit = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(x, classes)
+    return dict(rows=rows, features=features, shrinkage=shrinkage, x=x.ravel().tolist(), classes=classes.tolist(),
+                weight=fit.coef_.ravel().tolist(), bias=fit.intercept_.tolist())
+
+
 def main():
     warnings.filterwarnings("ignore")
     rng = np.random.default_rng(20261127)
     table = dict(regression=regressions(rng), multi_label=multi_labels(rng), entities=entities(rng), tagging=taggings(rng),
-                 ridge=[ridge(rng, 25, 4, 1), ridge(rng, 25, 4, 2), ridge(rng, 10, 14, 2)], one_vs_rest=one_vs_rest(rng))
+                 ridge=[ridge(rng, 25, 4, 1), ridge(rng, 25, 4, 2), ridge(rng, 10, 14, 2)], one_vs_rest=one_vs_rest(rng),
+                 lda=[lda(rng, 30, 4, 0.1), lda(rng, 30, 4, 1.0), lda(rng, 12, 20, 0.3)])
     pathlib.Path(sys.argv[1]).write_text(json.dumps(table, default=float, allow_nan=False) + "\n")
 
 

@@ -5,11 +5,14 @@
 
 pub mod bootstrap;
 pub mod calibration;
+pub mod centroid;
 mod chance;
 mod classification;
+pub mod discriminant;
 mod drift;
 pub mod label_errors;
 pub mod learning_curve;
+pub mod linear;
 pub mod logistic;
 mod matrix;
 mod metric;

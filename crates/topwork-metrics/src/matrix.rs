@@ -103,6 +103,20 @@ pub(crate) fn rows_by_class(classes: &[u32]) -> Vec<Vec<usize>> {
     rows
 }
 
+/// The mean of the rows of each of `count` classes, `[classes, columns]`, 0 for a class without a row; and how many rows it has.
+pub(crate) fn class_means(features: Matrix<'_>, classes: &[u32], count: usize) -> (Mat<f64>, Vec<usize>) {
+    let mut means = Mat::zeros(count, features.ncols());
+    let mut rows = vec![0; count];
+    for (row, &class) in classes.iter().enumerate() {
+        rows[class as usize] += 1;
+        (0..features.ncols()).for_each(|column| means[(class as usize, column)] += features[(row, column)]);
+    }
+    for (class, &rows) in rows.iter().enumerate().filter(|(_, rows)| **rows > 0) {
+        (0..features.ncols()).for_each(|column| means[(class, column)] /= rows as f64);
+    }
+    (means, rows)
+}
+
 /// Whether a score can say anything: at least two classes, as many classes as rows, and finite features.
 pub(crate) fn is_sample(features: Matrix<'_>, classes: &[u32]) -> bool {
     features.nrows() == classes.len()

@@ -53,6 +53,25 @@ impl Ridge {
         Some(Self { bias: bias.collect(), weight, penalty, left_out_error })
     }
 
+    /// The predictions `[rows, outputs]` for each row of a fit without it, at each of `penalties`: one decomposition serves all. None as
+    /// [`Ridge::fit`].
+    pub fn left_out(features: Matrix<'_>, targets: Matrix<'_>, penalties: &[f64]) -> Option<Vec<Mat<f64>>> {
+        let rows = features.nrows();
+        let is_sample = rows == targets.nrows() && features.ncols() > 0 && targets.ncols() > 0;
+        let is_positive = |penalty: &f64| *penalty > 0.0 && penalty.is_finite();
+        if rows < 3 || !is_sample || !is_finite(features) || !is_finite(targets) || !penalties.iter().all(is_positive) {
+            return None;
+        }
+        let spectrum = Spectrum::of(features)?;
+        let wanted = centred(targets);
+        let projected = spectrum.basis.transpose() * &wanted;
+        let of = |&penalty: &f64| {
+            let missed = spectrum.left_out(wanted.as_ref(), projected.as_ref(), penalty);
+            Mat::from_fn(rows, targets.ncols(), |row, output| targets[(row, output)] - missed[(row, output)])
+        };
+        Some(penalties.iter().map(of).collect())
+    }
+
     /// Penalties that fit the scale of `features`: from 10⁻⁶ to 10³ times the mean squared length of their directions,
     /// two to a power of ten. Empty when the features do not vary.
     pub fn penalties(features: Matrix<'_>) -> Vec<f64> {
@@ -105,6 +124,11 @@ impl Spectrum {
     }
 
     fn left_out_error(&self, wanted: Matrix<'_>, projected: Matrix<'_>, penalty: f64) -> f64 {
+        self.left_out(wanted, projected, penalty).squared_norm_l2() / (wanted.nrows() * wanted.ncols()) as f64
+    }
+
+    /// What each target is off the prediction of a fit without its row.
+    fn left_out(&self, wanted: Matrix<'_>, projected: Matrix<'_>, penalty: f64) -> Mat<f64> {
         let shrinkage = self.shrinkage(penalty);
         let shrunk =
             Mat::from_fn(projected.nrows(), projected.ncols(), |d, output| shrinkage[d] * projected[(d, output)]);
@@ -116,13 +140,9 @@ impl Spectrum {
             let along = self.basis.col(direction).iter();
             own.iter_mut().zip(along).for_each(|(own, value)| *own += factor * value * value);
         }
-        let mut sum = 0.0;
-        for output in 0..wanted.ncols() {
-            for (row, own) in own.iter().enumerate() {
-                sum += ((wanted[(row, output)] - fitted[(row, output)]) / (1.0 - own)).powi(2);
-            }
-        }
-        sum / (rows * wanted.ncols()) as f64
+        Mat::from_fn(rows, wanted.ncols(), |row, output| {
+            (wanted[(row, output)] - fitted[(row, output)]) / (1.0 - own[row])
+        })
     }
 
     fn weight(&self, projected: Matrix<'_>, penalty: f64) -> Mat<f64> {
@@ -187,6 +207,30 @@ mod tests {
             }
             assert!((found.left_out_error - sum / (2 * rows) as f64).abs() < 1e-10 * (1.0 + sum));
         }
+    }
+
+    #[test]
+    fn left_out_predictions_are_those_of_fits_without_the_row() {
+        for (rows, columns) in [(200, 9), (12, 20)] {
+            let (features, targets) = table(rows, columns);
+            let (features, targets) = (features.as_ref(), targets.as_ref());
+            for (penalty, found) in
+                [0.03, 4.0].into_iter().zip(Ridge::left_out(features, targets, &[0.03, 4.0]).unwrap())
+            {
+                for row in 0..rows {
+                    let others: Vec<usize> = (0..rows).filter(|other| *other != row).collect();
+                    let (x, y) = (select_rows(features, &others), select_rows(targets, &others));
+                    let fit = Ridge::fit(x.as_ref(), y.as_ref(), &[penalty]).unwrap();
+                    let expected = fit.predict(select_rows(features, &[row]).as_ref());
+                    for output in 0..2 {
+                        let (found, expected) = (found[(row, output)], expected[(0, output)]);
+                        assert!((found - expected).abs() < 1e-8, "row {row}: {found}, not {expected}");
+                    }
+                }
+            }
+        }
+        let (features, targets) = table(6, 3);
+        assert!(Ridge::left_out(features.as_ref(), targets.as_ref(), &[1.0, 0.0]).is_none());
     }
 
     #[test]
