@@ -8,7 +8,8 @@ Rows are drawn of each class of the training file. The part `development` is for
 scores on other rows of the training file, of all sets but LEFT_OUT. The part `test` draws with seeds from 0 on and scores on the test
 file. At most TEST_ROWS rows are scored, the same for every system.
 
-One line a run is appended to the results, and a finished run is not repeated as long as topwork's sources are the same.
+One line a run is appended to the results, and a finished run is not repeated as long as topwork's sources are the same. The table
+shows the newest sources of each system.
 """
 import collections
 import json
@@ -23,7 +24,7 @@ SETS = ("sst2", "trec6", "banking77", "tweet_emotion", "citation_intent", "ag_ne
 # No default is chosen by these.
 LEFT_OUT = ("banking77", "atis_intent")
 TEST_ROWS = 300
-# Flags of `topwork tune`; `tune` has none.
+# Flags of `topwork tune`; the system `tune` has none.
 SYSTEMS = {
     "tune": [],
     "first_token": ["--pooling", "first_token"],
@@ -82,6 +83,10 @@ def run_line(options, line):
 
 
 def table(results):
+    newest = {}
+    for line in results:
+        newest[line["system"]] = line["sources"]
+    results = [line for line in results if line["sources"] == newest[line["system"]]]
     cells = collections.defaultdict(lambda: collections.defaultdict(list))
     for line in results:
         cells[line["part"], line["model"], line["rows"], line["set"]][line["system"]].append(line)
@@ -94,12 +99,14 @@ def table(results):
         for system in systems:
             scores = [100 * line["accuracy"] for line in own.get(system, [])]
             seconds = [line["seconds"] for line in own.get(system, [])]
-            if scores:
+            if len(own) == len(systems):
                 means[system].append(statistics.mean(scores))
             shown.append(f"{statistics.mean(scores):.1f} ± {labelled.spread(scores):.1f}, {statistics.mean(seconds):.0f} s" if scores else "–")
         part, model, rows, name = place
         print(f"| {part} | {model} | {rows} | {name} | " + " | ".join(shown) + " |")
-    print("| mean | | | | " + " | ".join(f"{statistics.mean(means[s]):.1f} (of {len(means[s])})" for s in systems) + " |")
+    if means:
+        count = len(means[systems[0]])
+        print(f"| mean over the {count} cells of all | | | | " + " | ".join(f"{statistics.mean(means[s]):.1f}" for s in systems) + " |")
 
 
 def main():

@@ -74,8 +74,11 @@ fn targets(audit: &Audit) -> String {
     let splits: Vec<&str> = audit.splits.iter().map(|split| split.name).collect();
     let mut text = String::new();
     if let Some(imbalance) = audit.imbalance {
-        let classes = audit.classes.len();
-        let _ = writeln!(text, "{classes} classes, the largest has {imbalance:.1} times the rows of the smallest");
+        let (classes, declared) =
+            (audit.classes.len(), audit.classes.iter().filter(|class| class.rows[0] == 0).count());
+        let among = if declared == 0 { String::new() } else { format!("; {declared} of them have no training row") };
+        let _ =
+            writeln!(text, "{classes} classes, the largest has {imbalance:.1} times the rows of the smallest{among}");
     }
     if let Some(labels) = &audit.labels {
         let without: Vec<String> =

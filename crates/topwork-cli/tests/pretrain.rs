@@ -106,6 +106,19 @@ fn a_language_is_learnt_and_the_result_can_be_fine_tuned() {
     let again = ["pretrain", "corpus.txt", "--from", "out", "--output", "more", "--steps", "3"];
     folder.ok(&again);
     assert_eq!(folder.json("more/config.json")["architectures"][0], "BertForMaskedLM");
+
+    // A sentence encoder stays one, also after it was tuned: the layer that computes its mean is no layer to go on with.
+    std::fs::create_dir(folder.path("out/1_Pooling")).unwrap();
+    folder.write("out/1_Pooling/config.json", "{\"pooling_mode\": \"mean\"}");
+    let tune =
+        ["tune", "train.csv", "--model", "out", "--output", "of the mean", "--epochs", "1", "--compare-seeds", "0"];
+    folder.ok(&tune);
+    assert_eq!(folder.json("of the mean/config.json")["num_hidden_layers"], 3);
+    for (from, output) in [("out", "on"), ("of the mean", "on again")] {
+        folder.ok(&["pretrain", "corpus.txt", "--from", from, "--output", output, "--steps", "2"]);
+        assert_eq!(folder.json(&format!("{output}/1_Pooling/config.json"))["pooling_mode"], "mean");
+        assert_eq!(folder.json(&format!("{output}/config.json"))["num_hidden_layers"], 2);
+    }
 }
 
 #[test]

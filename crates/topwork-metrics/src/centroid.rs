@@ -8,10 +8,10 @@ use faer::Mat;
 use crate::linear::LinearClassifier;
 use crate::matrix::{Matrix, class_means, is_sample};
 
-/// Fits the means of `classes` to `features` `[rows, columns]`; `count` classes may occur. A class without a row is never nearest.
+/// Fits the means of `classes`, numbered below `count`, to `features` `[rows, columns]`. A class without a row is never nearest.
 /// None with fewer than two classes, or for values that are not finite.
 pub fn fit(features: Matrix<'_>, classes: &[u32], count: usize) -> Option<LinearClassifier> {
-    if !is_sample(features, classes) {
+    if !is_sample(features, classes) || classes.iter().any(|&class| class as usize >= count) {
         return None;
     }
     let (means, rows) = class_means(features, classes, count);

@@ -29,13 +29,13 @@ pub struct Discriminant {
 }
 
 impl Discriminant {
-    /// Of `features` `[rows, columns]`; `count` classes may occur. None with fewer than two classes, as many classes as rows, or
-    /// values that are not finite.
+    /// Of `features` `[rows, columns]`; classes are numbered below `count`. None with fewer than two classes, for values that are not
+    /// finite, and where the rows of each class are all equal: their covariance is 0.
     pub fn of(features: Matrix<'_>, classes: &[u32], count: usize) -> Option<Self> {
-        if !is_sample(features, classes) {
+        if !is_sample(features, classes) || classes.iter().any(|&class| class as usize >= count) {
             return None;
         }
-        // Few rows span few directions, and nothing lies beside them.
+        // Fewer rows than columns lie in a space of as many directions as there are rows: it is enough to reckon there.
         let (basis, reduced) = match features.nrows() < features.ncols() {
             false => (None, features.to_owned()),
             true => {
@@ -56,6 +56,9 @@ impl Discriminant {
             reduced[(row, c)] - means[(classes[row] as usize, c)]
         });
         let (within, vectors) = eigen(gram(deviations.as_ref()).as_ref())?;
+        if within.iter().sum::<f64>() <= 0.0 {
+            return None;
+        }
         let directions = match basis {
             Some(basis) => basis * &vectors,
             None => vectors.clone(),
@@ -71,8 +74,11 @@ impl Discriminant {
         })
     }
 
-    /// The classifier with that shrinkage, above 0 and up to 1. A class without a row is never the answer.
-    pub fn fit(&self, shrinkage: f64) -> LinearClassifier {
+    /// The classifier with that shrinkage. A class without a row is never the answer. None unless the shrinkage is above 0 and at most 1.
+    pub fn fit(&self, shrinkage: f64) -> Option<LinearClassifier> {
+        if !is_part(shrinkage) {
+            return None;
+        }
         let total = self.classes.len() as f64;
         let variances = self.variances(shrinkage, total, self.within.iter().sum());
         let count = self.counts.len();
@@ -81,12 +87,16 @@ impl Discriminant {
             let length: f64 = (0..self.within.len()).map(|d| self.means[(class, d)] * scaled[(d, class)]).sum();
             (self.counts[class] as f64 / total).ln() - 0.5 * length
         });
-        LinearClassifier { bias: bias.collect(), weight: &self.directions * &scaled }
+        Some(LinearClassifier { bias: bias.collect(), weight: &self.directions * &scaled })
     }
 
     /// The scores `[rows, classes]` of the classifier for each row, fitted without it. The class of a row that is the only one of
-    /// its class has −∞.
-    pub fn left_out(&self, shrinkage: f64) -> Mat<f64> {
+    /// its class has −∞. None as [`Discriminant::fit`], and where a row is the only one that differs within its class: without it
+    /// the covariance is 0.
+    pub fn left_out(&self, shrinkage: f64) -> Option<Mat<f64>> {
+        if !is_part(shrinkage) {
+            return None;
+        }
         let (rows, directions) = (self.rows.nrows(), self.within.len());
         let total = rows as f64 - 1.0;
         let within: f64 = self.within.iter().sum();
@@ -98,12 +108,16 @@ impl Discriminant {
             // Alone in its class, a row has no part in the covariance.
             let part = if n > 1.0 { n / (n - 1.0) } else { 0.0 };
             let length: f64 = away.iter().map(|a| a * a).sum();
-            let variances = self.variances(shrinkage, total, (within - part * length).max(0.0));
+            // What rounding leaves of 0 is no covariance.
+            if within - part * length <= 1e-12 * within {
+                return None;
+            }
+            let variances = self.variances(shrinkage, total, within - part * length);
             let taken = (1.0 - shrinkage) / total * part;
             let solved: Vec<f64> = away.iter().zip(&variances).map(|(a, v)| a / v).collect();
             let rest = 1.0 - taken * away.iter().zip(&solved).map(|(a, s)| a * s).sum::<f64>();
             let along = |a: &dyn Fn(usize) -> f64| (0..directions).map(|d| a(d) * solved[d]).sum::<f64>();
-            // aᵀ S⁻¹ b, of which the row's own direction is taken off S.
+            // aᵀ S⁻¹ b, where S is the covariance without this row.
             let product = |a: &dyn Fn(usize) -> f64, b: &dyn Fn(usize) -> f64| {
                 let plain: f64 = (0..directions).map(|d| a(d) * b(d) / variances[d]).sum();
                 plain + taken / rest * along(a) * along(b)
@@ -121,14 +135,18 @@ impl Discriminant {
                 scores[(row, class)] = (left / total).ln() + product(&asked, &mean);
             }
         }
-        scores
+        Some(scores)
     }
 
     /// The shrunk variance along each direction, of so many rows with that sum of squares within their classes.
     fn variances(&self, shrinkage: f64, rows: f64, within: f64) -> Vec<f64> {
         let floor = shrinkage * within / (rows * self.columns as f64);
-        self.within.iter().map(|square| (1.0 - shrinkage) * square / rows + floor.max(f64::MIN_POSITIVE)).collect()
+        self.within.iter().map(|square| (1.0 - shrinkage) * square / rows + floor).collect()
     }
+}
+
+fn is_part(shrinkage: f64) -> bool {
+    shrinkage > 0.0 && shrinkage <= 1.0
 }
 
 #[cfg(test)]
@@ -145,9 +163,8 @@ mod tests {
             let features = Mat::from_fn(rows, columns, |row, column| x[row * columns + column]);
             let classes: Vec<u32> = numbers(&case["classes"]).into_iter().map(|class| class as u32).collect();
             let found = Discriminant::of(features.as_ref(), &classes, 3).unwrap();
-            let own = found.fit(case["shrinkage"].as_f64().unwrap());
+            let own = found.fit(case["shrinkage"].as_f64().unwrap()).unwrap();
             let (weight, bias) = (numbers(&case["weight"]), numbers(&case["bias"]));
-            // A constant that all classes share changes no difference between them.
             for class in 0..3 {
                 assert!((own.bias[class] - bias[class]).abs() < 1e-6, "{:?}, not {bias:?}", own.bias);
                 for column in 0..columns {
@@ -165,9 +182,10 @@ mod tests {
             let (features, classes) = sample(rows, columns, 4);
             let found = Discriminant::of(features.as_ref(), &classes, 4).unwrap();
             for shrinkage in [0.05, 0.5, 1.0] {
-                let own = found.left_out(shrinkage);
-                let one_by_one =
-                    left_out_one_by_one(&features, &classes, |x, y| Discriminant::of(x, y, 4).unwrap().fit(shrinkage));
+                let own = found.left_out(shrinkage).unwrap();
+                let one_by_one = left_out_one_by_one(&features, &classes, |x, y| {
+                    Discriminant::of(x, y, 4).unwrap().fit(shrinkage).unwrap()
+                });
                 near_all(&own, &one_by_one, 1e-8);
             }
         }
@@ -178,8 +196,23 @@ mod tests {
         let (features, mut classes) = sample(30, 5, 3);
         classes.iter_mut().for_each(|class| *class = (*class).min(1));
         classes[7] = 2;
-        let scores = Discriminant::of(features.as_ref(), &classes, 3).unwrap().left_out(0.2);
+        let scores = Discriminant::of(features.as_ref(), &classes, 3).unwrap().left_out(0.2).unwrap();
         assert_eq!(scores[(7, 2)], f64::NEG_INFINITY);
         assert!(scores[(7, 0)].is_finite() && scores[(0, 2)].is_finite());
+        let one_by_one =
+            left_out_one_by_one(&features, &classes, |x, y| Discriminant::of(x, y, 3).unwrap().fit(0.2).unwrap());
+        near_all(&scores, &one_by_one, 1e-8);
+    }
+
+    #[test]
+    fn what_has_no_covariance_or_no_shrinkage_is_none() {
+        let rows = Mat::from_fn(6, 3, |row, column| f64::from(u8::from(row % 3 == column)));
+        let classes = [0, 1, 2, 0, 1, 2];
+        assert!(Discriminant::of(rows.as_ref(), &classes, 3).is_none(), "equal rows within each class");
+        assert!(Discriminant::of(rows.as_ref(), &[0, 0, 1, 1, 2, 2], 2).is_none(), "a class beyond the count");
+        let found = Discriminant::of(rows.as_ref(), &[0, 0, 1, 1, 2, 2], 3).unwrap();
+        for shrinkage in [0.0, -0.1, 1.1, f64::NAN] {
+            assert!(found.fit(shrinkage).is_none() && found.left_out(shrinkage).is_none());
+        }
     }
 }

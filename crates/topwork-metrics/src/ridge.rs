@@ -53,8 +53,8 @@ impl Ridge {
         Some(Self { bias: bias.collect(), weight, penalty, left_out_error })
     }
 
-    /// The predictions `[rows, outputs]` for each row of a fit without it, at each of `penalties`: one decomposition serves all. None as
-    /// [`Ridge::fit`].
+    /// The predictions `[rows, outputs]` for each row of a fit without it, at each of `penalties`: one decomposition serves all. None for what
+    /// [`Ridge::fit`] cannot fit, and when a penalty is no positive number.
     pub fn left_out(features: Matrix<'_>, targets: Matrix<'_>, penalties: &[f64]) -> Option<Vec<Mat<f64>>> {
         let rows = features.nrows();
         let is_sample = rows == targets.nrows() && features.ncols() > 0 && targets.ncols() > 0;

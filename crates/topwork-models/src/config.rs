@@ -3,13 +3,14 @@
 //! The file is kept verbatim beside what was understood of it, so that a saved model keeps the keys that only others
 //! understand.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use crate::error::ModelError;
-use crate::families::{EncoderConfig, FAMILIES, FamilyDescription};
+use crate::families::{EncoderConfig, FAMILIES, FamilyDescription, KeyRule};
 use crate::fields::{Fields, LABELS};
 use crate::files::{brief, read_json_object, write_json};
 use crate::heads::{HeadKind, HeadLayout, HeadRule, Pooling};
@@ -90,8 +91,17 @@ impl ModelConfig {
 
     /// Whether a checkpoint's layer above those of this configuration computes the mean.
     fn is_mean_layer(&self, checkpoint: &Checkpoint) -> Result<bool, ModelError> {
+        let translate = self.description.translate;
+        let meant = |key: &str| match translate(key, HeadKind::Sequence { outputs: 1 }) {
+            KeyRule::Parameter(name) => Some(name),
+            KeyRule::Repeats(_) | KeyRule::Ignored(_) | KeyRule::Unknown => None,
+        };
+        let keys: BTreeMap<String, &str> = checkpoint.names().filter_map(|key| Some((meant(key)?, key))).collect();
         for (spec, values) in self.encoder.mean_layer() {
-            if checkpoint.shape(&spec.name) != Some(&spec.shape) || checkpoint.read_f32(&spec.name)? != values {
+            let Some(key) = keys.get(&spec.name).filter(|key| checkpoint.shape(key) == Some(&spec.shape)) else {
+                return Ok(false);
+            };
+            if !checkpoint.holds(key, &values)? {
                 return Ok(false);
             }
         }

@@ -78,11 +78,20 @@ fn fetch(repository: &mut Repository<'_>) -> Result<PathBuf, ModelError> {
     }
     fetch_tokenizer(repository)?;
     let directory = config.parent().unwrap_or(Path::new("."));
-    // A sentence encoder's own pooling.
-    if repository.find(MODULES)?.is_some() {
-        repository.find(&pooling_file(directory)?)?;
+    fetch_pooling(repository, directory);
+    Ok(directory.to_path_buf())
+}
+
+/// A sentence encoder's own pooling. A model that was fetched before, by another program, goes without it where nobody can be asked.
+fn fetch_pooling(repository: &mut Repository<'_>, directory: &Path) {
+    let fetched = repository.find(MODULES).and_then(|modules| match modules {
+        Some(_) => repository.require(&pooling_file(directory)?.0).map(|_| ()),
+        None if repository.is_unasked(MODULES) => Err(repository.missing(MODULES)),
+        None => Ok(()),
+    });
+    if let Err(error) = fetched {
+        tracing::warn!("{}: whether it is a sentence encoder, and its pooling, is not known: {error}", repository.id());
     }
-    Ok(config.parent().unwrap_or(Path::new(".")).to_path_buf())
 }
 
 /// The first set of files that the hub has as a whole. A `tokenizer.json` holds the added tokens; the others have them in

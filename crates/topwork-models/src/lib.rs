@@ -39,7 +39,7 @@ pub use load::{LoadReport, WeightOptions, Weights, checkpoint_has};
 pub use model::{Input, Model, ModelOptions, OutputScale, PretrainingLogits};
 pub use parameters::{Block, ParameterKind, ParameterSpec};
 pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
-pub use sentence_encoder::{StatedPooling, stated_pooling};
+pub use sentence_encoder::{StatedPooling, pooling_of, save_pooling};
 pub use tokenizer::{
     SpecialIds, TokenizerKind, TokenizerOptions, check_tokenizer, continuations, load_tokenizer, max_length,
     save_tokenizer, tokenizer_file_names, tokenizer_files, train_tokenizer, with_prefix_space, write_trained_tokenizer,

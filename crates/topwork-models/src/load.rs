@@ -56,15 +56,12 @@ impl Weights {
         let WeightOptions { seed, head, head_rule, pooling } = *options;
         let specs = config.specs(head)?;
         let layout = config.head(head)?;
-        let dense = match head {
-            HeadKind::Sequence { .. } => layout.near_identity(config.encoder().sizes().hidden_size),
-            HeadKind::Token { .. } | HeadKind::Pretraining { .. } => BTreeMap::new(),
-        };
+        let dense = near_identity(config, head, pooling)?;
         let rules = Rules {
             head,
             head_rule,
             // What was pretrained for another pooling says nothing of this one.
-            other_pooling: if pooling == config.pooling() { Vec::new() } else { dense.keys().collect() },
+            other_pooling: if pooling == config.pooling() { Vec::new() } else { layout.made_for_pooling() },
             mean_layer: match config.pooling() {
                 Pooling::MeanTokens => config.encoder().mean_layer().into_iter().map(|(spec, _)| spec.name).collect(),
                 Pooling::FirstToken => Vec::new(),
@@ -74,21 +71,34 @@ impl Weights {
         let range = config.encoder().initializer_range();
         let value = |(spec, source): (&ParameterSpec, &Option<&str>)| match (source, dense.get(&spec.name)) {
             (Some(key), _) => checkpoint.read_f32(key),
-            (None, Some(values)) if pooling == Pooling::MeanTokens => Ok(values.clone()),
-            (None, _) => Ok(initial(spec, seed, range)),
+            (None, Some(values)) => Ok(values.clone()),
+            (None, None) => Ok(initial(spec, seed, range)),
         };
         let tensors = specs.iter().zip(&sources).map(value).collect::<Result<_, _>>()?;
         Ok(Self { specs, tensors, report })
     }
 
-    /// The first values of a model without a checkpoint, as [`Weights::load`] draws those of new parameters.
+    /// The first values of a model without a checkpoint whose head reads first tokens, as [`Weights::load`] gives them to new
+    /// parameters.
     ///
     /// # Errors
     /// When the family has no such head.
     pub fn initial(config: &ModelConfig, head: HeadKind, seed: u64) -> Result<Self, ModelError> {
-        let specs = config.specs(head)?;
+        Self::initial_with(config, head, Pooling::FirstToken, seed)
+    }
+
+    /// As [`Weights::initial`], of a head with that pooling.
+    ///
+    /// # Errors
+    /// As [`Weights::initial`].
+    pub fn initial_with(config: &ModelConfig, head: HeadKind, pooling: Pooling, seed: u64) -> Result<Self, ModelError> {
+        let (specs, dense) = (config.specs(head)?, near_identity(config, head, pooling)?);
         let range = config.encoder().initializer_range();
-        let tensors = specs.iter().map(|spec| initial(spec, seed, range)).collect();
+        let value = |spec: &ParameterSpec| match dense.get(&spec.name) {
+            Some(values) => values.clone(),
+            None => initial(spec, seed, range),
+        };
+        let tensors = specs.iter().map(value).collect();
         Ok(Self { specs, tensors, report: LoadReport::default() })
     }
 
@@ -99,6 +109,20 @@ impl Weights {
             parameters.add(spec.name.clone(), &spec.shape, values);
         }
         parameters
+    }
+}
+
+/// What the dense parts of a head that reads the mean start from; nothing of other heads.
+fn near_identity(
+    config: &ModelConfig,
+    head: HeadKind,
+    pooling: Pooling,
+) -> Result<BTreeMap<String, Vec<f32>>, ModelError> {
+    match (pooling, head) {
+        (Pooling::MeanTokens, HeadKind::Sequence { .. }) => {
+            Ok(config.head(head)?.near_identity(config.encoder().sizes().hidden_size))
+        }
+        (Pooling::MeanTokens | Pooling::FirstToken, _) => Ok(BTreeMap::new()),
     }
 }
 
@@ -134,12 +158,15 @@ impl LoadReport {
     }
 }
 
+/// Why what a checkpoint has between the tokens and the output layer is not taken.
+const OTHER_POOLING: &str = "the checkpoint's was made for another pooling of the tokens";
+
 /// What may happen to a checkpoint's parameters.
-struct Rules<'a> {
+struct Rules {
     head: HeadKind,
     head_rule: HeadRule,
     /// Parameters that are new, because the checkpoint's were made for another pooling.
-    other_pooling: Vec<&'a String>,
+    other_pooling: Vec<String>,
     /// Parameters of the checkpoint's layer that computes the mean.
     mean_layer: Vec<String>,
 }
@@ -149,15 +176,14 @@ fn plan<'a>(
     checkpoint: &'a Checkpoint,
     family: &FamilyDescription,
     specs: &[ParameterSpec],
-    rules: &Rules<'_>,
+    rules: &Rules,
 ) -> Result<(Vec<Option<&'a str>>, LoadReport), ModelError> {
     let head = rules.head_rule;
     let mut report = LoadReport::default();
     let mut unused = Vec::new();
     let mut found = translate_keys(checkpoint, family, rules.head, &mut report, &mut unused)?;
-    let of_mean =
-        rules.mean_layer.iter().map(|name| (name, "a layer that computes the mean of the tokens, as is done here"));
-    let of_other = rules.other_pooling.iter().map(|name| (*name, "it was made for another pooling of the tokens"));
+    let of_mean = rules.mean_layer.iter().map(|name| (name, "topwork computes the mean of the tokens itself"));
+    let of_other = rules.other_pooling.iter().map(|name| (name, OTHER_POOLING));
     for (name, reason) in of_mean.chain(of_other) {
         if let Some(key) = found.remove(name) {
             report.ignored.push((key.to_string(), reason.to_string()));
@@ -184,8 +210,12 @@ fn plan<'a>(
             }),
             Some(key) => report.renamed += usize::from(key != spec.name),
             None if may_be_new(spec, specs, &found, head) => {
-                let reason = replaced.clone().filter(|_| spec.block == Block::Head);
-                report.new.push((spec.name.clone(), reason.unwrap_or_else(|| "not in the checkpoint".to_string())));
+                let reason = match &replaced {
+                    Some(reason) if spec.block == Block::Head => reason,
+                    _ if rules.other_pooling.contains(&spec.name) => OTHER_POOLING,
+                    _ => "not in the checkpoint",
+                };
+                report.new.push((spec.name.clone(), reason.to_string()));
             }
             None => missing.push(spec.name.clone()),
         }

@@ -1,12 +1,14 @@
 //! What the files of `sentence-transformers` beside a model say about its pooling: a sentence encoder was trained on that vector,
 //! and on no other.
 
+use std::fs;
 use std::path::{Component, Path};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::config::{MEAN_LAYER, ModelConfig};
 use crate::error::ModelError;
-use crate::files::{read_json_array, read_optional_json_object};
+use crate::files::{read_json_array, read_optional_json_object, write_json};
 use crate::heads::Pooling;
 
 /// The list of a sentence encoder's modules.
@@ -20,7 +22,7 @@ const CONFIG: &str = "config.json";
 pub struct StatedPooling {
     /// The pooling; none where it is another than those here.
     pub pooling: Option<Pooling>,
-    /// Its name in the file; several with commas between, where the vectors of several are joined.
+    /// What the file says: its name, several with commas between where the vectors of several are joined, or a key.
     pub mode: String,
     /// The file that says it, from the model's directory on.
     pub file: String,
@@ -30,45 +32,89 @@ pub struct StatedPooling {
 ///
 /// # Errors
 /// When a file is not JSON, or has no pooling where it should.
-pub fn stated_pooling(directory: &Path) -> Result<Option<StatedPooling>, ModelError> {
-    let file = pooling_file(directory)?;
+fn stated_pooling(directory: &Path) -> Result<Option<StatedPooling>, ModelError> {
+    let (file, is_named) = pooling_file(directory)?;
     let path = directory.join(&file);
-    let Some(config) = read_optional_json_object(&path)? else { return Ok(None) };
-    let modes = modes(&config);
-    if modes.is_empty() {
-        return Err(ModelError::InvalidValue {
-            path,
-            key: "pooling_mode".into(),
-            expected: "a name such as \"mean\" or \"cls\"".into(),
-            found: config.get("pooling_mode").map_or("nothing".into(), Value::to_string),
-        });
-    }
+    let Some(config) = read_optional_json_object(&path)? else {
+        return match is_named {
+            false => Ok(None),
+            true => Err(invalid(&directory.join(MODULES), "path", "the folder of the pooling", &format!("no {file}"))),
+        };
+    };
+    let Some(modes) = modes(&config).filter(|modes| !modes.is_empty()) else {
+        let found = config.get("pooling_mode").map_or("nothing".into(), Value::to_string);
+        return Err(invalid(&path, "pooling_mode", "a name such as \"mean\" or \"cls\", or a list of such", &found));
+    };
     let pooling = match modes.as_slice() {
-        [mode] if mode == "mean" => Some(Pooling::MeanTokens),
+        // Standardised, a multiple of the mean is the mean.
+        [mode] if mode == "mean" || mode == "mean_sqrt_len_tokens" => Some(Pooling::MeanTokens),
         [mode] if mode == "cls" => Some(Pooling::FirstToken),
         _ => None,
     };
     Ok(Some(StatedPooling { pooling, mode: modes.join(", "), file }))
 }
 
-/// Where a directory says what its pooling is, from the directory on.
-pub(crate) fn pooling_file(directory: &Path) -> Result<String, ModelError> {
+/// What a model's own files say that its head reads of the tokens: `config.json`, or the files of `sentence-transformers`. None where
+/// they say nothing.
+///
+/// # Errors
+/// When a file is not JSON, or names no pooling where it should.
+pub fn pooling_of(directory: &Path, config: &ModelConfig) -> Result<Option<StatedPooling>, ModelError> {
+    match config.pooling() {
+        Pooling::FirstToken => stated_pooling(directory),
+        pooling => Ok(Some(StatedPooling { pooling: Some(pooling), mode: MEAN_LAYER.into(), file: CONFIG.into() })),
+    }
+}
+
+/// Writes what a model reads of the tokens, as `sentence-transformers` does, for a directory whose `config.json` does not say it.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn save_pooling(directory: &Path, stated: &StatedPooling, hidden_size: usize) -> Result<(), ModelError> {
+    let folder = directory.join(USUAL_FOLDER);
+    fs::create_dir_all(&folder).map_err(|source| ModelError::Write { path: folder.clone(), source })?;
+    let mode = match stated.pooling {
+        Some(Pooling::MeanTokens) => json!("mean"),
+        Some(Pooling::FirstToken) => json!("cls"),
+        None => json!(stated.mode.split(", ").collect::<Vec<_>>()),
+    };
+    write_json(&folder.join(CONFIG), &json!({ "embedding_dimension": hidden_size, "pooling_mode": mode }))
+}
+
+fn invalid(path: &Path, key: &str, expected: &str, found: &str) -> ModelError {
+    ModelError::InvalidValue {
+        path: path.to_path_buf(),
+        key: key.into(),
+        expected: expected.into(),
+        found: found.into(),
+    }
+}
+
+/// Where a directory says what its pooling is, from the directory on, and whether the list of its modules names the place.
+pub(crate) fn pooling_file(directory: &Path) -> Result<(String, bool), ModelError> {
     let path = directory.join(MODULES);
     let modules = if path.exists() { read_json_array(&path)? } else { Vec::new() };
     let is_pooling = |module: &&Value| {
         let kind = module.get("type").and_then(Value::as_str).unwrap_or_default();
         kind.rsplit('.').next() == Some("Pooling")
     };
-    let folder = modules.iter().find(is_pooling).and_then(|module| module.get("path")?.as_str());
+    let Some(module) = modules.iter().find(is_pooling) else { return Ok((format!("{USUAL_FOLDER}/{CONFIG}"), false)) };
     // A folder within the directory, and no way out of it.
     let is_within = |folder: &&str| {
         !folder.is_empty() && Path::new(folder).components().all(|part| matches!(part, Component::Normal(_)))
     };
-    Ok(format!("{}/{CONFIG}", folder.filter(is_within).unwrap_or(USUAL_FOLDER)))
+    let found = module.get("path");
+    match found.and_then(Value::as_str).filter(is_within) {
+        Some(folder) => Ok((format!("{folder}/{CONFIG}"), true)),
+        None => {
+            let found = found.map_or("nothing".into(), Value::to_string);
+            Err(invalid(&path, "path", "the pooling's folder within the model's", &found))
+        }
+    }
 }
 
 /// The names of the poolings, in today's form or as one switch each.
-fn modes(config: &Value) -> Vec<String> {
+fn modes(config: &Value) -> Option<Vec<String>> {
     const SWITCHES: [(&str, &str); 6] = [
         ("pooling_mode_cls_token", "cls"),
         ("pooling_mode_max_tokens", "max"),
@@ -78,11 +124,12 @@ fn modes(config: &Value) -> Vec<String> {
         ("pooling_mode_lasttoken", "lasttoken"),
     ];
     match config.get("pooling_mode") {
-        Some(Value::String(mode)) => vec![mode.clone()],
-        Some(Value::Array(modes)) => modes.iter().filter_map(Value::as_str).map(str::to_string).collect(),
-        _ => {
+        Some(Value::String(mode)) => Some(vec![mode.clone()]),
+        Some(Value::Array(modes)) => modes.iter().map(|mode| Some(mode.as_str()?.to_string())).collect(),
+        Some(_) => None,
+        None => {
             let is_on = |key: &str| config.get(key).and_then(Value::as_bool) == Some(true);
-            SWITCHES.iter().filter(|(key, _)| is_on(key)).map(|(_, mode)| (*mode).to_string()).collect()
+            Some(SWITCHES.iter().filter(|(key, _)| is_on(key)).map(|(_, mode)| (*mode).to_string()).collect())
         }
     }
 }
@@ -113,6 +160,7 @@ mod tests {
             (old(true, false, true), None, "max, mean"),
             (json!({ "pooling_mode": "mean" }), Some(Pooling::MeanTokens), "mean"),
             (json!({ "pooling_mode": ["cls"] }), Some(Pooling::FirstToken), "cls"),
+            (json!({ "pooling_mode": "mean_sqrt_len_tokens" }), Some(Pooling::MeanTokens), "mean_sqrt_len_tokens"),
             (json!({ "pooling_mode": "lasttoken" }), None, "lasttoken"),
         ];
         for (config, pooling, mode) in cases {
@@ -128,8 +176,23 @@ mod tests {
             |path: &str| json!([{ "type": "a.Transformer", "path": "" }, { "type": "a.b.Pooling", "path": path }]);
         let found = stated(&[("modules.json", modules("2_Pool")), ("2_Pool/config.json", mean.clone())]).unwrap();
         assert_eq!(found.unwrap().file, "2_Pool/config.json");
-        assert_eq!(stated(&[("modules.json", modules("../2_Pool")), ("2_Pool/config.json", mean)]).unwrap(), None);
+        for (folder, file) in [("../2_Pool", "2_Pool/config.json"), ("3_Pool", "2_Pool/config.json")] {
+            let error = stated(&[("modules.json", modules(folder)), (file, mean.clone())]).unwrap_err().to_string();
+            assert!(error.contains("modules.json") && error.contains("path"), "{error}");
+        }
         assert_eq!(stated(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for (pooling, mode) in
+            [(Some(Pooling::MeanTokens), "mean"), (Some(Pooling::FirstToken), "cls"), (None, "max, mean")]
+        {
+            let own = StatedPooling { pooling, mode: mode.into(), file: "1_Pooling/config.json".into() };
+            let folder = tempfile::tempdir().unwrap();
+            save_pooling(folder.path(), &own, 8).unwrap();
+            assert_eq!(stated_pooling(folder.path()).unwrap(), Some(own));
+        }
     }
 
     #[test]
@@ -137,6 +200,7 @@ mod tests {
         let error =
             stated(&[("1_Pooling/config.json", json!({ "word_embedding_dimension": 4 }))]).unwrap_err().to_string();
         assert!(error.contains("1_Pooling/config.json") && error.contains("pooling_mode"), "{error}");
+        assert!(stated(&[("1_Pooling/config.json", json!({ "pooling_mode": 3 }))]).is_err());
         assert!(stated(&[("modules.json", json!({}))]).unwrap_err().to_string().contains("expected a list"));
     }
 }

@@ -119,7 +119,7 @@ pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
             if let Some(changed) = prefix.map(|prefix| prefix_space::with(&tokenizer, prefix)).transpose()?.flatten() {
                 tokenizer = changed;
             }
-            if let Some(normalizer) = word_piece_normalizer::as_set(&tokenizer, &settings) {
+            if let Some(normalizer) = word_piece_normalizer::as_set(directory, &tokenizer)? {
                 tokenizer.with_normalizer(Some(normalizer)).map_err(|error| invalid(&path, &error.to_string()))?;
             }
         }
@@ -258,7 +258,7 @@ pub fn save_tokenizer(
     if is_changed && let Some(prefix) = prefix_space::of(tokenizer) {
         settings["add_prefix_space"] = json!(prefix);
     }
-    for (key, value) in word_piece_normalizer::missing_keys(tokenizer, &Settings::read(source)?) {
+    for (key, value) in word_piece_normalizer::missing_keys(source, tokenizer)? {
         settings[key] = value;
     }
     write_json(&target.join(SETTINGS), &settings)

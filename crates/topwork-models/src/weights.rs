@@ -162,6 +162,22 @@ impl Checkpoint {
     }
 }
 
+impl Checkpoint {
+    /// Whether a tensor holds these values, rounded as it stores them.
+    ///
+    /// # Errors
+    /// When there is no such tensor, or it cannot be read.
+    pub(crate) fn holds(&self, name: &str, values: &[f32]) -> Result<bool, ModelError> {
+        let Some(stored) = self.tensors.get(name) else { return Ok(false) };
+        let rounded = |value: f32| match stored.dtype {
+            Dtype::F16 => f16::from_f32(value).to_f32(),
+            Dtype::BF16 => bf16::from_f32(value).to_f32(),
+            _ => value,
+        };
+        Ok(stored.read(name)?.into_iter().eq(values.iter().copied().map(rounded)))
+    }
+}
+
 impl Stored {
     fn read(&self, name: &str) -> Result<Vec<f32>, ModelError> {
         let convert: fn(&[u8], &mut Vec<f32>) = match self.dtype {

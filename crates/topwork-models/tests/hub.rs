@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use topwork_models::{HubSettings, ModelError, Pooling, locate, stated_pooling, tokenizer_file_names};
+use topwork_models::{HubSettings, ModelError, locate, tokenizer_file_names};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -105,7 +105,14 @@ fn the_pooling_of_a_sentence_encoder_is_fetched() {
     let files = [("modules.json", modules), ("1_Pooling/config.json", b"{\"pooling_mode\": \"mean\"}")];
     let (hub, cache) = (Hub::with(&[MODEL, &files].concat()), tempfile::tempdir().unwrap());
     let directory = locate("org/model", &hub.settings(cache.path())).unwrap();
-    assert_eq!(stated_pooling(&directory).unwrap().unwrap().pooling, Some(Pooling::MeanTokens));
+    assert_eq!(std::fs::read(directory.join("1_Pooling/config.json")).unwrap(), files[1].1);
+    // Who has the model from another program, without these files, has it all the same.
+    for name in ["modules.json", "1_Pooling/config.json"] {
+        std::fs::remove_file(directory.join(name)).unwrap();
+    }
+    let offline = HubSettings { offline: true, ..hub.settings(cache.path()) };
+    let closed = HubSettings { endpoint: "http://127.0.0.1:1".into(), ..hub.settings(cache.path()) };
+    assert_eq!([&offline, &closed].map(|hub| locate("org/model", hub).unwrap()), [directory.clone(), directory]);
 }
 
 const MODEL: &[(&str, &[u8])] =

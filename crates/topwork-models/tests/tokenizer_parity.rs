@@ -388,6 +388,17 @@ fn a_normalizer_of_bert_is_as_the_settings_say() {
             "{class}"
         );
     }
+    // Null is a value: the case decides. Keys of other files have no say.
+    let kept = json!({ "lowercase": true, "strip_accents": false });
+    let null = bert(&kept, &json!({ "tokenizer_class": "BertTokenizer", "strip_accents": null }));
+    assert_eq!(normalizer_of(&load_tokenizer(null.path()).unwrap())["strip_accents"], Value::Null);
+    let absent = bert(&kept, &json!({ "tokenizer_class": "BertTokenizer" }));
+    let mut config: Value =
+        serde_json::from_str(&fs::read_to_string(absent.path().join("config.json")).unwrap()).unwrap();
+    config["do_lower_case"] = json!(false);
+    write(&absent, "config.json", &config);
+    let normalizer = normalizer_of(&load_tokenizer(absent.path()).unwrap());
+    assert_eq!((&normalizer["strip_accents"], &normalizer["lowercase"]), (&json!(false), &json!(true)));
     // A class that says nothing takes what is stored.
     let general = json!({ "tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": true });
     assert_eq!(normalizer_of(&load_tokenizer(bert(&cased, &general).path()).unwrap())["lowercase"], false);

@@ -9,7 +9,7 @@ use topwork_data::{
 };
 use topwork_engine::{ParameterId, Parameters};
 use topwork_models::{
-    Block, Checkpoint, HeadKind, HeadRule, KeyRule, Model, ModelConfig, ModelOptions, ParameterSpec, Part,
+    Block, Checkpoint, HeadKind, HeadRule, KeyRule, Model, ModelConfig, ModelOptions, ParameterSpec, Part, Pooling,
     WeightOptions, Weights, check_tokenizer, load_tokenizer, max_length,
 };
 
@@ -206,9 +206,11 @@ impl Predictor {
         Ok(SplitScores::new(targets.len(), self.task().evaluate(outputs, &targets, &self.scoring)))
     }
 
-    /// Takes the values of every parameter but the head's that `tuned` has by the same name and with as many values.
-    pub(crate) fn take_encoder(&mut self, tuned: &Parameters) {
-        let below = self.specs.iter().map(|spec| spec.block != Block::Head);
+    /// Takes the values of every parameter but the head's that `tuned` has by the same name and with as many values. What was tuned for
+    /// another `pooling` than this model's is no part of the encoder.
+    pub(crate) fn take_encoder(&mut self, tuned: &Parameters, pooling: Pooling) {
+        let is_same = pooling == self.model.pooling();
+        let below = self.specs.iter().map(|spec| spec.block != Block::Head && (is_same || spec.block != Block::Final));
         for ((_, own), _) in self.parameters.iter_mut().zip(below).filter(|(_, is_below)| *is_below) {
             if let Some(id) = tuned.find(&own.name)
                 && tuned.get(id).values.len() == own.values.len()

@@ -288,7 +288,14 @@ fn an_audit_knows_declared_names_as_a_run_does() {
     let folder = Folder::new();
     let tags = "the B-X\npeople O\n\nit O\nwas B-X\n";
     let cases = [
-        ("train.csv", "text,label\na,0\nb,1\nc,0\n", "test.csv", "text,label\nd,z\ne,2\n", "x\ny\nz\n", "z"),
+        (
+            "train.csv",
+            &*format!("text,label\n{}", (0..24).map(|row| format!("text {row},{}\n", row % 2)).collect::<String>()),
+            "test.csv",
+            "text,label\nd,z\ne,2\n",
+            "x\ny\nz\n",
+            "z",
+        ),
         ("train.conll", tags, "test.conll", "they B-Z\nwere O\n", "O\nB-X\nB-Z\n", "B-Z"),
     ];
     for (train, rows, test, test_rows, names, declared) in cases {
@@ -298,10 +305,20 @@ fn an_audit_knows_declared_names_as_a_run_does() {
         let audit = audit_files(&recipe(&keys)).unwrap();
         assert_eq!(audit.hindrance(), None, "{:?}", audit.findings);
         assert!(audit.unknown_labels.is_empty(), "{:?}", audit.unknown_labels);
+        // A class without a row is not the smallest of unequal ones.
+        assert!(!audit.findings.iter().any(|finding| finding.contains("unequal")), "{:?}", audit.findings);
         let own = audit.tags.map_or(audit.classes, |tags| tags.words);
         let counted = own.iter().find(|own| own.label == declared).map(|own| own.rows.clone());
         assert_eq!(counted, Some(vec![0, if declared == "z" { 2 } else { 1 }]));
     }
+    // A label that is not declared is a finding.
+    let [rows, names] = [folder.write("rows.csv", "text,label\na,x\nb,y\nc,w\n"), folder.write("two.txt", "x\ny\n")];
+    let test = folder.write("other.csv", "text,label\nd,v\n");
+    let keys = [("train_file", path(&rows)), ("test_file", path(&test)), ("label_names_file", path(&names))];
+    let audit = audit_files(&recipe(&keys)).unwrap();
+    assert!(audit.hindrance().is_some(), "{:?}", audit.findings);
+    finds(&audit, &["1 test row has the label `v`", "is not declared"]);
+    finds(&audit, &["1 train row has the label `w`", "line 4"]);
     // What no row has is no class that a run could learn.
     let [lone, names] = [folder.write("lone.csv", "text,label\na,x\nb,x\n"), folder.write("names.txt", "x\ny\n")];
     let audit = audit_files(&recipe(&[("train_file", path(&lone)), ("label_names_file", path(&names))])).unwrap();

@@ -17,6 +17,19 @@ impl Dataset {
     ///
     /// When a label is neither a name nor the number of one, or columns have other names.
     pub fn name_labels(&mut self, names: &[String]) -> Result<(), DataError> {
+        self.put_names(names, false)
+    }
+
+    /// As [`Dataset::name_labels`], for an audit: a label that is neither a name nor the number of one stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When columns have other names.
+    pub fn name_known_labels(&mut self, names: &[String]) -> Result<(), DataError> {
+        self.put_names(names, true)
+    }
+
+    fn put_names(&mut self, names: &[String], keeps_others: bool) -> Result<(), DataError> {
         if self.columns.labels.len() > 1 {
             return self.expect_columns(names);
         }
@@ -27,7 +40,8 @@ impl Dataset {
                     return Ok(found.to_owned());
                 }
                 let place = found.trim().parse::<usize>().ok();
-                place.and_then(|place| names.get(place)).cloned().ok_or_else(|| {
+                let other = keeps_others.then(|| found.to_owned());
+                place.and_then(|place| names.get(place)).cloned().or(other).ok_or_else(|| {
                     DataError::from(TargetError::NoSuchName {
                         path: self.path.clone(),
                         line: example.line,

@@ -18,6 +18,18 @@ pub(crate) const WORD_PIECE_CLASSES: [&str; 13] = [
     "DPRReaderTokenizer",
 ];
 
+/// Those of them whose normalizer the keys of `tokenizer_config.json` decide. The others take what `tokenizer.json` stores, or have a fixed
+/// one.
+pub(crate) const NORMALIZED_BY_SETTINGS: [&str; 7] = [
+    "BertTokenizer",
+    "DistilBertTokenizer",
+    "ElectraTokenizer",
+    "MobileBertTokenizer",
+    "SqueezeBertTokenizer",
+    "LayoutLMTokenizer",
+    "LxmertTokenizer",
+];
+
 /// Families whose tokenizer is BERT's where none is named.
 pub(crate) const WORD_PIECE_MODEL_TYPES: [&str; 14] = [
     "bert",

@@ -169,6 +169,17 @@ impl HeadLayout {
         HeadBranch::ALL.into_iter().find(has)
     }
 
+    /// The parameters that depend on what of the tokens is read: dense parts between that and the outputs of a sequence.
+    pub(crate) fn made_for_pooling(&self) -> Vec<String> {
+        let is_of_sequence = self.main.iter().any(|part| matches!(part, Part::Output { .. }));
+        let main = if is_of_sequence { self.main.as_slice() } else { &[] };
+        let names = main.iter().chain(&self.pooler).filter_map(|part| match part {
+            Part::Dense { name, .. } => Some([format!("{name}.weight"), format!("{name}.bias")]),
+            Part::Norm { .. } | Part::Dropout | Part::Output { .. } | Part::TiedOutput { .. } => None,
+        });
+        names.flatten().collect()
+    }
+
     /// Values with which the dense parts of the main list hardly change what they read, where that has a variance of 1: new
     /// ones would mix what the mean of the tokens tells into noise. Under its tangent one stays in the straight part of the
     /// curve; above its corner one is lifted by two deviations.

@@ -66,6 +66,11 @@ impl<'a> Repository<'a> {
         Ok(found)
     }
 
+    /// Whether nobody has been asked for a file that is not in the cache, and nobody can be.
+    pub(super) fn is_unasked(&self, file: &str) -> bool {
+        self.hub.offline && !self.absence(file).is_some_and(|marker| marker.exists())
+    }
+
     /// Whether the hub has a file, without fetching it.
     pub(super) fn has(&self, file: &str) -> Result<bool, ModelError> {
         if self.hub.offline {

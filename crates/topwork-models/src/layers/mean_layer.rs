@@ -2,14 +2,15 @@
 //! `transformers` does, runs a model that was trained on the mean.
 //!
 //! With queries and keys of 0 every token attends to all tokens alike, so that the attention's output is their mean. It is
-//! multiplied with [`STRENGTH`], beside which the residual vanishes: the layer norm takes no notice of the factor. The
+//! multiplied with [`STRENGTH`], beside which the residual is too small to matter: the layer norm takes the factor away again. The
 //! feed-forward part adds nothing. Each token's output is then the mean, standardised.
 
 use super::{LayerNames, PostNormShape, SpecList};
 use crate::parameters::{ParameterKind, ParameterSpec};
 
-/// What the mean is multiplied with. The residual leaves an error of one part in so many, times its length beside the mean's.
-const STRENGTH: f32 = 1e5;
+/// What the mean is multiplied with, a power of two, which `bfloat16` holds too. The residual leaves an error of one part in so many,
+/// times its length beside the mean's.
+const STRENGTH: f32 = 131_072.0;
 
 impl PostNormShape {
     /// The parameters of one more layer above the others and their values, with which its output for each token is the mean of

@@ -1,49 +1,73 @@
-//! BERT's normalizer. `transformers` builds it by the keys of `tokenizer_config.json`, whatever `tokenizer.json` says, where the
-//! tokenizer's class is one of BERT's kind, named or that of the model's family (5.24.0).
+//! What is done with a text before WordPiece parts it. Three keys of `tokenizer_config.json` count for more than `tokenizer.json` where
+//! `transformers` builds the normalizer by them (5.24.0): `do_lower_case`, `strip_accents` and `tokenize_chinese_chars`, for a
+//! tokenizer whose class is one of BERT's kind, named or that of the model's family. A normalizer of another type than BERT's stays.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::{NormalizerWrapper, Tokenizer};
 
-use super::settings::Settings;
-use crate::families::tokenizer_classes::{WORD_PIECE_CLASSES, WORD_PIECE_MODEL_TYPES};
+use super::settings::{SETTINGS, Settings};
+use crate::error::ModelError;
+use crate::families::tokenizer_classes::{NORMALIZED_BY_SETTINGS, WORD_PIECE_MODEL_TYPES};
+use crate::files::read_optional_json_object;
 
-/// The normalizer that the settings make of the tokenizer's own: a key that they do not name leaves it as it is, so that a
-/// vocabulary with capitals keeps them. None where the settings have no say, and where nothing changes.
-pub(super) fn as_set(tokenizer: &Tokenizer, settings: &Settings) -> Option<BertNormalizer> {
-    let own = own(tokenizer, settings)?;
+/// The normalizer that the settings of `directory` make of the tokenizer's own. A key that is not there leaves it as it is, so
+/// that a vocabulary with capitals keeps them. None where the settings change nothing.
+pub(super) fn as_set(directory: &Path, tokenizer: &Tokenizer) -> Result<Option<BertNormalizer>, ModelError> {
+    let (Some(own), keys) = (own(directory, tokenizer)?, keys(directory)?) else { return Ok(None) };
     let mut set = own;
-    set.lowercase = settings.flag("do_lower_case").unwrap_or(own.lowercase);
-    set.strip_accents = settings.flag("strip_accents").or(own.strip_accents);
-    set.handle_chinese_chars = settings.flag("tokenize_chinese_chars").unwrap_or(own.handle_chinese_chars);
-    (switches(set) != switches(own)).then_some(set)
+    set.lowercase = keys.flag("do_lower_case").unwrap_or(own.lowercase);
+    set.strip_accents = keys.strip_accents().unwrap_or(own.strip_accents);
+    set.handle_chinese_chars = keys.flag("tokenize_chinese_chars").unwrap_or(own.handle_chinese_chars);
+    Ok((switches(set) != switches(own)).then_some(set))
 }
 
-/// The keys without which `transformers` would build another normalizer than the tokenizer's: what the settings do not name is
-/// for it as in BERT's first vocabulary.
-pub(super) fn missing_keys(tokenizer: &Tokenizer, settings: &Settings) -> Vec<(&'static str, Value)> {
-    let Some(own) = own(tokenizer, settings) else { return Vec::new() };
-    let keys = [
-        ("do_lower_case", json!(own.lowercase), own.lowercase != settings.flag("do_lower_case").unwrap_or(true)),
-        ("strip_accents", json!(own.strip_accents), own.strip_accents != settings.flag("strip_accents")),
-        (
-            "tokenize_chinese_chars",
-            json!(own.handle_chinese_chars),
-            own.handle_chinese_chars != settings.flag("tokenize_chinese_chars").unwrap_or(true),
-        ),
+/// The keys that have to be written so that `transformers` builds the tokenizer's own normalizer. A key that is missing means to it:
+/// lower case, accents as the case says, Chinese characters apart.
+pub(super) fn missing_keys(directory: &Path, tokenizer: &Tokenizer) -> Result<Vec<(&'static str, Value)>, ModelError> {
+    let (Some(own), keys) = (own(directory, tokenizer)?, keys(directory)?) else { return Ok(Vec::new()) };
+    let chinese = keys.flag("tokenize_chinese_chars").unwrap_or(true);
+    let all = [
+        ("do_lower_case", json!(own.lowercase), own.lowercase != keys.flag("do_lower_case").unwrap_or(true)),
+        ("strip_accents", json!(own.strip_accents), own.strip_accents != keys.strip_accents().unwrap_or(None)),
+        ("tokenize_chinese_chars", json!(own.handle_chinese_chars), own.handle_chinese_chars != chinese),
     ];
-    keys.into_iter().filter(|(.., differs)| *differs).map(|(key, value, _)| (key, value)).collect()
+    Ok(all.into_iter().filter(|(.., differs)| *differs).map(|(key, value, _)| (key, value)).collect())
 }
 
 /// The tokenizer's normalizer, where it is BERT's and `transformers` builds it by the settings.
-fn own(tokenizer: &Tokenizer, settings: &Settings) -> Option<BertNormalizer> {
+fn own(directory: &Path, tokenizer: &Tokenizer) -> Result<Option<BertNormalizer>, ModelError> {
+    let settings = Settings::read(directory)?;
     let is_built = match (settings.names_class(), settings.class(), settings.model_type()) {
-        (true, class, _) => class.is_some_and(|class| WORD_PIECE_CLASSES.contains(&class)),
+        (true, class, _) => class.is_some_and(|class| NORMALIZED_BY_SETTINGS.contains(&class)),
         (false, _, model) => model.is_some_and(|model| WORD_PIECE_MODEL_TYPES.contains(&model)),
     };
-    match tokenizer.get_normalizer() {
+    Ok(match tokenizer.get_normalizer() {
         Some(NormalizerWrapper::BertNormalizer(own)) if is_built => Some(*own),
         _ => None,
+    })
+}
+
+/// `tokenizer_config.json` alone: no other file counts for these keys.
+struct Keys(Value);
+
+fn keys(directory: &Path) -> Result<Keys, ModelError> {
+    Ok(Keys(read_optional_json_object(&directory.join(SETTINGS))?.unwrap_or_default()))
+}
+
+impl Keys {
+    fn flag(&self, key: &str) -> Option<bool> {
+        self.0.get(key)?.as_bool()
+    }
+
+    /// What the key says, which may be that the case decides (null); none without the key.
+    fn strip_accents(&self) -> Option<Option<bool>> {
+        match self.0.get("strip_accents")? {
+            Value::Null => Some(None),
+            value => value.as_bool().map(Some),
+        }
     }
 }
 

@@ -221,7 +221,7 @@ fn old_task(inputs: &Inputs, earlier: &EarlierTask, tuned: &Parameters) -> Resul
         argmax(&earlier_model.logits(texts, inputs.plan.per_device_eval_batch_size.value), classes)
     };
     let before = answers(&earlier_model);
-    earlier_model.take_encoder(tuned);
+    earlier_model.take_encoder(tuned, inputs.plan.pooling.value);
     let after = answers(&earlier_model);
     let only = |winner: &[u32], loser: &[u32]| {
         let is_only = |&row: &usize| winner[row] == gold[row] && loser[row] != gold[row];

@@ -19,7 +19,7 @@ pub struct LayerFeatures {
     pub hidden_size: usize,
     /// The output of the embeddings and of each layer, the mean over a row's tokens: `[rows, hidden]` each.
     pub layers: Vec<Vec<f32>>,
-    /// What the classifier sees: the pooled first token, `[rows, hidden]`. Empty of a head for words, which sees each of them.
+    /// What the classifier sees of the first token or of the mean, `[rows, hidden]`. Empty of a head for words, which sees each of them.
     pub pooled: Vec<f32>,
 }
 

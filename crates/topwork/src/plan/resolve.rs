@@ -146,7 +146,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .or(|| defaults::threads(facts)),
         init,
         facts: facts.clone(),
-        warnings: version_warning.into_iter().chain(one_seed(recipe)).collect(),
+        warnings: version_warning.into_iter().chain(one_seed(recipe)).chain(unknown_pooling(recipe, facts)).collect(),
     })
 }
 
@@ -183,6 +183,16 @@ fn pooling(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Pooling>, PlanErro
         }
         None => fixed(Pooling::FirstToken, "as the heads of transformers do"),
     }))
+}
+
+/// A sentence encoder that was trained on another vector than there is here.
+fn unknown_pooling(recipe: &Recipe, facts: &Facts) -> Option<String> {
+    let is_open = recipe.pooling.is_none() && facts.task.kind != TargetKind::TokenTags;
+    let stated = facts.model.pooling.as_ref().filter(|stated| is_open && stated.pooling.is_none())?;
+    Some(format!(
+        "{}: the model was trained to read {} of the tokens, which topwork cannot: the head reads the first token. --pooling mean may be better",
+        stated.file, stated.mode
+    ))
 }
 
 /// Where the head starts, where it was said.

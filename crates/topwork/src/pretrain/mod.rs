@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use topwork_engine::{AdamW, AdamWOptions, Gradients, Parameters, Pool, Rates};
 use topwork_models::{
     Block, Checkpoint, Dropouts, HeadBranch, HeadLayout, HeadRule, LoadReport, Model, ModelConfig, ModelOptions,
-    ParameterKind, ParameterSpec, WeightOptions, Weights, max_length, save_config, save_tokenizer,
-    write_trained_tokenizer,
+    ParameterKind, ParameterSpec, WeightOptions, Weights, max_length, pooling_of, save_config, save_pooling,
+    save_tokenizer, write_trained_tokenizer,
 };
 
 use crate::error::Error;
@@ -413,6 +413,9 @@ fn write_model(inputs: &PretrainInputs, output: &OutputDirectory, parameters: &P
         Some(source) => {
             let length = max_length(&source.directory, inputs.plan.facts.longest())?;
             save_tokenizer(&source.directory, output.path(), &inputs.tokenizer, length)?;
+            if let Some(stated) = pooling_of(&source.directory, &inputs.config)? {
+                save_pooling(output.path(), &stated, inputs.config.encoder().sizes().hidden_size)?;
+            }
         }
         None => {
             let length = inputs.plan.max_seq_length.value;

@@ -61,12 +61,13 @@ impl Datasets {
         let (validation, test, columns) =
             (other(&recipe.validation_file)?, other(&recipe.test_file)?, train.columns.clone());
         let mut datasets = Self { train, validation, test };
-        datasets.name_labels(recipe)?;
+        // What no run would take is a finding of an audit, which alone reads labels so.
+        datasets.name_labels(recipe, labels == Labels::Optional)?;
         Ok((datasets, columns))
     }
 
     /// Puts names in place of numbers, where a file has them, and names where lists of 0 and 1 have none.
-    fn name_labels(&mut self, recipe: &Recipe) -> Result<(), Error> {
+    fn name_labels(&mut self, recipe: &Recipe, keeps_others: bool) -> Result<(), Error> {
         let label_names = label_names(recipe)?;
         if label_names.is_some() {
             let is_value = |task: &'static dyn Supervised| task.kind() == TargetKind::Value;
@@ -80,7 +81,10 @@ impl Datasets {
         let may_be_flags = said_task(recipe)?.is_none_or(|task| task.kind() == TargetKind::Labels);
         match (self.train.flags().filter(|_| may_be_flags), label_names) {
             (Some(width), names) => self.part_flags(width, names)?,
-            (None, Some(names)) => self.all_mut().try_for_each(|dataset| dataset.name_labels(&names))?,
+            (None, Some(names)) => self.all_mut().try_for_each(|dataset| match keeps_others {
+                true => dataset.name_known_labels(&names),
+                false => dataset.name_labels(&names),
+            })?,
             (None, None) => {}
         }
         Ok(())
@@ -169,7 +173,7 @@ impl Files {
     pub(crate) fn of_rows(recipe: &Recipe, mut datasets: Datasets) -> Result<Self, Error> {
         datasets.check_columns()?;
         let columns = datasets.train.columns.clone();
-        datasets.name_labels(recipe)?;
+        datasets.name_labels(recipe, false)?;
         let (task, recognised_by) = match said_task(recipe)? {
             Some(task) => (task, String::new()),
             None => {

@@ -10,8 +10,8 @@ use topwork_data::{
     Columns, Dataset, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words,
 };
 use topwork_models::{
-    Checkpoint, HeadKind, HubSettings, MEAN_LAYER, ModelConfig, Pooling, SEEDLING, Sizes, StatedPooling,
-    check_tokenizer, load_tokenizer, locate, max_length, stated_pooling, tokenizer_files, unpack_seedling,
+    Checkpoint, HeadKind, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
+    max_length, pooling_of, tokenizer_files, unpack_seedling,
 };
 
 use crate::error::Error;
@@ -79,21 +79,29 @@ impl Inputs {
         Self::recorded(observer, |observer| Self::gather(recipe, || Files::read(recipe), hub, observer))
     }
 
-    /// As [`Inputs::read`], of rows in memory. The recipe names no files of rows; the plan has the names of `rows` in their place
-    /// and their hashes, and is repeated with the same rows.
+    /// As [`Inputs::read`], of rows in memory. The plan has the names of `rows` in place of files, and their hashes: it is repeated, or goes
+    /// on, with the same rows under the same names.
     ///
     /// # Errors
-    /// When the recipe names a file of rows, when `rows` have different columns, and as [`Inputs::read`].
+    /// When the recipe names another file of rows, or a column, when `rows` have different columns, and as [`Inputs::read`].
     pub fn of_rows(
         recipe: &Recipe,
         rows: Datasets,
         hub: &HubSettings,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
-        let Recipe { train_file, validation_file, test_file, .. } = recipe;
-        if let Some(said) = [train_file, validation_file, test_file].into_iter().flatten().next() {
-            let message = format!("expected a recipe without files of rows, found {}", said.value.display());
-            return Err(Error::run(message, "the rows are in memory: leave the file out"));
+        let own = [Some(&rows.train), rows.validation.as_ref(), rows.test.as_ref()];
+        let files = [&recipe.train_file, &recipe.validation_file, &recipe.test_file];
+        for (said, own) in files.into_iter().zip(own).filter_map(|(said, own)| Some((said.as_ref()?, own))) {
+            if own.is_none_or(|own| own.path != said.value) {
+                let message = format!("expected a recipe without files of rows, found {}", said.value.display());
+                return Err(Error::run(message, "the rows are in memory: leave the file out"));
+            }
+        }
+        let columns = [&recipe.text_column, &recipe.text_pair_column, &recipe.label_column];
+        if let Some(said) = columns.into_iter().flatten().next() {
+            let message = format!("expected a recipe without columns, found {}", said.value);
+            return Err(Error::run(message, "the rows are in memory and have their columns: leave it out"));
         }
         let named = |dataset: &Dataset| {
             Some(Said { value: dataset.path.clone(), place: Place::Flag { name: "rows in memory".to_string() } })
@@ -435,14 +443,7 @@ fn model_facts(
         max_position_embeddings: sizes.max_tokens,
         model_max_length: Some(max_length(source, sizes.max_tokens)?),
         dropouts: config.encoder().dropouts(head),
-        pooling: match config.pooling() {
-            Pooling::FirstToken => stated_pooling(source)?,
-            pooling => Some(StatedPooling {
-                pooling: Some(pooling),
-                mode: MEAN_LAYER.to_string(),
-                file: "config.json".to_string(),
-            }),
-        },
+        pooling: pooling_of(source, config)?,
         sha256: hash_files(&checkpoint.files())?,
         config_sha256: hash_files(&[&source.join("config.json")])?,
         tokenizer_sha256: hash_tokenizer(source)?,

@@ -76,7 +76,7 @@ impl LoadedModel {
                 };
                 Weights::load(&inputs.checkpoint, &inputs.config, &WeightOptions { seed, head, head_rule, pooling })?
             }
-            Init::Random => Weights::initial(&inputs.config, head, seed)?,
+            Init::Random => Weights::initial_with(&inputs.config, head, plan.pooling.value, seed)?,
         };
         let mut parameters = weights.parameters();
         for ((_, parameter), policy) in parameters.iter_mut().zip(&setup.policy.parameters) {

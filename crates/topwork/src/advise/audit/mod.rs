@@ -192,7 +192,8 @@ fn audit_of(task: &'static dyn Supervised, recognised_by: String, splits: &Split
     let space = malformed::space(splits, &known);
     let counts = names::counts(splits, &known);
     let is_class = kind == TargetKind::Class;
-    let of_train = || counts.iter().map(|class| class.rows[0]);
+    // A class that is only declared is not a small one.
+    let of_train = || counts.iter().map(|class| class.rows[0]).filter(|rows| *rows > 0);
     let imbalance = of_train().max().unwrap_or(0) as f64 / of_train().min().unwrap_or(1).max(1) as f64;
     let not_applicable =
         task.why_not(Part::LabelErrors).map(|why| (Part::LabelErrors.name().to_string(), why.to_string()));
@@ -219,7 +220,7 @@ fn audit_of(task: &'static dyn Supervised, recognised_by: String, splits: &Split
         not_applicable: not_applicable.into_iter().collect(),
         findings: Vec::new(),
     };
-    audit.findings = findings(&audit, kind);
+    audit.findings = findings(&audit, kind, splits.declared.is_some());
     audit
 }
 
@@ -280,7 +281,7 @@ fn split_audit(splits: &Splits, repeats: &Repeats, split: usize) -> SplitAudit {
     }
 }
 
-fn findings(audit: &Audit, kind: TargetKind) -> Vec<String> {
+fn findings(audit: &Audit, kind: TargetKind, are_declared: bool) -> Vec<String> {
     let mut findings = Vec::new();
     for shared in audit.shared.iter().filter(|shared| shared.rows + shared.near_rows > 0) {
         let rows = audit.splits.iter().find(|split| split.name == shared.later).map_or(1, |split| split.rows.max(1));
@@ -318,7 +319,7 @@ fn findings(audit: &Audit, kind: TargetKind) -> Vec<String> {
         findings.push(counted(audit.conflicts.len(), &format!("text {one}"), &format!("texts {more}")));
     }
     findings.extend(malformed::finding(&audit.malformed));
-    findings.extend(names::findings(audit, kind));
+    findings.extend(names::findings(audit, kind, are_declared));
     findings.extend(audit.labels.iter().flat_map(LabelsAudit::findings));
     findings.extend(audit.numbers.iter().flat_map(NumbersAudit::findings));
     findings.extend(audit.tags.iter().flat_map(TagsAudit::findings));

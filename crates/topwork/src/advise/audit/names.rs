@@ -19,10 +19,10 @@ pub struct ClassRows {
     pub rows: Vec<usize>,
 }
 
-/// A class, a label or a tag that no training row has.
+/// A class, a label or a tag that no training row has; where a file declares them, one that is not declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnknownLabel {
-    /// `validation` or `test`.
+    /// `validation` or `test`; `train` too, where names are declared.
     pub split: &'static str,
     /// The label.
     pub label: String,
@@ -101,11 +101,12 @@ pub(super) fn counts(splits: &Splits, names: &[String]) -> Vec<ClassRows> {
     names.iter().map(|name| ClassRows { label: name.clone(), rows: rows(name) }).collect()
 }
 
-/// What later files name and the training file does not know.
+/// What later files name and the training file does not know; of declared names, what any file names beside them.
 pub(super) fn unknown(splits: &Splits, known: &[String]) -> Vec<UnknownLabel> {
     let is_known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
     let mut found: Vec<UnknownLabel> = Vec::new();
-    for (dataset, &split) in splits.datasets.iter().zip(&splits.names).skip(1) {
+    let first = usize::from(splits.declared.is_none());
+    for (dataset, &split) in splits.datasets.iter().zip(&splits.names).skip(first) {
         let mut unknown: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for example in &dataset.examples {
             let names: BTreeSet<&str> = named(splits.kind, &dataset.columns, example).into_iter().collect();
@@ -130,14 +131,15 @@ pub(super) fn only_occurring(names: &[ClassRows]) -> Option<&ClassRows> {
     occurring.next().filter(|_| occurring.next().is_none())
 }
 
-pub(super) fn findings(audit: &Audit, kind: TargetKind) -> Vec<String> {
+pub(super) fn findings(audit: &Audit, kind: TargetKind, are_declared: bool) -> Vec<String> {
     let mut findings = Vec::new();
     let what = if kind == TargetKind::TokenTags { "tag" } else { "label" };
     for UnknownLabel { split, label, rows, line, variant_of } in &audit.unknown_labels {
         let alike = variant_of.as_ref().map_or(String::new(), |own| format!("; `{own}` differs only in case or space"));
         findings.push(format!(
-            "{} the {what} `{label}`, which no training row has (line {line}){alike}",
-            rows_have(*rows, split)
+            "{} the {what} `{label}`, which {} (line {line}){alike}",
+            rows_have(*rows, split),
+            if are_declared { "is not declared" } else { "no training row has" }
         ));
     }
     if let Some(only) = only_occurring(&audit.classes) {
@@ -148,7 +150,7 @@ pub(super) fn findings(audit: &Audit, kind: TargetKind) -> Vec<String> {
     }
     if audit.imbalance.is_some_and(|imbalance| imbalance >= UNEQUAL) {
         let largest = audit.classes.iter().max_by_key(|class| class.rows[0]);
-        let smallest = audit.classes.iter().min_by_key(|class| class.rows[0]);
+        let smallest = audit.classes.iter().filter(|class| class.rows[0] > 0).min_by_key(|class| class.rows[0]);
         if let (Some(largest), Some(smallest)) = (largest, smallest) {
             findings.push(format!(
                 "classes are unequal: {} rows of `{}`, {} of `{}`",
