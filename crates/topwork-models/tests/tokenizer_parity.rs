@@ -388,38 +388,41 @@ fn a_normalizer_of_bert_is_as_the_settings_say() {
             "{class}"
         );
     }
-    // Null is a value: the case decides. Keys of other files have no say.
-    let kept = json!({ "lowercase": true, "strip_accents": false });
-    let null = bert(&kept, &json!({ "tokenizer_class": "BertTokenizer", "strip_accents": null }));
-    assert_eq!(normalizer_of(&load_tokenizer(null.path()).unwrap())["strip_accents"], Value::Null);
-    let absent = bert(&kept, &json!({ "tokenizer_class": "BertTokenizer" }));
-    let mut config: Value =
-        serde_json::from_str(&fs::read_to_string(absent.path().join("config.json")).unwrap()).unwrap();
-    config["do_lower_case"] = json!(false);
-    write(&absent, "config.json", &config);
-    let normalizer = normalizer_of(&load_tokenizer(absent.path()).unwrap());
-    assert_eq!((&normalizer["strip_accents"], &normalizer["lowercase"]), (&json!(false), &json!(true)));
+    // A key that is missing, or null, is no reason to keep what is stored. Keys of other files have no say.
+    let kept = json!({ "lowercase": false, "strip_accents": false, "handle_chinese_chars": false });
+    for settings in [json!({ "tokenizer_class": "BertTokenizer" }), json!({ "strip_accents": null })] {
+        let folder = bert(&kept, &settings);
+        let path = folder.path().join("config.json");
+        let mut config: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        config["do_lower_case"] = json!(false);
+        write(&folder, "config.json", &config);
+        let normalizer = normalizer_of(&load_tokenizer(folder.path()).unwrap());
+        assert_eq!(normalizer["strip_accents"], Value::Null);
+        assert_eq!((&normalizer["lowercase"], &normalizer["handle_chinese_chars"]), (&json!(true), &json!(true)));
+    }
     // A class that says nothing takes what is stored.
     let general = json!({ "tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": true });
     assert_eq!(normalizer_of(&load_tokenizer(bert(&cased, &general).path()).unwrap())["lowercase"], false);
 }
 
-/// Without the key `transformers` lowers every text, and a vocabulary with capitals would lose them.
+/// What is saved says all of it: a tokenizer whose class says nothing here, and which another class would lower.
 #[test]
-fn a_stored_normalizer_stays_where_nothing_is_said_and_is_saved_with_its_keys() {
+fn a_saved_normalizer_is_built_again_by_its_keys() {
     let stored = json!({ "lowercase": false, "strip_accents": true, "handle_chinese_chars": false });
-    let source = bert(&stored, &json!({ "tokenizer_class": "BertTokenizer" }));
-    let tokenizer = load_tokenizer(source.path()).unwrap();
-    let target = TempDir::new().unwrap();
+    let keys = json!({ "tokenizer_class": "BertTokenizer", "do_lower_case": false, "strip_accents": true,
+                       "tokenize_chinese_chars": false });
+    let tokenizer = load_tokenizer(bert(&stored, &keys).path()).unwrap();
+    assert_eq!(normalizer_of(&tokenizer)["lowercase"], false);
+    // The source has lost its keys.
+    let (source, target) = (bert(&stored, &json!({ "tokenizer_class": "BertTokenizer" })), TempDir::new().unwrap());
     save_tokenizer(source.path(), target.path(), &tokenizer, 64).unwrap();
+    fs::copy(source.path().join("config.json"), target.path().join("config.json")).unwrap();
     let settings: Value =
         serde_json::from_str(&fs::read_to_string(target.path().join("tokenizer_config.json")).unwrap()).unwrap();
     for (key, value) in [("do_lower_case", false), ("strip_accents", true), ("tokenize_chinese_chars", false)] {
         assert_eq!(settings[key], value, "{key}");
     }
-    let read = load_tokenizer(target.path()).unwrap();
-    assert_eq!(normalizer_of(&read), normalizer_of(&tokenizer));
-    assert_eq!(normalizer_of(&read)["lowercase"], false);
+    assert_eq!(normalizer_of(&load_tokenizer(target.path()).unwrap()), normalizer_of(&tokenizer));
     // Nothing is added where transformers does the same without it.
     let (plain, target) = (bert(&json!({}), &json!({ "tokenizer_class": "BertTokenizer" })), TempDir::new().unwrap());
     save_tokenizer(plain.path(), target.path(), &load_tokenizer(plain.path()).unwrap(), 64).unwrap();

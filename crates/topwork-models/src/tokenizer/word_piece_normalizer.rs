@@ -13,19 +13,26 @@ use crate::error::ModelError;
 use crate::families::tokenizer_classes::{NORMALIZED_BY_SETTINGS, WORD_PIECE_MODEL_TYPES};
 use crate::files::read_optional_json_object;
 
-/// The normalizer that the settings of `directory` make of the tokenizer's own. A key that is not there leaves it as it is, so
-/// that a vocabulary with capitals keeps them. None where the settings change nothing.
+/// The normalizer that `transformers` builds by the settings of `directory` in place of the tokenizer's own. A key that is missing means
+/// to it: lower case, accents as the case says, Chinese characters apart. Where that is not what is stored, a warning says so: a
+/// model that was trained there has seen such texts, but who copied files may have lost the key. None where nothing changes.
 pub(super) fn as_set(directory: &Path, tokenizer: &Tokenizer) -> Result<Option<BertNormalizer>, ModelError> {
     let (Some(own), keys) = (own(directory, tokenizer)?, keys(directory)?) else { return Ok(None) };
     let mut set = own;
-    set.lowercase = keys.flag("do_lower_case").unwrap_or(own.lowercase);
-    set.strip_accents = keys.strip_accents().unwrap_or(own.strip_accents);
-    set.handle_chinese_chars = keys.flag("tokenize_chinese_chars").unwrap_or(own.handle_chinese_chars);
+    set.lowercase = keys.flag("do_lower_case").unwrap_or(true);
+    set.strip_accents = keys.strip_accents().unwrap_or(None);
+    set.handle_chinese_chars = keys.flag("tokenize_chinese_chars").unwrap_or(true);
+    if set.lowercase && !own.lowercase && keys.flag("do_lower_case").is_none() {
+        tracing::warn!(
+            "{}: no do_lower_case in {SETTINGS}: texts are lowered, as transformers does, though tokenizer.json keeps capitals; \
+             \"do_lower_case\": false keeps them",
+            directory.display()
+        );
+    }
     Ok((switches(set) != switches(own)).then_some(set))
 }
 
-/// The keys that have to be written so that `transformers` builds the tokenizer's own normalizer. A key that is missing means to it:
-/// lower case, accents as the case says, Chinese characters apart.
+/// The keys that have to be written so that `transformers` builds the tokenizer's own normalizer.
 pub(super) fn missing_keys(directory: &Path, tokenizer: &Tokenizer) -> Result<Vec<(&'static str, Value)>, ModelError> {
     let (Some(own), keys) = (own(directory, tokenizer)?, keys(directory)?) else { return Ok(Vec::new()) };
     let chinese = keys.flag("tokenize_chinese_chars").unwrap_or(true);
