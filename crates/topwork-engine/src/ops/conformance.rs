@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     activation, affine, attention, binary_cross_entropy, cosine, cross_entropy, embedding, layer_norm, linear, mean,
-    rows, squared_error, standardise, weighted_sum,
+    pair_error, rows, squared_error, standardise, weighted_sum,
 };
 
 /// Which of five rows have which of three labels.
@@ -281,6 +281,20 @@ fn cases() -> Vec<Case> {
                     binary_cross_entropy::reference::binary_cross_entropy(&all[0], &HAS, &[0.5, 2.0, 1.0], smoothing);
                 vec![loss / 4.0]
             },
+        },
+        Case {
+            name: "pair_error, of which one row is alone",
+            inputs: vec![(6, 6)],
+            parameters: vec![],
+            run: |tape, mut inputs, _| tape.pair_error(inputs.remove(0), &[1, 0, 1, 2, 0, 1]),
+            reference: |all| vec![pair_error::reference::pair_error(&all[0], &[1, 0, 1, 2, 0, 1])],
+        },
+        Case {
+            name: "pair_error of one group",
+            inputs: vec![(3, 3)],
+            parameters: vec![],
+            run: |tape, mut inputs, _| tape.pair_error(inputs.remove(0), &[1, 1, 1]),
+            reference: |all| vec![pair_error::reference::pair_error(&all[0], &[1, 1, 1])],
         },
         Case {
             name: "squared_error",

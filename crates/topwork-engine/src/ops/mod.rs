@@ -12,6 +12,7 @@ mod embedding;
 mod layer_norm;
 mod linear;
 mod mean;
+mod pair_error;
 mod rows;
 mod squared_error;
 mod standardise;
