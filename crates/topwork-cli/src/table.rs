@@ -47,6 +47,9 @@ const INDENT: usize = 15;
 /// What the run says of itself.
 fn verdict(results: &Results) -> String {
     let mut text = String::from("\n");
+    if let Some(floor) = &results.floor {
+        text.push_str(&said("floor", &floor.sentence));
+    }
     for (name, _, sentence) in results.verdict.parts() {
         text.push_str(&said(&name.replace('_', " "), sentence));
     }

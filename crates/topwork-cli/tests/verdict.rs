@@ -23,7 +23,11 @@ fn every_run_says_whether_it_memorised_forgot_and_was_fast_enough() {
         let sentence = results["verdict"][part]["sentence"].as_str().unwrap();
         assert!(!sentence.is_empty() && shown.contains(sentence), "{part}: {shown}");
     }
-    assert_eq!(folder.events("out", "verdict").len(), 3);
+    let floor = results["floor"]["sentence"].as_str().unwrap();
+    assert!(shown.contains(floor), "{floor}: {shown}");
+    let said: Vec<_> = folder.events("out", "verdict");
+    let names: Vec<&str> = said.iter().map(|event| event["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["floor", "overfitting", "forgetting", "learning_rate"], "the floor comes first");
     let overfitting = &results["verdict"]["overfitting"];
     let gap = &overfitting["accuracy_gap"];
     let of = |split: &str| results[split]["accuracy"].as_f64().unwrap();

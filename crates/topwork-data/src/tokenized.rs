@@ -206,6 +206,19 @@ impl TokenizedTexts {
         texts
     }
 
+    /// These rows, and then those of `others`.
+    pub fn followed_by(&self, others: &TokenizedTexts) -> TokenizedTexts {
+        let mut texts = self.clone();
+        for row in 0..others.len() {
+            for sequence in others.sequences_of(row) {
+                let (ids, type_ids) = others.sequence(sequence);
+                texts.push(ids, type_ids, others.first_tokens(sequence).iter().copied());
+            }
+            texts.end_row(others.words[row]);
+        }
+        texts
+    }
+
     fn tokens(&self, row: usize) -> Range<usize> {
         self.offsets[self.sequences[row]]..self.offsets[self.sequences[row + 1]]
     }

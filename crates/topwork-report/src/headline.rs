@@ -78,8 +78,9 @@ fn facts(run: &RunDirectory) -> String {
 
 /// The verdict, a card for each part.
 pub(crate) fn verdict(results: &Results) -> String {
+    let floor = results.floor.iter().map(|floor| ("floor", floor.finding.name(), floor.sentence.as_str()));
     let cards: String =
-        results.verdict.parts().iter().map(|(part, finding, sentence)| card(part, finding, sentence)).collect();
+        floor.chain(results.verdict.parts()).map(|(part, finding, sentence)| card(part, finding, sentence)).collect();
     let mut html = format!("<ul class=cards>\n{cards}</ul>\n");
     if let Some(p) = results.verdict.overfitting.p_chance {
         let _ = writeln!(
@@ -93,6 +94,7 @@ pub(crate) fn verdict(results: &Results) -> String {
 
 fn card(part: &str, finding: &str, sentence: &str) -> String {
     let question = match part {
+        "floor" => "Is it better than without training?",
         "overfitting" => "Did it memorise?",
         "forgetting" => "Did it forget?",
         "learning_rate" => "Was the learning rate right?",
@@ -110,9 +112,9 @@ fn card(part: &str, finding: &str, sentence: &str) -> String {
 /// How a finding is coloured; the word says the same.
 pub(crate) fn tone(finding: &str) -> &'static str {
     match finding {
-        "generalises" | "kept" | "right" => "good",
-        "overfits" | "changed" | "too_low" => "warn",
-        "memorised" | "nothing_learnt" | "forgot" | "too_high" => "bad",
+        "above" | "generalises" | "kept" | "right" => "good",
+        "within_chance" | "overfits" | "changed" | "too_low" => "warn",
+        "not_better" | "memorised" | "nothing_learnt" | "forgot" | "too_high" => "bad",
         _ => "neutral",
     }
 }

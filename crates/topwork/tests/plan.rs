@@ -1,8 +1,11 @@
 //! Laws of the way from recipe to plan to policy.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod plan_facts;
+
 use std::path::{Path, PathBuf};
 
+use plan_facts::{facts, minimal, said};
 use topwork::advise::length::propose;
 use topwork::plan::error::PlanError;
 use topwork::plan::facts::{Facts, ModelFacts, TaskFacts, TokenLengths};
@@ -14,55 +17,7 @@ use topwork::plan::value::HeadInit;
 use topwork::plan::{Origin, Plan};
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
-use topwork_models::{Block, DropoutRate, DropoutRates, ParameterKind, ParameterSpec, Pooling, StatedPooling};
-
-fn facts() -> Facts {
-    Facts {
-        rows: 500,
-        validation_rows: None,
-        labels: ["HUM", "it's", "\"LOC\""].map(String::from).to_vec(),
-        class_counts: vec![200, 150, 150],
-        tokens: TokenLengths { p50: 11, p95: 20, longest: 37 },
-        total_tokens: 20_000,
-        model: ModelFacts {
-            pooling: None,
-            family: "bert".into(),
-            num_hidden_layers: 6,
-            hidden_size: 384,
-            intermediate_size: 1536,
-            max_position_embeddings: 512,
-            model_max_length: Some(512),
-            dropouts: {
-                let rate = |key| DropoutRate { value: 0.1, key };
-                let (hidden, attention) = (rate("hidden_dropout_prob"), rate("attention_probs_dropout_prob"));
-                DropoutRates { hidden, attention, head: hidden }
-            },
-            sha256: "m0de1".into(),
-            config_sha256: "c0nf".into(),
-            tokenizer_sha256: "70ken".into(),
-        },
-        train_sha256: "7ra1n".into(),
-        validation_sha256: None,
-        test_sha256: None,
-        retain_sha256: None,
-        label_names_sha256: None,
-        task: TaskFacts::default(),
-        unused_output_dir: "runs/train".into(),
-        cores: 2,
-    }
-}
-
-fn minimal() -> Recipe {
-    said(&[("train_file", "train.csv"), ("model_name_or_path", "models/minilm")])
-}
-
-fn said(values: &[(&str, &str)]) -> Recipe {
-    let mut recipe = Recipe::default();
-    for (key, text) in values {
-        recipe.say(key, text, &format!("--{}", key.replace('_', "-"))).unwrap();
-    }
-    recipe
-}
+use topwork_models::{Block, ParameterKind, ParameterSpec, Pooling, StatedPooling};
 
 fn read(text: &str) -> Result<Recipe, PlanError> {
     Recipe::from_toml(text, Path::new("my.toml"))

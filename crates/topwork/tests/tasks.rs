@@ -223,7 +223,7 @@ fn a_run_killed_after_it_went_on_from_a_saved_state_goes_on_from_it_once_more() 
     for task in supervised() {
         let folder = Folder::tiny(task);
         let (_, whole) = folder.tune("whole", &[]);
-        let interrupted = interrupted_after(&folder, "stopped", 3);
+        let interrupted = interrupted_after(&folder, "stopped", 3, &[]);
         assert!(matches!(interrupted, Outcome::Interrupted { step: 3, .. }), "{}", task.name());
         let mut killed = Snapshots::of(&folder, "stopped", point);
         folder.try_resume("stopped", &mut killed).unwrap();

@@ -19,6 +19,7 @@ use crate::judge::transfer::bag_of_words;
 use crate::network::features::LayerFeatures;
 use crate::plan::recipe::{Options, Recipe};
 use crate::plan::value::Init;
+use crate::plan::value::Method;
 use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup};
@@ -175,6 +176,7 @@ pub(super) fn sample_of(inputs: &Inputs) -> Vec<usize> {
 pub(crate) fn every_row(recipe: &Recipe, model: &str) -> Result<Recipe, Error> {
     let mut own = Recipe::default();
     own.say("model_name_or_path", model, "--models")?;
+    own.say("method", Method::Finetune.name(), "--method")?;
     if recipe.validation_file.is_none() {
         own.say("validation_fraction", "0", "--validation-fraction")?;
         own.say("load_best_model_at_end", "false", "--load-best-model-at-end")?;

@@ -38,6 +38,7 @@ use crate::plan::facts::VERSION;
 use crate::plan::recipe::{Options, Recipe};
 use crate::plan::resolve::resolve;
 use crate::plan::value::Init;
+use crate::plan::value::{Method, MethodChoice};
 use crate::run::{lap, thread_pool};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup};
@@ -166,6 +167,12 @@ fn run(
     if let Some(missing) = options.source_text.iter().chain(&options.source_labels).find(|path| !path.exists()) {
         let message = format!("{}: expected a file to compare with, found nothing", missing.display());
         return Err(Error::run(message, format!("ls -l '{}'", missing.display())));
+    }
+    if let Some(other) = recipe.method.as_ref().filter(|said| !is_advised(said.value) && !options.only_transferability)
+    {
+        let message =
+            format!("{}: expected finetune, whose depth, length and rate advice measures", other.place.of("method"));
+        return Err(Error::run(message, "tune without advice, or --scores-only"));
     }
     let mut audit = audit_files(recipe)?;
     seconds.push(("audit", lap(&mut timer)));
@@ -310,7 +317,13 @@ fn not_applicable(task: &'static dyn Supervised, several_models: bool) -> Vec<(S
 fn as_planned(recipe: &Recipe, best: &Examined) -> Result<Plan, Error> {
     let mut model = Recipe::default();
     model.say("model_name_or_path", &best.scored.candidate.model, "--models")?;
+    model.say("method", Method::Finetune.name(), "--method")?;
     Ok(resolve(&recipe.clone().overridden_by(model), &best.inputs.plan.facts)?)
+}
+
+/// Whether advice is about that method.
+fn is_advised(method: MethodChoice) -> bool {
+    matches!(method, MethodChoice::Auto | MethodChoice::Chosen(Method::Finetune))
 }
 
 /// The user wants no advice any more.

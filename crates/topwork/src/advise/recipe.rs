@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::events::shown;
 use crate::plan::fields::Table;
 use crate::plan::recipe::{Field, Options, Recipe};
-use crate::plan::value::RecipeValue;
+use crate::plan::value::{Method, RecipeValue};
 use crate::plan::{Entry, Origin, Plan};
 
 /// What `tune` is to do.
@@ -90,6 +90,8 @@ impl AdvisedRecipe {
             ("freeze_layers", winner.freeze_layers.to_string(), freeze),
             ("learning_rate", winner.learning_rate.to_toml(), format!("{}: {}; {tested}", winner.from, found.why)),
         ];
+        let of_method = "depth, length and learning rate were measured of it".to_string();
+        measured.push(("method", toml_string(Method::Finetune.name()), of_method));
         // Tune's own length follows the rows, should they become more.
         if let Some(own) = winner.num_train_epochs.filter(|own| *own != planned.num_train_epochs.value) {
             measured.push(("num_train_epochs", own.to_string(), epochs));

@@ -114,6 +114,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Real tokens per second of training; 0 before the first step.
+    pub fn tokens_per_second(&self) -> f64 {
+        if self.step > 0 { self.tokens as f64 / self.seconds } else { 0.0 }
+    }
+
     /// What a run that diverged goes back to.
     pub fn last_resort(&mut self) -> Option<Best> {
         self.best.take().or_else(|| self.lowest_training_loss.take())

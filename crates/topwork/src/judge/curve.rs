@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::plan::facts::VERSION;
 use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::resolve::resolve;
-use crate::plan::value::Init;
+use crate::plan::value::{Init, MethodChoice};
 use crate::run::{side_by_side, thread_pool};
 use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
@@ -250,7 +250,7 @@ fn run(
                     true => TrainingSetup::without_transfer(inputs, plan)?,
                     false => TrainingSetup::of(inputs, plan)?,
                 };
-                let learnt = TrainingRows { train: &train, validation: None };
+                let learnt = TrainingRows { train: &train, validation: None, names: inputs.names.as_ref() };
                 let seed = inputs.plan.seed.value.wrapping_add(item.seed);
                 match train_and_predict(inputs, &setup, learnt, seed, held_out, interrupt)? {
                     Some(Trained { logits, .. }) => logits,
@@ -428,6 +428,11 @@ fn plan_for(recipe: &Recipe, inputs: &Inputs, train: &Split) -> Result<Plan, Err
     // What pins the whole file is not of its parts, and folds and repetitions are the curve's own.
     recipe.pins = Default::default();
     recipe.folds = None;
+    // One curve is of one method, and of rows alone or of rows and names.
+    let method = MethodChoice::Chosen(inputs.plan.method.value);
+    let place = || Place::Flag { name: "curve".to_string() };
+    recipe.method = Some(Said { value: method, place: place() });
+    recipe.label_names_as_rows = Some(Said { value: inputs.plan.label_names_as_rows.value, place: place() });
     let mut plan = resolve(&recipe, &facts)?;
     plan.load_best_model_at_end.value = false;
     plan.early_stopping_patience.value = None;

@@ -3,6 +3,7 @@
 
 pub mod calibration;
 pub mod curve;
+pub mod floor;
 pub mod forgetting;
 pub mod hard_rows;
 pub mod overfitting;
@@ -18,7 +19,7 @@ use topwork_metrics::{Metric, argmax};
 use crate::events::SplitScores;
 use crate::events::trace::Trace;
 use crate::events::{Observer, RunEvent};
-use crate::plan::value::Init;
+use crate::plan::value::{Init, Method};
 use crate::session::inputs::{Inputs, Split};
 use crate::tasks::Scoring;
 use rate_verdict::Signs;
@@ -132,6 +133,7 @@ impl FinishedRun<'_> {
             cka: forgetting.cka.last().copied().flatten(),
             forgot: forgetting.forgot(),
             diverged_at: self.diverged_at,
+            has_fitted_head: inputs.plan.method.value != Method::Finetune,
             ..Signs::of(inputs.plan.learning_rate.value, trace)
         };
         Verdict { overfitting, forgetting, learning_rate: rate_verdict::judge(signs) }

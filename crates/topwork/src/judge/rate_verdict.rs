@@ -8,6 +8,8 @@ use crate::events::trace::Trace;
 // Where the lines are drawn was read off the sweep of `cargo xtask verdicts`: MiniLM and the carried model on few rows.
 /// A layer that moved less, as a part of its size, has learnt next to nothing.
 const HARDLY_MOVED: f64 = 0.012;
+/// The same where rows were compared: the default rate moves layers by about 0.008.
+const STILL: f64 = 0.001;
 /// Where layers have moved so far, a rate is not too low.
 const MOVED: f64 = 0.04;
 /// A layer that moved farther is another one.
@@ -83,6 +85,9 @@ pub struct Signs {
     pub forgot: Option<bool>,
     /// The step at which the loss was no number any more.
     pub diverged_at: Option<usize>,
+    /// Whether the head was fitted after the layers were trained on another loss: its own loss says nothing of the rate.
+    #[serde(default)]
+    pub has_fitted_head: bool,
 }
 
 impl Signs {
@@ -122,12 +127,19 @@ pub fn judge(signs: Signs) -> LearningRate {
 impl Signs {
     /// The loss on training rows as a part of that of a model which knows nothing but how frequent the classes are.
     fn left(&self) -> Option<f64> {
-        (self.label_entropy > 0.0).then(|| self.train_loss / self.label_entropy)
+        (self.label_entropy > 0.0 && !self.has_fitted_head).then(|| self.train_loss / self.label_entropy)
     }
 
     fn found(&self) -> LearningRateFinding {
         if self.diverged_at.is_some() {
             return LearningRateFinding::TooHigh;
+        }
+        if let (Some(drift), true) = (self.drift, self.has_fitted_head) {
+            return match drift {
+                _ if drift > UPROOTED || self.forgot == Some(true) => LearningRateFinding::TooHigh,
+                _ if drift < STILL => LearningRateFinding::TooLow,
+                _ => LearningRateFinding::Right,
+            };
         }
         let (Some(drift), Some(left)) = (self.drift, self.left()) else { return LearningRateFinding::Unknown };
         if drift > UPROOTED || self.forgot == Some(true) || left > GUESSING && drift > MOVED {
@@ -195,6 +207,15 @@ mod tests {
         assert_eq!(forgot.finding, LearningRateFinding::TooHigh);
         assert!(forgot.sentence.contains("forgotten"), "{}", forgot.sentence);
         assert_eq!(judge(Signs { drift: None, ..signs(0.02, 0.05) }).finding, LearningRateFinding::Unknown);
+    }
+
+    #[test]
+    fn the_loss_of_a_fitted_head_says_nothing_of_the_rate() {
+        let found = |drift, left| judge(Signs { has_fitted_head: true, ..signs(drift, left) }).finding;
+        assert_eq!(found(0.0001, 0.8), LearningRateFinding::TooLow);
+        assert_eq!(found(0.008, 0.8), LearningRateFinding::Right);
+        assert_eq!(found(0.008, 0.01), LearningRateFinding::Right);
+        assert_eq!(found(0.2, 0.01), LearningRateFinding::TooHigh);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use topwork_metrics::Metric;
 use topwork_models::{DropoutRate, DropoutRates};
 
 use crate::plan::facts::Facts;
+use crate::plan::recipe::Recipe;
 use crate::plan::schedule::Schedule;
-use crate::plan::value::{ClassWeights, HeadInit, Init};
+use crate::plan::value::{ClassWeights, HeadInit, Init, Method};
 use crate::plan::{Origin, Resolved};
 
 /// Few rows: below this, training takes more epochs, smaller batches and a higher learning rate.
@@ -23,6 +24,9 @@ pub(crate) const SMALL_MODEL: usize = 5_000_000;
 const MIDDLE_MODEL: usize = 30_000_000;
 /// Longer texts are cut unless most rows are longer.
 const USUAL_LENGTH: usize = 256;
+/// A training file with fewer rows can spare none for validation where other rows judge: with 8 rows a class, the tenth that is held out
+/// costs about a point.
+const SPARE: usize = 200;
 
 /// A training with fewer floating-point operations than this takes seconds on two cores, and is worth repeating for
 /// comparison.
@@ -58,8 +62,20 @@ pub(crate) fn max_seq_length(facts: &Facts) -> Resolved<usize> {
 }
 
 /// A tenth, when there is no file.
-pub(crate) fn validation_fraction(has_validation_file: bool) -> Resolved<f64> {
-    if has_validation_file { fixed(0.0, "validation_file is given") } else { fixed(0.1, "no validation_file") }
+pub(crate) fn validation_fraction(recipe: &Recipe, facts: &Facts) -> Resolved<f64> {
+    if recipe.validation_file.is_some() {
+        return fixed(0.0, "validation_file is given");
+    }
+    // Epochs are compared by rows that are held out, and thresholds of labels are fitted on them.
+    let compares = recipe.early_stopping_patience.is_some()
+        || recipe.load_best_model_at_end.as_ref().is_some_and(|said| said.value);
+    if recipe.test_file.is_some() && !compares && facts.rows < SPARE && facts.task.kind != TargetKind::Labels {
+        return because(
+            0.0,
+            format!("{} rows, fewer than {SPARE}: all are learnt from, the test file judges", facts.rows),
+        );
+    }
+    fixed(0.1, "no validation_file")
 }
 
 /// At most 3,000 rows are seen in all, but each at least three and at most twenty times.
@@ -102,9 +118,12 @@ pub(crate) fn learning_rate(facts: &Facts, init: Init) -> Resolved<f64> {
 }
 
 /// A head that was fitted on few rows is soon sure of them all, and then the body learns nothing more of use.
-pub(crate) fn label_smoothing_factor(facts: &Facts) -> Resolved<f32> {
+pub(crate) fn label_smoothing_factor(facts: &Facts, method: Method) -> Resolved<f32> {
     if facts.task.kind != TargetKind::Class {
         return fixed(0.0, "it is of one class a row");
+    }
+    if method != Method::Finetune {
+        return fixed(0.0, "the head is fitted to targets as they are");
     }
     if facts.rows < FEW_ROWS {
         return because(
@@ -203,9 +222,12 @@ pub(crate) fn load_best_model_at_end(validation_rows: usize, patience: Option<us
 }
 
 /// Whether transfer bought anything is worth knowing where it costs less than a minute.
-pub(crate) fn compare_seeds(facts: &Facts, rows_seen: f64, has_held_out: bool) -> Resolved<usize> {
+pub(crate) fn compare_seeds(facts: &Facts, method: Method, rows_seen: f64, has_held_out: bool) -> Resolved<usize> {
     if !has_held_out {
         return fixed(0, "no rows to compare on");
+    }
+    if method != Method::Finetune {
+        return fixed(0, "words and a linear head are compared with in any case");
     }
     let tokens = rows_seen * facts.tokens.p50 as f64;
     // Forward, and backward to activations and weights: three products of two operations each.

@@ -20,6 +20,10 @@ pub struct Facts {
     pub validation_rows: Option<usize>,
     /// The labels of the training file, in the order of their ids.
     pub labels: Vec<String>,
+    /// Whether rows are pairs of texts.
+    pub has_pairs: bool,
+    /// Whether the names of the labels are words that the model knows.
+    pub named_labels: bool,
     /// Rows of each label, where each row has one; words of each tag; none of numbers.
     pub class_counts: Vec<usize>,
     /// What is learnt.
@@ -120,6 +124,8 @@ pub struct ModelFacts {
     pub dropouts: DropoutRates,
     /// What the model's own files say that its head, or the sentence encoder, reads of the tokens.
     pub pooling: Option<StatedPooling>,
+    /// Whether it has a head that was trained on the labels of the data.
+    pub has_own_head: bool,
     /// SHA-256 of the weights.
     pub sha256: String,
     /// SHA-256 of `config.json`.

@@ -13,7 +13,7 @@ use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::{Place, Said, Written};
 use crate::plan::schedule::Schedule;
-use crate::plan::value::{ClassWeights, HeadInit, Init, RecipeValue};
+use crate::plan::value::{ClassWeights, HeadInit, Init, Method, MethodChoice, RecipeValue};
 
 /// Every fact that a plan pins, and the option whose value it describes.
 const PINNED: &[(&str, &str)] = &[
@@ -271,6 +271,11 @@ options! {
         huber_delta: f64 => Option<f64>, [];
     }
     Training {
+        /// How the model learns the task: its layers and head by the task's loss (finetune), a linear head on untouched layers
+        /// (linear), or layers that learn which rows belong together and then such a head (setfit); auto takes what the rows can carry.
+        method: MethodChoice => Method, [];
+        /// Whether the name of each class is a row of it.
+        label_names_as_rows: bool => bool, [];
         /// How often the training rows are gone through.
         num_train_epochs: usize => usize, ["epochs"];
         /// Optimizer steps of the whole run, in place of num_train_epochs.

@@ -5,6 +5,7 @@ pub(crate) mod defaults;
 pub mod error;
 pub mod facts;
 pub mod fields;
+pub(crate) mod method;
 pub mod parameter_policy;
 pub mod recipe;
 pub mod resolve;

@@ -8,6 +8,7 @@ use topwork_models::{Block, ParameterKind, ParameterSpec};
 
 use crate::plan::Plan;
 use crate::plan::error::PlanError;
+use crate::plan::value::Method;
 
 /// What is done with each parameter, in the order of the model's parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,19 +70,30 @@ pub fn policy(specs: &[ParameterSpec], plan: &Plan) -> Result<Policy, PlanError>
         let message = format!("freeze_layers: expected at most the model's {layers} layers, found {frozen}");
         return Err(PlanError::Policy { message });
     }
-    let rule = Rule { plan, layers };
+    let is_output = |spec: &ParameterSpec| spec.block == Block::Head && spec.kind == ParameterKind::Weight;
+    let output = specs.iter().rposition(is_output).unwrap_or(specs.len());
+    let fitted = if plan.method.value == Method::Linear { &specs[output..] } else { &[] };
+    let rule = Rule { plan, layers, fitted };
     Ok(Policy { parameters: specs.iter().map(|spec| rule.apply(spec)).collect() })
 }
 
 struct Rule<'a> {
     plan: &'a Plan,
     layers: usize,
+    /// The output layer, where nothing else is touched.
+    fitted: &'a [ParameterSpec],
 }
 
 impl Rule<'_> {
     fn apply(&self, spec: &ParameterSpec) -> ParameterPolicy {
-        let trainable = !self.is_frozen(spec.block);
-        let (lr_scale, why) = if trainable { self.scale(spec.block) } else { (0.0, self.frozen_because()) };
+        let is_linear = self.plan.method.value == Method::Linear;
+        let trainable = if is_linear { self.fitted.contains(spec) } else { !self.is_frozen(spec.block) };
+        let (lr_scale, why) = match (trainable, is_linear) {
+            (true, true) => (0.0, "fitted to its optimum: method linear".to_string()),
+            (false, true) => (0.0, "as it was: method linear".to_string()),
+            (true, false) => self.scale(spec.block),
+            (false, false) => (0.0, self.frozen_because()),
+        };
         let is_decayed = match spec.kind {
             ParameterKind::Weight | ParameterKind::Embedding => trainable,
             ParameterKind::Bias | ParameterKind::LayerNorm => false,

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use crate::plan::defaults::{self, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::{Facts, VERSION};
+use crate::plan::method;
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
-use crate::plan::value::{ClassWeights, HeadInit, Init, RecipeValue};
+use crate::plan::value::{ClassWeights, HeadInit, Init, Method, RecipeValue};
 use crate::plan::{Origin, Plan, Resolved};
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
@@ -32,22 +33,31 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let has_validation_file = recipe.validation_file.is_some();
 
     let init = said(&recipe.init, "init").or(|| fixed(Init::Pretrained, "that is what transfer is"));
-    let hidden_dropout =
-        dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?.or(|| defaults::hidden_dropout_prob(facts));
+    let label_names_as_rows = method::label_names_as_rows(recipe.label_names_as_rows.as_ref(), facts)?;
+    let method = method::method(recipe, facts, init.value, label_names_as_rows.value)?;
+    let how = method.value;
+    let hidden_dropout = dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?
+        .or(|| method::dropout(how).unwrap_or_else(|| defaults::hidden_dropout_prob(facts)));
     let validation_fraction = said(&recipe.validation_fraction, "validation_fraction")
         .within("a number from 0 to below 1", |fraction| (0.0..1.0).contains(fraction))?
         .or(|| match recipe.folds {
             Some(_) if !has_validation_file => fixed(0.0, "folds judge, and every row is learnt from"),
-            _ => defaults::validation_fraction(has_validation_file),
+            _ => defaults::validation_fraction(recipe, facts),
         });
     let validation_rows = facts.validation_rows(validation_fraction.value);
-    let patience =
-        count(&recipe.early_stopping_patience, "early_stopping_patience")?.or_absent("training runs to its last step");
-    let batch_size =
-        count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?.or(|| defaults::batch_size(facts));
+    let patience = count(&recipe.early_stopping_patience, "early_stopping_patience")?
+        .within("nothing: epochs are compared only with method finetune", |_| how == Method::Finetune)?
+        .or_absent("training runs to its last step");
+    let batch_size = count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?
+        .or(|| method::batch_size(how).unwrap_or_else(|| defaults::batch_size(facts)));
 
     let epochs = count(&recipe.num_train_epochs, "num_train_epochs")?.or(|| defaults::num_train_epochs(facts));
-    let max_steps = count(&recipe.max_steps, "max_steps")?.or_absent("num_train_epochs decides");
+    let max_steps = match method::max_steps(how, recipe, facts) {
+        Some(steps) => steps,
+        None => count(&recipe.max_steps, "max_steps")?
+            .within("nothing: method linear takes no step", |_| how != Method::Linear)?
+            .or_absent(if how == Method::Linear { "linear takes no step" } else { "num_train_epochs decides" }),
+    };
     let accumulation = count(&recipe.gradient_accumulation_steps, "gradient_accumulation_steps")?
         .or(|| fixed(1, "one pass makes one step"));
     let has_held_out = validation_rows > 0 || recipe.test_file.is_some();
@@ -57,18 +67,18 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
                 Some(steps) => steps as f64 * (batch_size.value as f64 * accumulation.value as f64),
                 None => epochs.value as f64 * facts.rows as f64,
             };
-            defaults::compare_seeds(facts, rows_seen, has_held_out)
+            defaults::compare_seeds(facts, how, rows_seen, has_held_out)
         });
     Ok(Plan {
         model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path")
             .or(|| fixed(SEEDLING.to_string(), "the model that topwork carries")),
         freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
             .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?
-            .or(|| fixed(0, "everything is trained")),
+            .or(|| method::freeze_layers(how, facts).unwrap_or_else(|| fixed(0, "everything is trained"))),
         pooling: pooling(recipe, facts)?,
         head_init: head_init(recipe, facts)?.unwrap_or_else(|| defaults::head_init(facts, init.value)),
         attention_probs_dropout_prob: dropout(&recipe.attention_probs_dropout_prob, "attention_probs_dropout_prob")?
-            .or(|| defaults::attention_probs_dropout_prob(facts)),
+            .or(|| method::dropout(how).unwrap_or_else(|| defaults::attention_probs_dropout_prob(facts))),
         classifier_dropout: dropout(&recipe.classifier_dropout, "classifier_dropout")?
             .or(|| defaults::classifier_dropout(facts, hidden_dropout.value)),
         hidden_dropout_prob: hidden_dropout,
@@ -94,6 +104,8 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         },
         huber_delta: huber_delta(recipe, facts)?,
 
+        label_names_as_rows,
+        method,
         num_train_epochs: epochs,
         max_steps,
         per_device_eval_batch_size: count(&recipe.per_device_eval_batch_size, "per_device_eval_batch_size")?
@@ -102,7 +114,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         gradient_accumulation_steps: accumulation,
         learning_rate: said(&recipe.learning_rate, "learning_rate")
             .within("a number above 0 and below 1", |rate| *rate > 0.0 && *rate < 1.0)?
-            .or(|| defaults::learning_rate(facts, init.value)),
+            .or(|| method::learning_rate(how, facts).unwrap_or_else(|| defaults::learning_rate(facts, init.value))),
         head_learning_rate_scale: said(&recipe.head_learning_rate_scale, "head_learning_rate_scale")
             .within("a number above 0 and up to 10000", |scale| *scale > 0.0 && *scale <= 1e4)?
             .or(|| fixed(1.0, "the head learns at learning_rate")),
@@ -125,14 +137,21 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
             .or(|| fixed(1.0, "as Devlin et al. (2019) fine-tune")),
         label_smoothing_factor: dropout(&recipe.label_smoothing_factor, "label_smoothing_factor")?
+            .within("0: a head that is fitted takes classes as they are", |part| {
+                how == Method::Finetune || *part == 0.0
+            })?
             .within("0: numbers have no classes", |part| facts.task.kind != TargetKind::Value || *part == 0.0)?
-            .or(|| defaults::label_smoothing_factor(facts)),
+            .or(|| defaults::label_smoothing_factor(facts, how)),
         class_weights: said(&recipe.class_weights, "class_weights")
             .within(&weights_expected(facts), |weights| weights_fit(weights, facts))?
             .or(defaults::class_weights),
         metric_for_best_model: metric(recipe, facts)?,
         load_best_model_at_end: said(&recipe.load_best_model_at_end, "load_best_model_at_end")
-            .or(|| defaults::load_best_model_at_end(validation_rows, patience.value)),
+            .within("false: epochs are compared only with method finetune", |best| !best || how == Method::Finetune)?
+            .or(|| {
+                method::load_best_model_at_end(how)
+                    .unwrap_or_else(|| defaults::load_best_model_at_end(validation_rows, patience.value))
+            }),
         early_stopping_patience: patience,
         compare_seeds,
         seeds: said(&recipe.seeds, "seeds")
@@ -146,7 +165,12 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .or(|| defaults::threads(facts)),
         init,
         facts: facts.clone(),
-        warnings: version_warning.into_iter().chain(one_seed(recipe)).chain(unknown_pooling(recipe, facts)).collect(),
+        warnings: version_warning
+            .into_iter()
+            .chain(one_seed(recipe))
+            .chain(unknown_pooling(recipe, facts))
+            .chain(method::without_effect(recipe, how))
+            .collect(),
     })
 }
 
@@ -294,12 +318,17 @@ impl<T: RecipeValue + Clone> Choice<'_, T> {
 }
 
 fn resolved<T: Clone>(said: &Said<T>) -> Resolved<T> {
+    from_said(said, said.value.clone())
+}
+
+/// A value with the origin of what was said.
+pub(crate) fn from_said<S, T>(said: &Said<S>, value: T) -> Resolved<T> {
     let origin = match said.place {
         Place::Flag { .. } => Origin::Flag,
         Place::Recipe { .. } => Origin::Recipe,
         Place::Advice { .. } => Origin::Advice,
     };
-    Resolved { value: said.value.clone(), origin, reason: said.place.to_string() }
+    Resolved { value, origin, reason: said.place.to_string() }
 }
 
 fn weights_expected(facts: &Facts) -> String {

@@ -38,6 +38,41 @@ pub enum Init {
     Random,
 }
 
+/// How a model is made good at a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Layers and head are trained on the task's own loss.
+    Finetune,
+    /// The layers stay as they are; a linear model on what the head reads is fitted to its optimum.
+    Linear,
+    /// The layers learn to put rows of a class near each other, apart from those of other classes; then the head is fitted as in
+    /// [`Method::Linear`] (Tunstall et al., "Efficient Few-Shot Learning Without Prompts", 2022).
+    Setfit,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 3] = [Self::Finetune, Self::Linear, Self::Setfit];
+
+    /// The name in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Finetune => "finetune",
+            Self::Linear => "linear",
+            Self::Setfit => "setfit",
+        }
+    }
+}
+
+/// What is said of the method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MethodChoice {
+    /// The one that the rows can carry.
+    Auto,
+    /// This one.
+    Chosen(Method),
+}
+
 /// A type that a recipe's value can have.
 pub trait RecipeValue: Sized {
     /// What a value must be, for errors and help.
@@ -239,6 +274,43 @@ impl RecipeValue for HeadInit {
     }
 }
 
+impl RecipeValue for Method {
+    const EXPECTED: &'static str = "finetune, linear or setfit";
+    const CHOICES: &'static [&'static str] = &["finetune", "linear", "setfit"];
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        Self::from_text(value.as_str()?)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == text)
+    }
+
+    fn to_toml(&self) -> String {
+        on_one_line(self.name())
+    }
+}
+
+impl RecipeValue for MethodChoice {
+    const EXPECTED: &'static str = "auto, finetune, linear or setfit";
+    const CHOICES: &'static [&'static str] = &["auto", "finetune", "linear", "setfit"];
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        Self::from_text(value.as_str()?)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == "auto" { Some(Self::Auto) } else { Method::from_text(text).map(Self::Chosen) }
+    }
+
+    fn to_toml(&self) -> String {
+        match self {
+            Self::Auto => on_one_line("auto"),
+            Self::Chosen(method) => method.to_toml(),
+        }
+    }
+}
+
 impl RecipeValue for Init {
     const EXPECTED: &'static str = "pretrained or random";
     const CHOICES: &'static [&'static str] = &["pretrained", "random"];
@@ -365,6 +437,9 @@ mod tests {
         Schedule::ALL.into_iter().for_each(reads_back);
         reads_back(HeadInit::LinearProbe);
         reads_back(Init::Random);
+        Method::ALL.into_iter().for_each(reads_back);
+        Method::ALL.into_iter().map(MethodChoice::Chosen).for_each(reads_back);
+        reads_back(MethodChoice::Auto);
         reads_back(ClassWeights::Balanced);
         reads_back(ClassWeights::PerLabel([("it's, \"so\"".to_string(), 0.5), ("b=c".to_string(), 2.0)].into()));
     }

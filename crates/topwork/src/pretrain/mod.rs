@@ -131,7 +131,7 @@ fn run(
     output.write_json(PROFILE, &PretrainingProfile::measure(inputs, &held_out)?)?;
     let proofs = Proofs {
         frozen_unchanged: prove_frozen(&frozen, &parameters)?,
-        trained_received_gradient: prove_gradients(&parameters, &progress.gradient_seen)?,
+        trained_received_gradient: prove_gradients(&parameters, &progress.gradient_seen, &[])?,
         reloaded_same_logits: reload(inputs, &output, &task, &parameters, options)?,
     };
     proofs.report(observer);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use topwork_engine::Parameters;
+use topwork_engine::{ParameterId, Parameters};
 
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
@@ -102,12 +102,13 @@ pub fn prove_frozen(before: &FrozenProof, parameters: &Parameters) -> Result<Fro
     Err(Error::proof(format!("frozen tensors changed: sha256 {} before, {} after", before.sha256, after.sha256)))
 }
 
-/// Checks that every trainable parameter saw a gradient.
+/// Checks that every trainable parameter saw a gradient, but for those that were `fitted` without one.
 ///
 /// # Errors
 /// When one did not.
-pub fn prove_gradients(parameters: &Parameters, seen: &[bool]) -> Result<GradientProof, Error> {
-    let trainable: Vec<_> = parameters.iter().zip(seen).filter(|((_, p), _)| p.trainable).collect();
+pub fn prove_gradients(parameters: &Parameters, seen: &[bool], fitted: &[ParameterId]) -> Result<GradientProof, Error> {
+    let is_trained = |id: ParameterId, trainable: bool| trainable && !fitted.contains(&id);
+    let trainable: Vec<_> = parameters.iter().zip(seen).filter(|((id, p), _)| is_trained(*id, p.trainable)).collect();
     let without: Vec<&str> = trainable.iter().filter(|(_, seen)| !**seen).map(|((_, p), _)| &*p.name).collect();
     if without.is_empty() {
         return Ok(GradientProof { tensors: trainable.len() });
@@ -159,8 +160,8 @@ mod tests {
     #[test]
     fn a_trainable_tensor_without_gradient_fails_the_run() {
         let parameters = parameters();
-        assert_eq!(prove_gradients(&parameters, &[false, true]).unwrap().tensors, 1);
-        let error = prove_gradients(&parameters, &[true, false]).unwrap_err().to_string();
+        assert_eq!(prove_gradients(&parameters, &[false, true], &[]).unwrap().tensors, 1);
+        let error = prove_gradients(&parameters, &[true, false], &[]).unwrap_err().to_string();
         assert!(error.contains("trained"), "{error}");
     }
 

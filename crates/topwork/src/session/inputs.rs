@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{
-    Columns, Dataset, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words,
+    Columns, Dataset, Example, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words,
 };
 use topwork_models::{
-    Checkpoint, HeadKind, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
+    Checkpoint, HeadKind, HeadRule, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
     max_length, pooling_of, tokenizer_files, unpack_seedling,
 };
 
@@ -25,6 +25,7 @@ use crate::plan::resolve::resolve;
 use crate::run::output_directory::unused_directory;
 pub use crate::session::files::Datasets;
 use crate::session::files::Files;
+use crate::session::label_names;
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
 use crate::tasks::regression::scale_of;
@@ -54,6 +55,8 @@ pub struct Inputs {
     pub columns: Columns,
     /// The rows to learn from.
     pub train: Split,
+    /// The name of each class as a row of it, where the plan has them as rows.
+    pub(crate) names: Option<Split>,
     /// The rows to look at after each epoch.
     pub validation: Option<Split>,
     /// The rows to score once, at the end.
@@ -173,7 +176,7 @@ impl Inputs {
         }
         let head = files.task.head(files.space.names().len());
         let specs = config.specs(head)?;
-        let model = model_facts(&source, &config, &checkpoint, &tokenizer, head)?;
+        let model = model_facts(&source, &config, &checkpoint, &tokenizer, &files)?;
         let load_seconds = started.elapsed().as_secs_f64();
 
         observer.event(&RunEvent::phase("tokenize"));
@@ -182,7 +185,8 @@ impl Inputs {
         let train = &files.datasets.train;
         let train_texts = TokenizedTexts::tokenize(&tokenizer, &train.examples, usize::MAX, &train.path)?;
         let train_targets = files.space.encode(train)?;
-        let facts = facts(recipe, &files, model, &train_texts, &train_targets, retained.as_ref())?;
+        let named = is_named(&files, &tokenizer);
+        let facts = facts(recipe, &files, model, &train_texts, &train_targets, retained.as_ref(), named)?;
         let plan = resolve(recipe, &facts)?;
         let policy = policy(&specs, &plan)?;
         let retained = Retained::gather(retained, &source, &config, &tokenizer, &plan)?;
@@ -218,6 +222,7 @@ impl Inputs {
             (_, Some(validation)) => (whole, Some(reader.split(validation)?)),
             (_, None) => (whole, None),
         };
+        let names = reader.names(&plan)?;
         let tokenize_seconds = started.elapsed().as_secs_f64();
         reader.counted.warn_unknown(observer);
         if is_held_out && validation.is_none() && plan.validation_fraction.value > 0.0 {
@@ -238,6 +243,7 @@ impl Inputs {
             scoring,
             columns,
             train,
+            names,
             validation,
             test,
             retained,
@@ -264,6 +270,18 @@ impl Reader<'_> {
         Ok(Split { targets, texts: self.tokenize(&dataset, None)?, examples: dataset.examples })
     }
 
+    /// The name of each class as a row of it, where the plan has them as rows.
+    fn names(&self, plan: &Plan) -> Result<Option<Split>, Error> {
+        if !plan.label_names_as_rows.value {
+            return Ok(None);
+        }
+        let (labels, path) = (&plan.facts.labels, &plan.train_file.value);
+        let examples: Vec<Example> =
+            labels.iter().map(|label| Example::from_text(label_names::as_text(label))).collect();
+        let texts = TokenizedTexts::tokenize(self.tokenizer, &examples, self.most, path)?;
+        Ok(Some(Split { texts, targets: Targets::Class((0..labels.len() as u32).collect()), examples }))
+    }
+
     /// The tokens of a file; `whole` are those before any text is cut.
     fn tokenize(&mut self, dataset: &Dataset, whole: Option<TokenizedTexts>) -> Result<TokenizedTexts, Error> {
         let texts = match whole {
@@ -276,6 +294,18 @@ impl Reader<'_> {
     }
 }
 
+/// Whether the names of classes are words that the model knows.
+fn is_named(files: &Files, tokenizer: &Tokenizer) -> bool {
+    files.task.kind() == TargetKind::Class && label_names::are_words(files.space.names(), tokenizer)
+}
+
+/// Whether the checkpoint has a head that was trained on these labels.
+fn has_own_head(files: &Files, config: &ModelConfig) -> bool {
+    let labels = files.space.names();
+    let rule = config.head_rule(files.task.head(labels.len()), labels, files.task.problem_type());
+    rule == HeadRule::LoadIfShapeFits
+}
+
 fn facts(
     recipe: &Recipe,
     files: &Files,
@@ -283,6 +313,7 @@ fn facts(
     texts: &TokenizedTexts,
     targets: &Targets,
     retained: Option<&RetainedFile>,
+    named_labels: bool,
 ) -> Result<Facts, Error> {
     let Datasets { train, validation, test } = &files.datasets;
     let sha256 = |dataset: &Option<Dataset>| dataset.as_ref().map(|dataset| dataset.sha256.clone());
@@ -291,6 +322,8 @@ fn facts(
         rows: train.examples.len(),
         validation_rows: validation.as_ref().map(|dataset| dataset.examples.len()),
         labels: files.space.names().to_vec(),
+        has_pairs: train.columns.text_pair.is_some(),
+        named_labels,
         class_counts: files.counts(targets),
         task: files.task_facts(),
         tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),
@@ -431,8 +464,9 @@ fn model_facts(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
     tokenizer: &Tokenizer,
-    head: HeadKind,
+    files: &Files,
 ) -> Result<ModelFacts, Error> {
+    let head = files.task.head(files.space.names().len());
     let sizes = config.encoder().sizes();
     check_tokenizer(source, tokenizer, sizes.vocab_size)?;
     Ok(ModelFacts {
@@ -444,6 +478,7 @@ fn model_facts(
         model_max_length: Some(max_length(source, sizes.max_tokens)?),
         dropouts: config.encoder().dropouts(head),
         pooling: pooling_of(source, config)?,
+        has_own_head: has_own_head(files, config),
         sha256: hash_files(&checkpoint.files())?,
         config_sha256: hash_files(&[&source.join("config.json")])?,
         tokenizer_sha256: hash_tokenizer(source)?,

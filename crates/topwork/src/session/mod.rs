@@ -2,6 +2,7 @@
 
 pub(crate) mod files;
 pub mod inputs;
+mod label_names;
 pub(crate) mod masked_words;
 pub mod profile;
 pub mod retained;

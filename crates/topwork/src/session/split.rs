@@ -21,6 +21,20 @@ impl Split {
         Rows { texts: &self.texts, targets: &self.targets }
     }
 
+    /// These rows, and then those of `others`, whose targets are of the same kind.
+    pub(crate) fn followed_by(&self, others: &Self) -> Self {
+        let targets = match (&self.targets, &others.targets) {
+            (Targets::Class(own), Targets::Class(others)) => Targets::Class([own.as_slice(), others].concat()),
+            // Only classes have names that stand for rows.
+            (own, _) => own.clone(),
+        };
+        Self {
+            examples: self.examples.iter().chain(&others.examples).cloned().collect(),
+            targets,
+            texts: self.texts.followed_by(&others.texts),
+        }
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.examples.len()

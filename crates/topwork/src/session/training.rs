@@ -1,9 +1,10 @@
 //! One training of a classifier, from weights to weights: what fine-tuning does once, and a comparison several times.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use topwork_data::TargetKind;
-use topwork_engine::{AdamWOptions, Parameters};
+use topwork_engine::{AdamWOptions, ParameterId, Parameters};
 use topwork_models::{Block, Dropouts, HeadRule, LoadReport, Model, ModelOptions, OutputLayer, WeightOptions, Weights};
 
 use crate::error::Error;
@@ -14,9 +15,10 @@ use crate::network::probe;
 use crate::plan::Plan;
 use crate::plan::defaults;
 use crate::plan::parameter_policy::{Policy, policy};
-use crate::plan::value::{HeadInit, Init};
+use crate::plan::value::{HeadInit, Init, Method};
 use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
+use crate::tasks::contrast::Contrast;
 use crate::tasks::supervised_problem::{Learning, LearningOptions};
 use crate::tasks::{LinearModel, LossOptions, Scoring};
 
@@ -47,6 +49,7 @@ impl TrainingSetup {
     /// As [`TrainingSetup::from_scratch`], of another plan for the same model.
     pub(crate) fn without_transfer(inputs: &Inputs, mut plan: Plan) -> Result<Self, Error> {
         plan.init.value = Init::Random;
+        plan.method.value = Method::Finetune;
         plan.freeze_layers.value = 0;
         plan.head_init = defaults::head_init(&plan.facts, Init::Random);
         plan.layer_decay = defaults::layer_decay(Init::Random);
@@ -112,12 +115,14 @@ pub(crate) struct TrainingRows<'a> {
     pub(crate) train: &'a Split,
     /// Those to look at after each epoch.
     pub(crate) validation: Option<&'a Split>,
+    /// The name of each class as a row of it, which are learnt from where the plan says so.
+    pub(crate) names: Option<&'a Split>,
 }
 
 impl<'a> TrainingRows<'a> {
     /// The rows as the plan parts them.
     pub(crate) fn planned(inputs: &'a Inputs) -> Self {
-        Self { train: &inputs.train, validation: inputs.validation.as_ref() }
+        Self { train: &inputs.train, validation: inputs.validation.as_ref(), names: inputs.names.as_ref() }
     }
 }
 
@@ -141,6 +146,11 @@ pub(crate) fn learning<'a>(
         options: LearningOptions { seed, ..learning_options(&setup.plan, learnt.train, &inputs.scoring) },
         order: None,
     }
+}
+
+/// Learning which of these rows belong together, as a setup says, on a model.
+pub(crate) fn contrast<'a>(setup: &'a TrainingSetup, model: &'a Model, rows: &'a Split, seed: u64) -> Contrast<'a> {
+    Contrast::new(model, &setup.policy, &rows.texts, rows.classes(), seed, setup.plan.rows_per_step())
 }
 
 /// Optimizer steps of the whole run.
@@ -183,7 +193,8 @@ pub(crate) fn fit_options(plan: &Plan, total_steps: usize) -> FitOptions {
 
 /// A head that was trained on these labels before is better than a probe.
 pub(crate) fn starts_from_probe(plan: &Plan, loaded: &LoadedModel) -> bool {
-    plan.head_init.value == HeadInit::LinearProbe && has_new_output(&loaded.model, &loaded.parameters, &loaded.report)
+    let is_probed = plan.method.value == Method::Finetune && plan.head_init.value == HeadInit::LinearProbe;
+    is_probed && has_new_output(&loaded.model, &loaded.parameters, &loaded.report)
 }
 
 /// Whether the output layer is none of the checkpoint's.
@@ -209,18 +220,67 @@ pub(crate) fn start_from_probe(
     train: &Split,
     options: &LearningOptions,
 ) {
-    let Some(OutputLayer { weight, bias: Some(bias) }) = model.output() else { return };
-    let Some(LinearModel { weight: fitted, bias: fitted_bias }) =
-        inputs.task.linear_model(features, &train.targets, &options.loss, inputs.scoring.outputs())
-    else {
-        return;
-    };
     let scale = if inputs.task.kind() == TargetKind::Value { 1.0 } else { probe::SCALE };
-    let put = |own: &mut [f32], fitted: &[f32]| {
-        own.iter_mut().zip(fitted).for_each(|(own, fitted)| *own = scale * fitted);
+    let fitted = inputs.task.linear_model(features, &train.targets, &options.loss, inputs.scoring.outputs());
+    if let Some(fitted) = fitted {
+        put_head(model, parameters, &fitted, scale);
+    }
+}
+
+/// Puts a linear model, times a scale, in the place of the output layer; gives the parameters that it has.
+fn put_head(model: &Model, parameters: &mut Parameters, fitted: &LinearModel, scale: f32) -> Vec<ParameterId> {
+    let Some(OutputLayer { weight, bias: Some(bias) }) = model.output() else { return Vec::new() };
+    for (id, fitted) in [(weight, &fitted.weight), (bias, &fitted.bias)] {
+        let own = parameters.get_mut(id).values.iter_mut();
+        own.zip(fitted).for_each(|(own, fitted)| *own = scale * fitted);
+    }
+    vec![weight, bias]
+}
+
+/// The rows to learn from, and the names of their classes where the plan has them as rows.
+pub(crate) fn with_names<'a>(plan: &Plan, learnt: TrainingRows<'a>) -> Cow<'a, Split> {
+    match learnt.names.filter(|_| plan.label_names_as_rows.value) {
+        Some(names) => Cow::Owned(learnt.train.followed_by(names)),
+        None => Cow::Borrowed(learnt.train),
+    }
+}
+
+/// Fits the output layer to what it reads of these rows, and gives its parameters.
+///
+/// # Errors
+/// When there is no fit: for too few rows, or where the model gives no finite numbers.
+pub(crate) fn fit_head(
+    inputs: &Inputs,
+    rows: &Split,
+    model: &Model,
+    parameters: &mut Parameters,
+    options: &LearningOptions,
+) -> Result<Vec<ParameterId>, Error> {
+    let features = infer(model, parameters, &rows.texts, options.eval_batch_size, Output::Features);
+    if !features.iter().all(|value| value.is_finite()) {
+        let message = "the model gives numbers that are not finite for some rows: no head can be fitted to them";
+        return Err(Error::run(message, "a lower --learning-rate, or another model"));
+    }
+    let fitted = inputs.task.fitted_head(&features, &rows.targets, &options.loss, inputs.scoring.outputs());
+    let Some(fitted) = fitted else {
+        let message = format!("a linear head needs more rows than the {} there are, or features that vary", rows.len());
+        return Err(Error::run(message, "more rows, or --method finetune"));
     };
-    put(&mut parameters.get_mut(weight).values, &fitted);
-    put(&mut parameters.get_mut(bias).values, &fitted_bias);
+    Ok(put_head(model, parameters, &fitted, 1.0))
+}
+
+/// Checks that there are rows to be put near each other, which folds and rows held out may have taken.
+///
+/// # Errors
+/// When no class has two.
+pub(crate) fn check_partners(rows: &Split) -> Result<(), Error> {
+    let mut seen = std::collections::BTreeSet::new();
+    if rows.classes().iter().all(|class| seen.insert(class)) {
+        let message =
+            format!("setfit compares rows of a class: expected a class with two rows, found {} of one", rows.len());
+        return Err(Error::run(message, "more rows, fewer --folds, --validation-fraction 0, or --method linear"));
+    }
+    Ok(())
 }
 
 /// So many values are trained at once: with their gradients and moments they take 1.6 GB.
@@ -291,16 +351,37 @@ pub(crate) fn train_and_predict(
     }
     let mut loaded = LoadedModel::load(inputs, setup, seed)?;
     let options = LearningOptions { seed, ..learning_options(plan, learnt.train, &inputs.scoring) };
+    let rows_learnt = with_names(plan, learnt);
+    let learnt = TrainingRows { train: &rows_learnt, ..learnt };
     if starts_from_probe(plan, &loaded) && !is_interrupted() {
         fit_probe(inputs, learnt.train, &mut loaded, &options);
     }
     let LoadedModel { parameters, model, .. } = &mut loaded;
-    let mut problem = learning(inputs, learnt, setup, model, seed);
-    let keep_by_training_loss = learnt.validation.is_none();
-    let options = FitOptions { keep_by_training_loss, ..fit_options(plan, total_steps(plan, &problem)) };
     let mut progress = Progress::default();
     let context = FitContext { observer: &mut NoObserver, interrupt, checkpoints: None };
-    let stop = fit(&mut problem, parameters, &options, &mut progress, context)?;
+    let stop = match plan.method.value {
+        Method::Finetune => {
+            let mut problem = learning(inputs, learnt, setup, model, seed);
+            let keep_by_training_loss = learnt.validation.is_none();
+            let options = FitOptions { keep_by_training_loss, ..fit_options(plan, total_steps(plan, &problem)) };
+            fit(&mut problem, parameters, &options, &mut progress, context)?
+        }
+        Method::Linear | Method::Setfit => {
+            let stop = match plan.method.value {
+                Method::Setfit => {
+                    check_partners(learnt.train)?;
+                    let mut problem = contrast(setup, model, learnt.train, seed);
+                    let steps = plan.steps(problem.steps_per_epoch(), None);
+                    fit(&mut problem, parameters, &fit_options(plan, steps), &mut progress, context)?
+                }
+                _ => None,
+            };
+            if stop.is_none() {
+                fit_head(inputs, learnt.train, model, parameters, &options)?;
+            }
+            stop
+        }
+    };
     if stop == Some(Stop::Interrupted) || is_interrupted() {
         return Ok(None);
     }

@@ -2,7 +2,8 @@
 
 use topwork_data::{Example, TargetKind, Targets};
 use topwork_engine::{CrossEntropy, Tape, Value};
-use topwork_metrics::{Metric, TaskScores, argmax, cross_entropy, softmax};
+use topwork_metrics::logistic::{Effort, Logistic};
+use topwork_metrics::{Metric, TaskScores, argmax, cross_entropy, matrix, softmax};
 use topwork_models::{HeadKind, ProblemType};
 
 use super::prediction::Prediction;
@@ -17,6 +18,14 @@ pub const TASK: TaskDescription = TaskDescription {
     data: "a column with the class",
     supervised: Some(&Classification),
 };
+
+/// The inverse of the penalty on a head that stays as it is fitted, scikit-learn's `C` on features of length 1: weak, and strong enough
+/// that few rows are not answered with certainty.
+const INVERSE_PENALTY: f64 = 10.0;
+
+/// The most steps of such a fit, and the slope at which it is over: predictions hardly change from there on.
+const STEPS: usize = 300;
+const SLOPE: f64 = 1e-5;
 
 /// Learning classes.
 pub struct Classification;
@@ -115,6 +124,30 @@ impl Supervised for Classification {
         let LinearProbe { weight, bias } =
             probe::regression(features, classes, outputs, options.class_weights.as_deref());
         Some(LinearModel { weight, bias })
+    }
+
+    /// Multinomial logistic regression, as that of scikit-learn with [`INVERSE_PENALTY`] on features of mean squared length 1.
+    fn fitted_head(
+        &self,
+        features: &[f32],
+        targets: &Targets,
+        options: &LossOptions,
+        outputs: usize,
+    ) -> Option<LinearModel> {
+        let classes = gold(targets);
+        if options.class_weights.is_some() {
+            return self.linear_model(features, targets, options, outputs);
+        }
+        let rows = classes.len().max(1);
+        let columns = features.len() / rows;
+        let length = features.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() / rows as f64;
+        let penalty = length.max(f64::MIN_POSITIVE) / (INVERSE_PENALTY * rows as f64);
+        let features = matrix(features, columns);
+        let effort = Effort { steps: STEPS, slope: SLOPE };
+        let fitted = Logistic::fit(features.as_ref(), classes, outputs, penalty, effort, None);
+        let weight = (0..outputs)
+            .flat_map(|class| fitted.weight.col(class).iter().map(|value| *value as f32).collect::<Vec<_>>());
+        Some(LinearModel { weight: weight.collect(), bias: fitted.bias.iter().map(|value| *value as f32).collect() })
     }
 
     fn predict(&self, outputs: &[f32], rows: &[Example], scoring: &Scoring) -> Vec<Prediction> {

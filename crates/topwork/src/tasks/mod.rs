@@ -6,6 +6,7 @@
 //! learn from plain text ([`objectives`], [`pretraining_problem`]).
 
 pub mod classification;
+pub mod contrast;
 pub mod multi_label;
 pub mod objectives;
 pub mod prediction;
@@ -141,6 +142,18 @@ pub trait Supervised: Sync {
         options: &LossOptions,
         outputs: usize,
     ) -> Option<LinearModel>;
+
+    /// A linear model from features `[rows, columns]` that stays as it is fitted, where [`Supervised::linear_model`] is one to start
+    /// from; none where the task has none.
+    fn fitted_head(
+        &self,
+        features: &[f32],
+        targets: &Targets,
+        options: &LossOptions,
+        outputs: usize,
+    ) -> Option<LinearModel> {
+        self.linear_model(features, targets, options, outputs)
+    }
 
     /// What outputs say of each row.
     fn predict(&self, outputs: &[f32], rows: &[topwork_data::Example], scoring: &Scoring) -> Vec<Prediction>;

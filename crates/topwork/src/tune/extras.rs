@@ -6,8 +6,9 @@ use std::time::Instant;
 use super::results::Seconds;
 use crate::error::Error;
 use crate::events::{Observer, RunEvent, SplitScores};
+use crate::judge::floor::Floor;
 use crate::judge::repeats::{self, CrossValidated, Own, Repeated};
-use crate::judge::transfer::{self, Transfer};
+use crate::judge::transfer::{self, Baseline, Transfer};
 use crate::plan::Origin;
 use crate::run::lap;
 use crate::session::inputs::Inputs;
@@ -40,12 +41,33 @@ impl<'a> ExtraTrainings<'a> {
         self.found("folds", found, |folds| (folds.map_or(0, |folds| folds.repeated.scores.len()), count))
     }
 
+    /// What answers the held-out rows without any training of layers, and the run beside the best of it. `own` are the rows that the run is
+    /// told by with its scores, and its outputs for them.
+    pub(super) fn floor(
+        &mut self,
+        inputs: &Inputs,
+        own: Option<&(Own<'_>, &[f32])>,
+        observer: &mut dyn Observer,
+    ) -> (Vec<Baseline>, Option<Floor>) {
+        let Some((own, outputs)) = own else { return (Vec::new(), None) };
+        if self.interrupt.load(Ordering::Relaxed) {
+            self.unfinished.push("floor: interrupted".to_string());
+            return (Vec::new(), None);
+        }
+        let found = transfer::baselines(inputs, own.split).map(Some);
+        let baselines = self.found("floor", found, |_| (1, 1)).unwrap_or_default();
+        let floor = Floor::of(inputs, own, outputs, &baselines);
+        floor.iter().for_each(|floor| floor.report(observer));
+        (baselines, floor)
+    }
+
     /// Trains with other seeds, on permuted targets, and what the result is compared with. `own` are the held-out rows that the run
     /// is told by, and its scores.
     pub(super) fn run(
         &mut self,
         inputs: &Inputs,
         own: Option<Own<'_>>,
+        baselines: &[Baseline],
         observer: &mut dyn Observer,
         seconds: &mut Seconds,
         timer: &mut Instant,
@@ -59,7 +81,7 @@ impl<'a> ExtraTrainings<'a> {
         let seeds = self.seeds(inputs, &own, observer);
         let permuted_control = self.permuted_control(inputs, &own, observer);
         seconds.repeat += lap(timer);
-        let transfer = self.transfer(inputs, &own, seeds.as_ref(), observer);
+        let transfer = self.transfer(inputs, &own, baselines, seeds.as_ref(), observer);
         self.say_unfinished(observer);
         seconds.compare = lap(timer);
         Extras { seeds, permuted_control, transfer }
@@ -89,17 +111,17 @@ impl<'a> ExtraTrainings<'a> {
         &mut self,
         inputs: &Inputs,
         own: &Own<'_>,
+        baselines: &[Baseline],
         seeds: Option<&Repeated>,
         observer: &mut dyn Observer,
     ) -> Option<Transfer> {
         let count = inputs.plan.compare_seeds.value;
-        if count == 0 {
-            return None;
+        if count > 0 {
+            observer.event(&RunEvent::phase("compare"));
         }
-        observer.event(&RunEvent::phase("compare"));
         let known = seeds.map_or(1, |_| inputs.plan.seeds.value as u64);
         let own = seeds.map_or_else(|| vec![own.scores.clone()], |seeds| seeds.scores.clone());
-        let found = transfer::compare(inputs, &own, known, count, observer, self.interrupt);
+        let found = transfer::compare(inputs, baselines, &own, known, count, observer, self.interrupt);
         let done_of = |compared: Option<&transfer::Compared>| {
             compared.map_or((0, 1), |compared| (compared.trained, compared.asked))
         };

@@ -23,7 +23,7 @@ use crate::events::{JsonlObserver, Observer, Observers, RunEvent, SplitScores};
 use crate::fit::{Best, Progress};
 use crate::judge::hard_rows::{HARD_ROWS, HardRows};
 use crate::judge::overfitting::can_tell;
-use crate::judge::repeats::LEFT_OUT;
+use crate::judge::repeats::{LEFT_OUT, Own};
 use crate::judge::{Calibration, FinishedRun, Scored, Verdict, calibrate};
 use crate::network::batch::{Output, infer};
 use crate::plan::facts::VERSION;
@@ -38,7 +38,7 @@ use crate::session::training::{LoadedModel, TrainingSetup, starts_from_probe};
 use crate::tasks::{Part, Scoring, Supervised};
 use extras::{ExtraTrainings, Extras};
 use results::{BestResult, Confusion, Folds, Results, Seconds};
-use train::{Trained, diverged, train};
+use train::{Trained, diverged, give_up, train};
 
 /// The training split is scored on at most so many rows: enough to see a gap to the validation rows.
 pub const TRAIN_ROWS_SCORED: usize = 1000;
@@ -76,8 +76,7 @@ fn run(
     seconds.load += lap(&mut timer);
 
     observer.event(&RunEvent::phase("train"));
-    let trained = train(inputs, &setup, &mut loaded, progress, from_probe, context, &mut seconds, observer)?;
-    let trained = match trained {
+    let trained = match train(inputs, &setup, &mut loaded, progress, from_probe, context, &mut seconds, observer)? {
         Trained::Interrupted { progress, total_steps } => {
             let step = progress.step;
             observer.event(&RunEvent::Stopped { step, reason: "interrupted".to_string() });
@@ -85,7 +84,7 @@ fn run(
             log.finish()?;
             return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step, total_steps });
         }
-        Trained::Lost { step } => return Err(discard(give_up(inputs, step, observer), board, log, &output, context)?),
+        Trained::Lost(error) => return Err(discard(error, board, log, &output, context)?),
         Trained::Finished(finished) => finished,
     };
     timer = Instant::now();
@@ -94,11 +93,10 @@ fn run(
     let evaluated = Evaluated::of(inputs, &loaded, &trained, observer);
     if !evaluated.train.0.loss().is_finite() {
         // What was kept gives no numbers for some rows.
-        let error = give_up(inputs, trained.progress.step, observer);
-        return Err(discard(error, board, log, &output, context)?);
+        let (step, error) = (trained.progress.step, diverged(inputs, trained.progress.step));
+        return Err(discard(give_up(error, step, observer), board, log, &output, context)?);
     }
-    let warning = evaluated.one_prediction_only(inputs);
-    warning.into_iter().for_each(|warning| observer.event(&RunEvent::warning(warning)));
+    evaluated.one_prediction_only(inputs).iter().for_each(|warning| observer.event(&RunEvent::warning(warning)));
     seconds.evaluate += lap(&mut timer);
 
     // What follows takes time and can be killed: the model is saved before.
@@ -113,6 +111,8 @@ fn run(
     seconds.repeat = lap(&mut timer);
 
     observer.event(&RunEvent::phase("verdict"));
+    let own = evaluated.own(inputs, trained.has_diverged());
+    let (baselines, floor) = extra.floor(inputs, own.as_ref(), observer);
     let left_out = folds.as_ref().map(|folds| Scored { name: LEFT_OUT, split: &folds.answered, logits: &folds.logits });
     let judged = Judged::of(inputs, &loaded.parameters, &trained, &evaluated, left_out, &trace.borrow());
     judged.verdict.report(observer);
@@ -120,7 +120,7 @@ fn run(
     seconds.verdict += lap(&mut timer);
 
     let Extras { seeds, permuted_control, transfer } =
-        extra.run(inputs, evaluated.own(inputs, trained.has_diverged()), observer, &mut seconds, &mut timer);
+        extra.run(inputs, own.map(|(own, _)| own), &baselines, observer, &mut seconds, &mut timer);
     seconds.total = context.started.elapsed().as_secs_f64();
     let progress = &trained.progress;
     let [validation, test] = [&evaluated.validation, &evaluated.test].map(scores_of);
@@ -134,10 +134,11 @@ fn run(
         peak_rss_mb: peak_rss_mb(),
         steps: progress.step,
         tokens: progress.tokens,
-        tokens_per_second: progress.tokens as f64 / progress.seconds,
+        tokens_per_second: progress.tokens_per_second(),
         seed: inputs.plan.seed.value,
         best: trained.best.as_ref().map(|best| best_result(inputs, best)),
         stopped: trained.stopped(),
+        floor,
         verdict: judged.verdict,
         calibration: judged.calibration,
         confusion: judged.confusion,
@@ -156,13 +157,6 @@ fn run(
     board.finish()?;
     log.finish()?;
     Ok(Outcome::Finished { output_dir: path.to_path_buf(), results: Box::new(results) })
-}
-
-/// Says that training came to nothing at a step.
-fn give_up(inputs: &Inputs, step: usize, observer: &mut dyn Observer) -> Error {
-    let error = diverged(inputs, step);
-    observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
-    error
 }
 
 fn scores_of(split: &Option<(SplitScores, Vec<f32>)>) -> Option<SplitScores> {
@@ -266,13 +260,13 @@ impl Evaluated {
     }
 
     /// The held-out rows that the run is told by, and its scores on them: test rows, or validation rows where there are none.
-    fn own<'a>(&self, inputs: &'a Inputs, has_diverged: bool) -> Option<crate::judge::repeats::Own<'a>> {
+    fn own<'a>(&self, inputs: &'a Inputs, has_diverged: bool) -> Option<(Own<'a>, &[f32])> {
         let of_test = inputs.test.as_ref().zip(self.test.as_ref()).map(|own| ("test", own));
         let of_validation = inputs.validation.as_ref().zip(self.validation.as_ref()).map(|own| ("validation", own));
         let (name, (split, (_, outputs))) = of_test.or(of_validation)?;
         // Other trainings have no thresholds of their own.
         let scores = inputs.evaluate(outputs, split);
-        Some(crate::judge::repeats::Own { name, split, scores, has_diverged })
+        Some((Own { name, split, scores, has_diverged }, outputs))
     }
 
     /// A classifier that gives every row the same class has learnt nothing, and its accuracy hides it.
@@ -307,7 +301,7 @@ fn prove(
     let LoadedModel { parameters, model, .. } = loaded;
     Ok(Proofs {
         frozen_unchanged: prove_frozen(&trained.frozen, parameters)?,
-        trained_received_gradient: prove_gradients(parameters, &trained.progress.gradient_seen)?,
+        trained_received_gradient: prove_gradients(parameters, &trained.progress.gradient_seen, &trained.fitted)?,
         reloaded_same_logits: reload(model, parameters, output, rows, batch_size)?,
     })
 }

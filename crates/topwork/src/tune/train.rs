@@ -2,18 +2,19 @@
 
 use std::time::Instant;
 
-use topwork_engine::Parameters;
+use topwork_engine::{ParameterId, Parameters};
 
 use super::results::{DIVERGED, Seconds};
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::fit::{Best, FitContext, FitOptions, Progress, Stop, fit, restore_best};
+use crate::plan::value::Method;
 use crate::run::proofs::{FrozenProof, hash_frozen};
 use crate::run::{RunContext, lap};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
-    LoadedModel, TrainingRows, TrainingSetup, blew_up_at_last, fit_options, fit_probe, learning, learning_options,
-    total_steps,
+    LoadedModel, TrainingRows, TrainingSetup, blew_up_at_last, check_partners, contrast, fit_head, fit_options,
+    fit_probe, learning, learning_options, total_steps, with_names,
 };
 use crate::tasks::supervised_problem::TrainingSample;
 
@@ -21,8 +22,8 @@ use crate::tasks::supervised_problem::TrainingSample;
 pub(super) enum Trained {
     /// The user interrupted it.
     Interrupted { progress: Progress, total_steps: usize },
-    /// The loss was no number at this step, and nothing was kept before.
-    Lost { step: usize },
+    /// It came to nothing, for this reason, which was reported.
+    Lost(Error),
     /// The model has the weights that are kept.
     Finished(Finished),
 }
@@ -38,6 +39,8 @@ pub(super) struct Finished {
     pub(super) frozen: FrozenProof,
     /// The step at which the loss was no number any more.
     pub(super) diverged_at: Option<usize>,
+    /// The parameters of an output layer that was fitted, not trained.
+    pub(super) fitted: Vec<ParameterId>,
     stopped_early: bool,
 }
 
@@ -67,8 +70,13 @@ pub(super) fn train(
     seconds: &mut Seconds,
     observer: &mut dyn Observer,
 ) -> Result<Trained, Error> {
+    if inputs.plan.method.value != Method::Finetune {
+        return fit_to_rows(inputs, setup, loaded, progress, context, seconds, observer);
+    }
     let mut timer = Instant::now();
-    let learnt = TrainingRows::planned(inputs);
+    let planned = TrainingRows::planned(inputs);
+    let rows = with_names(&inputs.plan, planned);
+    let learnt = TrainingRows { train: &rows, ..planned };
     let seed = inputs.plan.seed.value;
     let frozen = hash_frozen(&loaded.parameters);
     let steps = {
@@ -78,7 +86,7 @@ pub(super) fn train(
     let (steps_per_epoch, total_steps) = steps;
     observer.event(&started(inputs, total_steps, total_steps.div_ceil(steps_per_epoch), &loaded.parameters));
     if from_probe {
-        fit_probe(inputs, &inputs.train, loaded, &learning_options(&inputs.plan, &inputs.train, &inputs.scoring));
+        fit_probe(inputs, &rows, loaded, &learning_options(&inputs.plan, &inputs.train, &inputs.scoring));
     }
     let probe_seconds = lap(&mut timer);
     let before = progress.seconds;
@@ -102,7 +110,7 @@ pub(super) fn train(
     seconds.train = probe_seconds + progress.seconds;
     match report(stop, inputs, &progress, observer) {
         Ending::Interrupted => return Ok(Trained::Interrupted { progress, total_steps }),
-        Ending::Lost(step) => return Ok(Trained::Lost { step }),
+        Ending::Lost(step) => return Ok(Trained::Lost(give_up(diverged(inputs, step), step, observer))),
         Ending::Kept => {}
     }
     let best = keep(inputs, stop, &mut progress, parameters);
@@ -114,7 +122,61 @@ pub(super) fn train(
         best,
         frozen,
         diverged_at: if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None },
+        fitted: Vec::new(),
         stopped_early: stop == Some(Stop::Early),
+    }))
+}
+
+/// The methods that end with a fitted output layer: after layers learnt which rows belong together, or on layers as they were.
+fn fit_to_rows(
+    inputs: &Inputs,
+    setup: &TrainingSetup,
+    loaded: &mut LoadedModel,
+    mut progress: Progress,
+    context: &RunContext<'_>,
+    seconds: &mut Seconds,
+    observer: &mut dyn Observer,
+) -> Result<Trained, Error> {
+    let mut timer = Instant::now();
+    let LoadedModel { parameters, model, .. } = &mut *loaded;
+    let frozen = hash_frozen(parameters);
+    let rows = with_names(&inputs.plan, TrainingRows::planned(inputs));
+    let plan = &inputs.plan;
+    let mut problem = contrast(setup, model, &rows, plan.seed.value);
+    let steps_per_epoch = problem.steps_per_epoch().max(1);
+    let total_steps = match plan.method.value {
+        Method::Setfit => plan.steps(steps_per_epoch, None),
+        Method::Finetune | Method::Linear => 0,
+    };
+    observer.event(&started(inputs, total_steps, total_steps.div_ceil(steps_per_epoch), parameters));
+    if total_steps > 0 {
+        if let Err(error) = check_partners(&rows) {
+            return Ok(Trained::Lost(give_up(error, 0, observer)));
+        }
+        let fit_context = FitContext { observer, interrupt: context.interrupt, checkpoints: None };
+        match fit(&mut problem, parameters, &fit_options(plan, total_steps), &mut progress, fit_context)? {
+            Some(Stop::Interrupted) => return Ok(Trained::Interrupted { progress, total_steps }),
+            Some(Stop::Diverged(step)) => return Ok(Trained::Lost(give_up(diverged(inputs, step), step, observer))),
+            Some(Stop::Early) | None => {}
+        }
+    }
+    let options = learning_options(plan, &inputs.train, &inputs.scoring);
+    let fitted = match fit_head(inputs, &rows, model, parameters, &options) {
+        Ok(fitted) => fitted,
+        Err(error) => return Ok(Trained::Lost(give_up(error, progress.step, observer))),
+    };
+    seconds.log = progress.log_seconds;
+    seconds.train = lap(&mut timer) - progress.log_seconds;
+    model.fold_output_scale(parameters);
+    let epoch = progress.step as f64 / steps_per_epoch as f64;
+    Ok(Trained::Finished(Finished {
+        epoch,
+        progress,
+        best: None,
+        frozen,
+        diverged_at: None,
+        fitted,
+        stopped_early: false,
     }))
 }
 
@@ -180,6 +242,12 @@ fn started(inputs: &Inputs, total_steps: usize, epochs: usize, parameters: &Para
 fn went_back(diverged_at: usize, step: usize, what: &str) -> RunEvent {
     let reason = format!("the loss or the gradient is not a finite number: back to step {step}, {what}");
     RunEvent::Stopped { step: diverged_at, reason }
+}
+
+/// Says that training came to nothing at a step, and why.
+pub(super) fn give_up(error: Error, step: usize, observer: &mut dyn Observer) -> Error {
+    observer.event(&RunEvent::Stopped { step, reason: error.to_string() });
+    error
 }
 
 /// Says what happened to a run that has nothing to keep.

@@ -234,7 +234,12 @@ fn finished(outcome: Outcome<Results>) -> Results {
 }
 
 /// Starts a run and interrupts it after a step.
-pub(crate) fn interrupted_after(folder: &Folder, name: &str, step: usize) -> Outcome<Results> {
+pub(crate) fn interrupted_after(
+    folder: &Folder,
+    name: &str,
+    step: usize,
+    options: &[(&str, &str)],
+) -> Outcome<Results> {
     struct InterruptAt<'a>(&'a AtomicBool, usize);
     impl Observer for InterruptAt<'_> {
         fn event(&mut self, event: &RunEvent) {
@@ -244,7 +249,7 @@ pub(crate) fn interrupted_after(folder: &Folder, name: &str, step: usize) -> Out
         }
     }
     let interrupt = AtomicBool::new(false);
-    run(&folder.recipe(name, &[]), false, &interrupt, &mut InterruptAt(&interrupt, step)).unwrap().1
+    run(&folder.recipe(name, options), false, &interrupt, &mut InterruptAt(&interrupt, step)).unwrap().1
 }
 
 /// Copies the directory of a run at some points: what is on disk at a point is what a process leaves that is killed there.

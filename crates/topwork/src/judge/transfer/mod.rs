@@ -20,17 +20,75 @@ use crate::events::SplitScores;
 use crate::events::{Observer, RunEvent};
 use crate::network::batch::{Output, infer};
 use crate::network::probe;
-use crate::plan::value::Init;
+use crate::plan::value::{Init, Method};
 use crate::run::side_by_side;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
-    LoadedModel, Trained, TrainingRows, TrainingSetup, train_and_predict, trainings_at_once,
+    LoadedModel, Trained, TrainingRows, TrainingSetup, learning_options, train_and_predict, trainings_at_once,
+    with_names,
 };
+use crate::tasks::supervised_problem::LearningOptions;
 use crate::tasks::{LossOptions, Part};
 
 pub(crate) const RANDOM: &str = "random weights";
 pub(crate) const FROZEN: &str = "frozen + linear head";
 pub(crate) const TUNED: &str = "fine-tuned";
+const BAG_OF_WORDS: &str = "bag of words";
+/// Rows that baselines learn from where no comparison was asked for, so that they take seconds.
+const BASELINE_ROWS: usize = 10_000;
+
+/// What a run of that method is called beside others.
+pub(crate) fn own_name(method: Method, init: Init) -> &'static str {
+    match (method, init) {
+        (_, Init::Random) => RANDOM,
+        (Method::Finetune, Init::Pretrained) => TUNED,
+        (Method::Setfit, Init::Pretrained) => "setfit",
+        (Method::Linear, Init::Pretrained) => FROZEN,
+    }
+}
+
+/// What answers held-out rows without any training of layers.
+pub(crate) struct Baseline {
+    pub(crate) name: &'static str,
+    /// Whether it has not learnt from texts.
+    pub(crate) is_guess: bool,
+    pub(crate) outputs: Vec<f32>,
+    pub(crate) scores: SplitScores,
+}
+
+impl Baseline {
+    /// The value of a metric.
+    pub(crate) fn value(&self, metric: Metric) -> f64 {
+        self.scores.value(metric)
+    }
+}
+
+/// The baselines of a run on its held-out rows, from the least that is known to the most: guessing, words, and a linear head on the
+/// untouched pretrained model, as far as the task has them. What the run itself is, is not among them.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub(crate) fn baselines(inputs: &Inputs, rows: &Split) -> Result<Vec<Baseline>, Error> {
+    let most = if inputs.plan.compare_seeds.value > 0 { inputs.train.len() } else { BASELINE_ROWS };
+    let train: Cow<'_, Split> = match inputs.train.len() > most {
+        true => Cow::Owned(inputs.train.spread(most)),
+        false => Cow::Borrowed(&inputs.train),
+    };
+    let guess_name = if inputs.task.kind() == TargetKind::Class { "majority class" } else { "guess" };
+    let baseline = |name, is_guess, outputs: Vec<f32>| {
+        let scores = inputs.evaluate(&outputs, rows);
+        Baseline { name, is_guess, outputs, scores }
+    };
+    let guess = inputs.task.guess(&inputs.train.targets, &rows.targets, &inputs.scoring);
+    let mut all = vec![baseline(guess_name, true, guess)];
+    if inputs.task.why_not(Part::BagOfWords).is_none() {
+        all.push(baseline(BAG_OF_WORDS, false, bag_of_words(inputs, &train, rows)));
+    }
+    if inputs.plan.method.value != Method::Linear {
+        all.extend(frozen(inputs, &train, rows)?.map(|outputs| baseline(FROZEN, false, outputs)));
+    }
+    Ok(all)
+}
 
 /// The comparison of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,13 +181,14 @@ fn deviation(values: &[f64]) -> Option<f64> {
 /// When a model cannot be loaded.
 pub(crate) fn compare(
     inputs: &Inputs,
+    baselines: &[Baseline],
     own: &[SplitScores],
     known: u64,
     seeds: usize,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Option<Compared>, Error> {
-    if interrupt.load(Ordering::Relaxed) {
+    if seeds > 0 && interrupt.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let (split, rows) = match (&inputs.test, &inputs.validation) {
@@ -138,37 +197,29 @@ pub(crate) fn compare(
         (None, None) => return Ok(None),
     };
     let score = |logits: &[f32]| inputs.evaluate(logits, rows);
+    let own_name = own_name(inputs.plan.method.value, inputs.plan.init.value);
     let (from_scratch, planned) = (TrainingSetup::from_scratch(inputs)?, TrainingSetup::planned(inputs));
     // The run itself, with its repetitions, is the first of its kind.
     let of_seeds = |name, setup, first| (first..seeds as u64).map(move |nth| Training { name, setup, nth });
     let trainings: Vec<Training<'_>> = match inputs.plan.init.value {
-        Init::Pretrained => of_seeds(RANDOM, &from_scratch, 0).chain(of_seeds(TUNED, &planned, known)).collect(),
+        Init::Pretrained => of_seeds(RANDOM, &from_scratch, 0).chain(of_seeds(own_name, &planned, known)).collect(),
         Init::Random => of_seeds(RANDOM, &planned, known).collect(),
     };
     let own = || own.iter().cloned();
-    let frozen = frozen(inputs, rows)?.map(|outputs| Contender::new(FROZEN, vec![score(&outputs)]));
     let trained = train_all(inputs, &trainings, &|logits| score(logits), rows, observer, interrupt)?;
     let of = |name| {
         let own = trainings.iter().zip(&trained).filter(move |(training, _)| training.name == name);
         own.filter_map(|(_, scores)| scores.clone())
     };
-    let guess = inputs.task.guess(&inputs.train.targets, &rows.targets, &inputs.scoring);
-    let guess_name = if inputs.task.kind() == TargetKind::Class { "majority class" } else { "guess" };
-    let mut contenders = vec![Contender::new(guess_name, vec![score(&guess)])];
-    if inputs.task.why_not(Part::BagOfWords).is_none() {
-        contenders.push(Contender::new("bag of words", vec![score(&bag_of_words(inputs, rows))]));
+    let (below, frozen): (Vec<&Baseline>, Vec<&Baseline>) =
+        baselines.iter().partition(|baseline| baseline.name != FROZEN);
+    let contender = |baseline: &&Baseline| Contender::new(baseline.name, vec![baseline.scores.clone()]);
+    let mut contenders: Vec<Contender> = below.iter().map(contender).collect();
+    if inputs.plan.init.value == Init::Pretrained {
+        contenders.push(Contender::new(RANDOM, of(RANDOM).collect()));
     }
-    match inputs.plan.init.value {
-        Init::Pretrained => {
-            contenders.push(Contender::new(RANDOM, of(RANDOM).collect()));
-            contenders.extend(frozen);
-            contenders.push(Contender::new(TUNED, own().chain(of(TUNED)).collect()));
-        }
-        Init::Random => {
-            contenders.extend(frozen);
-            contenders.push(Contender::new(RANDOM, own().chain(of(RANDOM)).collect()));
-        }
-    }
+    contenders.extend(frozen.iter().map(contender));
+    contenders.push(Contender::new(own_name, own().chain(of(own_name)).collect()));
     // One of which no training was finished has no scores.
     contenders.retain(|contender| !contender.scores.is_empty());
     let done = trained.iter().flatten().count();
@@ -179,13 +230,12 @@ pub(crate) fn compare(
     }))
 }
 
-fn bag_of_words(inputs: &Inputs, rows: &Split) -> Vec<f32> {
-    let train = &inputs.train;
+fn bag_of_words(inputs: &Inputs, train: &Split, rows: &Split) -> Vec<f32> {
     bag_of_words::logits(&train.examples, train.classes(), inputs.labels().len(), &rows.examples)
 }
 
 /// The outputs of a linear head on the features of the untouched pretrained encoder; none where the task has none.
-fn frozen(inputs: &Inputs, rows: &Split) -> Result<Option<Vec<f32>>, Error> {
+fn frozen(inputs: &Inputs, train: &Split, rows: &Split) -> Result<Option<Vec<f32>>, Error> {
     if inputs.task.why_not(Part::FrozenHead).is_some() {
         return Ok(None);
     }
@@ -194,8 +244,15 @@ fn frozen(inputs: &Inputs, rows: &Split) -> Result<Option<Vec<f32>>, Error> {
     let loaded = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
     let features = |split: &Split| infer(&loaded.model, &loaded.parameters, &split.texts, batch_size, Output::Features);
-    let (train, held_out) = (features(&inputs.train), features(rows));
-    Ok(linear_outputs(inputs, &train, &inputs.train, &held_out))
+    let learnt = with_names(&inputs.plan, TrainingRows { train, ..TrainingRows::planned(inputs) });
+    let (learnt_features, held_out) = (features(&learnt), features(rows));
+    if inputs.task.kind() == TargetKind::Class {
+        // As `--method linear` fits it.
+        let LearningOptions { loss, .. } = learning_options(&inputs.plan, train, &inputs.scoring);
+        let head = inputs.task.fitted_head(&learnt_features, &learnt.targets, &loss, inputs.scoring.outputs());
+        return Ok(head.map(|head| head.outputs(&held_out)));
+    }
+    Ok(linear_outputs(inputs, &learnt_features, &learnt, &held_out))
 }
 
 /// The outputs for features `held_out` of a linear model that is fitted on the features of `rows`.
@@ -232,7 +289,9 @@ fn train_all(
     interrupt: &AtomicBool,
 ) -> Result<Vec<Option<SplitScores>>, Error> {
     let at_once = trainings_at_once(inputs, trainings.len());
-    observer.event(&note(format!("{} more trainings, {at_once} at a time", trainings.len())));
+    if !trainings.is_empty() {
+        observer.event(&note(format!("{} more trainings, {at_once} at a time", trainings.len())));
+    }
     let done = |training: &Training<'_>, trained: &Result<Option<Trained>, Error>| {
         let Ok(Some(trained)) = trained else { return };
         let name = format!("for comparison: {}, seed {}", training.name, training.seed(inputs));

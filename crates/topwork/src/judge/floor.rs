@@ -1,0 +1,132 @@
+//! The floor under a run: what answers the same held-out rows without any training of layers, a bag of words and a linear head on the
+//! untouched model. It costs seconds, and a training that does not pass it was not worth its time.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use topwork_data::TargetKind;
+use topwork_metrics::paired::mcnemar;
+
+use super::Answers;
+use super::transfer::{Baseline, FROZEN, RANDOM, TUNED, own_name};
+use crate::events::{Observer, RunEvent, shown};
+use crate::judge::repeats::Own;
+use crate::session::inputs::Inputs;
+
+/// Two results differ when chance alone makes them differ so much less often than this.
+const RARE: f64 = 0.05;
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FloorFinding {
+    /// The run is better, by more than chance where that can be told.
+    Above,
+    /// The run is better, by no more than chance.
+    WithinChance,
+    /// The run is not better.
+    NotBetter,
+}
+
+impl FloorFinding {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Above => "above",
+            Self::WithinChance => "within_chance",
+            Self::NotBetter => "not_better",
+        }
+    }
+}
+
+/// A run beside the best of what answers without a training of layers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Floor {
+    /// What was found.
+    pub finding: FloorFinding,
+    /// In words.
+    pub sentence: String,
+    /// The best of what was compared with.
+    pub best: Cow<'static, str>,
+    /// The metric, by its name.
+    pub metric: Cow<'static, str>,
+    /// Its value for the run.
+    pub own: f64,
+    /// Its value for the best of what was compared with.
+    pub value: f64,
+    /// How likely so uneven a split of the rows that one of both has right is by chance; none where rows are not right or wrong.
+    pub p: Option<f64>,
+}
+
+impl Floor {
+    /// Compares the run's outputs for its held-out rows with those of the best baseline; none without a baseline besides guessing, or
+    /// where the metric is not defined.
+    pub(crate) fn of(inputs: &Inputs, own: &Own<'_>, outputs: &[f32], baselines: &[Baseline]) -> Option<Self> {
+        let (metric, own_value) = own.scores.headline();
+        let learnt = baselines.iter().filter(|baseline| !baseline.is_guess && baseline.value(metric).is_finite());
+        let best = learnt.reduce(
+            |best, next| {
+                if metric.better(next.value(metric), best.value(metric)) { next } else { best }
+            },
+        )?;
+        let value = best.value(metric);
+        let p = (inputs.task.kind() == TargetKind::Class).then(|| {
+            let classes = inputs.labels().len();
+            let right = |logits| {
+                let right = Answers { logits, gold: own.split.classes() }.right(classes);
+                right.into_iter().map(|right| right > 0.5).collect::<Vec<bool>>()
+            };
+            mcnemar(&right(outputs), &right(&best.outputs)).p
+        });
+        let finding = match metric.better(own_value, value) {
+            false => FloorFinding::NotBetter,
+            true if p.is_some_and(|p| p > RARE) => FloorFinding::WithinChance,
+            true => FloorFinding::Above,
+        };
+        let chance = match p {
+            Some(p) if p > RARE => format!(", a difference within chance (p {p:.2})"),
+            Some(p) if p >= 0.001 => format!(" (p {p:.3})"),
+            Some(_) => " (p below 0.001)".to_string(),
+            None => String::new(),
+        };
+        let values = format!(
+            "{} {} against {} on {} {} rows{chance}",
+            metric.label(),
+            shown(metric, own_value),
+            shown(metric, value),
+            own.split.len(),
+            own.name,
+        );
+        let what = match own_name(inputs.plan.method.value, inputs.plan.init.value) {
+            RANDOM => "the model from random weights",
+            FROZEN => "the linear head on the untouched model",
+            TUNED => "the fine-tuned model",
+            _ => "the model",
+        };
+        let sentence = match (finding, best.name == FROZEN) {
+            (FloorFinding::NotBetter, true) => {
+                format!(
+                    "{what} is not better than a linear head on the untouched model: {values}; --method linear gives that head"
+                )
+            }
+            (FloorFinding::NotBetter, false) => {
+                format!("{what} is not better than a bag of words: {values}; words alone tell as much here")
+            }
+            (_, is_frozen) => {
+                let best = if is_frozen { "a linear head on the untouched model" } else { "a bag of words" };
+                format!("better than {best}: {values}")
+            }
+        };
+        let (best, metric) = (Cow::Borrowed(best.name), Cow::Borrowed(metric.name()));
+        Some(Self { finding, sentence, best, metric, own: own_value, value, p })
+    }
+
+    /// Reports what was found.
+    pub(crate) fn report(&self, observer: &mut dyn Observer) {
+        observer.event(&RunEvent::Verdict {
+            name: "floor".to_string(),
+            finding: self.finding.name().to_string(),
+            sentence: self.sentence.clone(),
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! Which method the rows can carry, and what each method takes where nothing else was said.
+
+use topwork_data::TargetKind;
+
+use crate::plan::Resolved;
+use crate::plan::defaults::{SMALL_MODEL, because, fixed};
+use crate::plan::error::PlanError;
+use crate::plan::facts::Facts;
+use crate::plan::recipe::{Place, Recipe, Said};
+use crate::plan::value::{Init, Method, MethodChoice};
+
+/// Rows a class up to which layers learn better which rows belong together than what each class is.
+const FEW_A_CLASS: usize = 64;
+/// Steps of a contrastive training: so many, one more for every two rows, and no more than the second.
+const STEPS: (usize, usize) = (40, 200);
+/// Its rows of a step. Each is compared with all others.
+const ROWS_A_STEP: usize = 16;
+
+/// The method that was said, or that the rows can carry.
+pub(crate) fn method(
+    recipe: &Recipe,
+    facts: &Facts,
+    init: Init,
+    has_names: bool,
+) -> Result<Resolved<Method>, PlanError> {
+    let Some(said) = recipe.method.as_ref() else { return Ok(carried(facts, init, has_names)) };
+    let MethodChoice::Chosen(method) = said.value else { return Ok(carried(facts, init, has_names)) };
+    let Some(why_not) = why_not(method, facts, init, has_names) else {
+        return Ok(super::resolve::from_said(said, method));
+    };
+    Err(PlanError::Invalid { place: said.place.of("method"), expected: why_not, found: method.name().to_string() })
+}
+
+/// What is expected in place of a method that cannot learn these rows.
+fn why_not(method: Method, facts: &Facts, init: Init, has_names: bool) -> Option<String> {
+    match method {
+        Method::Finetune => None,
+        Method::Linear | Method::Setfit if init == Init::Random => {
+            Some(format!("finetune: {} goes on from pretrained layers, and init is random", method.name()))
+        }
+        Method::Linear if !facts.task.starts_from_probe => {
+            Some(format!("finetune: {} has no linear model on untouched features", facts.task.name))
+        }
+        Method::Setfit if facts.task.kind != TargetKind::Class => {
+            Some(format!("finetune: setfit compares the classes of rows, and {} has none", facts.task.name))
+        }
+        Method::Setfit => too_few_to_compare(facts, has_names),
+        Method::Linear => None,
+    }
+}
+
+/// Rows are put near each other when there are two of a class, or one and the class's name as a row.
+fn too_few_to_compare(facts: &Facts, has_names: bool) -> Option<String> {
+    let most = facts.class_counts.iter().max().copied().unwrap_or(0);
+    let has_partners = most >= 2 || has_names;
+    let reason = "finetune or linear: setfit needs a class with two rows, or names of classes as rows";
+    (!has_partners).then(|| reason.to_string())
+}
+
+fn carried(facts: &Facts, init: Init, has_names: bool) -> Resolved<Method> {
+    if init == Init::Random {
+        return fixed(Method::Finetune, "random layers have all to learn");
+    }
+    if facts.task.kind != TargetKind::Class {
+        return because(Method::Finetune, format!("{} has no classes to compare rows by", facts.task.name));
+    }
+    if facts.has_pairs {
+        return fixed(Method::Finetune, "what two texts have to do with each other is learnt by their class");
+    }
+    let a_class = rows_a_class(facts);
+    if a_class > FEW_A_CLASS {
+        return because(Method::Finetune, format!("{a_class} rows a class, more than {FEW_A_CLASS}"));
+    }
+    if facts.model.pooling.is_none() {
+        return fixed(
+            Method::Finetune,
+            "the model was not made for texts to be compared, as its files name no pooling",
+        );
+    }
+    if facts.model.has_own_head {
+        return fixed(Method::Finetune, "the model has a head that was trained on these labels, and goes on with it");
+    }
+    if too_few_to_compare(facts, has_names).is_some() {
+        return fixed(Method::Finetune, "no class has two rows to compare");
+    }
+    because(
+        Method::Setfit,
+        format!("{a_class} rows a class, at most {FEW_A_CLASS}, and a model that was made for texts to be compared"),
+    )
+}
+
+fn rows_a_class(facts: &Facts) -> usize {
+    facts.rows / facts.class_counts.iter().filter(|count| **count > 0).count().max(1)
+}
+
+/// Names of classes that are words say what a class is about.
+pub(crate) fn label_names_as_rows(said: Option<&Said<bool>>, facts: &Facts) -> Result<Resolved<bool>, PlanError> {
+    let is_possible = facts.task.kind == TargetKind::Class && !facts.has_pairs;
+    if let Some(said) = said {
+        if said.value && !is_possible {
+            return Err(PlanError::Invalid {
+                place: said.place.of("label_names_as_rows"),
+                expected: "false: only classes of single texts have names that stand for rows".to_string(),
+                found: "true".to_string(),
+            });
+        }
+        // Nothing would be left of a name without a letter or a digit.
+        let is_empty = |name: &&String| !name.chars().any(char::is_alphanumeric);
+        if let Some(name) = facts.labels.iter().find(is_empty).filter(|_| said.value) {
+            return Err(PlanError::Invalid {
+                place: said.place.of("label_names_as_rows"),
+                expected: format!("false: the name `{name}` of a class has no letter and no digit"),
+                found: "true".to_string(),
+            });
+        }
+        return Ok(super::resolve::from_said(said, said.value));
+    }
+    if !is_possible {
+        return Ok(fixed(false, "only classes of single texts have names that stand for rows"));
+    }
+    if !facts.named_labels {
+        return Ok(fixed(false, "not every name of a class is a word that the model knows"));
+    }
+    let a_class = rows_a_class(facts);
+    if a_class > FEW_A_CLASS {
+        return Ok(because(false, format!("{a_class} rows a class, more than {FEW_A_CLASS}, say more than its name")));
+    }
+    Ok(fixed(true, "few rows, and the names of the classes are words of the model"))
+}
+
+/// The steps of a contrastive training, unless epochs are said.
+pub(crate) fn max_steps(method: Method, recipe: &Recipe, facts: &Facts) -> Option<Resolved<Option<usize>>> {
+    let is_open = recipe.max_steps.is_none() && recipe.num_train_epochs.is_none();
+    let (least, most) = STEPS;
+    let steps = (least + facts.rows / 2).min(most);
+    let reason = format!("setfit, {} rows: {least} steps, one more for every two rows, at most {most}", facts.rows);
+    (method == Method::Setfit && is_open).then(|| because(Some(steps), reason))
+}
+
+/// The rows of a step.
+pub(crate) fn batch_size(method: Method) -> Option<Resolved<usize>> {
+    (method == Method::Setfit).then(|| fixed(ROWS_A_STEP, "setfit: each row of a step is compared with all others"))
+}
+
+/// The rate of a contrastive training.
+pub(crate) fn learning_rate(method: Method, facts: &Facts) -> Option<Resolved<f64>> {
+    let values = facts.model.layer_values();
+    let (rate, size) = if values < SMALL_MODEL { (5e-4, "fewer") } else { (5e-5, "no fewer") };
+    let reason =
+        format!("setfit: {:.1} M values in layers, {size} than {:.0} M", values as f64 / 1e6, SMALL_MODEL as f64 / 1e6);
+    (method == Method::Setfit).then(|| because(rate, reason))
+}
+
+/// Dropout while rows are compared.
+pub(crate) fn dropout(method: Method) -> Option<Resolved<f32>> {
+    (method == Method::Setfit).then(|| fixed(0.0, "setfit: rows are compared as they are read later"))
+}
+
+/// Epochs are compared only where the task's own loss is trained.
+pub(crate) fn load_best_model_at_end(method: Method) -> Option<Resolved<bool>> {
+    (method != Method::Finetune).then(|| fixed(false, "the head is fitted to the last weights"))
+}
+
+/// That flags have no effect, as a head that is fitted to untouched layers takes no step.
+pub(crate) fn without_effect(recipe: &Recipe, method: Method) -> Option<String> {
+    let flags = [
+        recipe.num_train_epochs.as_ref().map(|said| &said.place),
+        recipe.learning_rate.as_ref().map(|said| &said.place),
+        recipe.freeze_layers.as_ref().map(|said| &said.place),
+    ];
+    let is_flag = |place: &&Place| matches!(place, Place::Flag { .. });
+    let named: Vec<String> = flags.into_iter().flatten().filter(is_flag).map(Place::to_string).collect();
+    (method == Method::Linear && !named.is_empty())
+        .then(|| format!("{}: no effect with method linear, which fits a head and trains no layer", named.join(", ")))
+}
+
+/// Layers that stay as they are.
+pub(crate) fn freeze_layers(method: Method, facts: &Facts) -> Option<Resolved<usize>> {
+    let layers = facts.model.num_hidden_layers;
+    (method == Method::Linear).then(|| fixed(layers, "linear: all layers stay as they are"))
+}

@@ -1,0 +1,219 @@
+//! Laws of the methods by which a model is made good at a task: what each touches, that its result is repeated and saved to the bit, and
+//! that it learns from labels only what they say.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[expect(dead_code, reason = "what these tests do not use, those of the tasks do")]
+mod task_runs;
+
+use std::fmt::Write;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use task_runs::{Folder, Snapshots, interrupted_after, supervised};
+use topwork::events::{NoObserver, RunEvent, SplitScores};
+use topwork::judge::floor::FloorFinding;
+use topwork::predict::Predictor;
+use topwork::run::{Outcome, RunContext};
+use topwork::session::inputs::Inputs;
+use topwork::tasks::Supervised;
+use topwork::tune::results::Results;
+use topwork::tune::tune;
+use topwork_data::TargetKind;
+use topwork_metrics::Metric;
+use topwork_models::HubSettings;
+
+fn classes() -> &'static dyn Supervised {
+    supervised().find(|task| task.kind() == TargetKind::Class).unwrap()
+}
+
+const ALL: [&str; 3] = ["finetune", "linear", "setfit"];
+
+fn accuracy(scores: &SplitScores) -> f64 {
+    scores.scores.get(Metric::Accuracy).unwrap()
+}
+
+#[test]
+fn whatever_the_method_the_saved_model_gives_the_outputs_of_the_run_and_threads_change_no_bit() {
+    for method in ALL {
+        let folder = Folder::of(classes());
+        let (inputs, results) = folder.tune("out", &[("method", method)]);
+        assert_eq!(inputs.plan.method.value.name(), method);
+        let predictor = Predictor::load(&folder.path("out")).unwrap();
+        let test = inputs.test.as_ref().unwrap();
+        let texts = predictor.tokenize(&test.examples, &folder.path("out")).unwrap();
+        let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
+        let scores = SplitScores::new(test.len(), classes().evaluate(&outputs, &test.targets, &predictor.scoring));
+        assert_eq!(Some(&scores), results.test.as_ref(), "{method}");
+        folder.tune("one thread", &[("method", method), ("threads", "1")]);
+        assert!(folder.weights("out") == folder.weights("one thread"), "{method}: one thread gave other bits");
+    }
+}
+
+#[test]
+fn linear_touches_the_output_layer_alone_for_every_task_that_has_it() {
+    for task in supervised().filter(|task| task.starts_from_probe()) {
+        let folder = Folder::tiny(task);
+        let (inputs, results) = folder.tune("out", &[("method", "linear")]);
+        let trained: Vec<&str> =
+            inputs.policy.parameters.iter().filter(|own| own.trainable).map(|own| &*own.name).collect();
+        assert_eq!(trained, ["classifier.weight", "classifier.bias"], "{}", task.name());
+        assert_eq!(results.proofs.frozen_unchanged.tensors, inputs.policy.parameters.len() - 2);
+        assert_eq!((results.steps, results.tokens), (0, 0));
+        assert!(results.test.unwrap().loss().is_finite(), "{}", task.name());
+        // No draw is left: another seed fits the same head, but for the rows that are held out.
+        let all = [("method", "linear"), ("validation_fraction", "0")];
+        folder.tune("all", &all);
+        folder.tune("other seed", &[&all[..], &[("seed", "7")]].concat());
+        assert!(folder.weights("all") == folder.weights("other seed"), "{}", task.name());
+    }
+}
+
+#[test]
+fn a_contrastive_training_that_is_stopped_or_killed_goes_on_to_the_same_bits() {
+    let setfit = [("method", "setfit")];
+    let folder = Folder::tiny(classes());
+    let point = |event: &RunEvent| match event {
+        RunEvent::Step { step: 4, .. } => Some("killed at a step".to_string()),
+        RunEvent::Phase { name } if name == "save" => Some("killed before saving".to_string()),
+        _ => None,
+    };
+    let mut killed = Snapshots::of(&folder, "whole", point);
+    let (_, whole) = folder.tune_seen("whole", &setfit, &mut killed);
+    let is_whole = |name: &str, results: &Results| {
+        assert!(folder.weights(name) == folder.weights("whole"), "{name}: other bits");
+        assert_eq!((&results.test, results.steps, results.tokens), (&whole.test, whole.steps, whole.tokens), "{name}");
+    };
+    assert_eq!(killed.taken.len(), 2);
+    killed.taken.iter().for_each(|name| is_whole(name, &folder.resume(name)));
+
+    let stopped = interrupted_after(&folder, "stopped", 3, &setfit);
+    assert!(matches!(stopped, Outcome::Interrupted { step: 3, .. }));
+    is_whole("stopped", &folder.resume("stopped"));
+}
+
+#[test]
+fn rows_that_are_compared_come_to_lie_by_class() {
+    // No name says anything, and the word that decides stands among others.
+    let folder = Folder::of(classes());
+    let unnamed = [("label_names_as_rows", "false"), ("num_train_epochs", "15")];
+    let score = |method: &str| {
+        let (_, results) = folder.tune(method, &[&unnamed[..], &[("method", method)]].concat());
+        results.test.unwrap().loss()
+    };
+    let (linear, setfit) = (score("linear"), score("setfit"));
+    assert!(setfit < 0.8 * linear, "loss on rows that were not learnt from: {setfit} after comparing, {linear} before");
+}
+
+#[test]
+fn names_of_classes_teach_what_rows_do_not_and_never_reach_rows_with_labels_in_random_order() {
+    let folder = Folder::of(classes());
+    let names = ["there", "people", "which"];
+    let lines = |rows: std::ops::Range<usize>, text: &dyn Fn(usize) -> String| {
+        rows.fold(String::new(), |mut lines, row| {
+            let (text, label) = (text(row), names[row % 3]);
+            writeln!(lines, "{{\"text\": \"{text}\", \"label\": \"{label}\"}}").unwrap();
+            lines
+        })
+    };
+    // No row that is learnt from has a word of its class; every row that is answered is that word.
+    folder.write("train.jsonl", &lines(0..6, &|row| format!("was {row}")));
+    folder.write("test.jsonl", &lines(0..30, &|row| names[row % 3].to_string()));
+    for method in ["linear", "setfit"] {
+        let score = |name: &str, with_names: &str| {
+            let options = [
+                ("method", method),
+                ("label_names_as_rows", with_names),
+                ("permuted_control", "true"),
+                ("validation_fraction", "0"),
+            ];
+            let (_, results) = folder.tune(&format!("{method} {name}"), &options);
+            (accuracy(&results.test.unwrap()), accuracy(&results.permuted_control.unwrap()))
+        };
+        let ((with, control), (without, _)) = (score("with", "true"), score("without", "false"));
+        assert!(with > 0.99 && without < 0.7, "{method}: {with} with names, {without} without");
+        assert!(control < 0.7, "{method}: the names reached the labels in random order: {control}");
+    }
+}
+
+#[test]
+fn a_run_that_words_or_the_untouched_model_match_is_said_to_be_no_better() {
+    // The label stands in the text: a bag of words cannot be passed.
+    let folder = Folder::tiny(classes());
+    let rows = |range: std::ops::Range<usize>| {
+        range.fold(String::new(), |mut lines, row| {
+            let label = ["there", "people", "which"][row % 3];
+            writeln!(lines, "{{\"text\": \"{label} {row}\", \"label\": \"{label}\"}}").unwrap();
+            lines
+        })
+    };
+    folder.write("train.jsonl", &rows(0..60));
+    folder.write("test.jsonl", &rows(100..160));
+    for method in ALL {
+        let (_, results) = folder.tune(method, &[("method", method), ("validation_fraction", "0")]);
+        let floor = results.floor.unwrap();
+        assert_eq!(floor.value, 1.0, "{method}: {}", floor.best);
+        assert_eq!(floor.finding, FloorFinding::NotBetter, "{method}: {}", floor.sentence);
+        let contenders: Vec<_> = results.transfer.unwrap().contenders.iter().map(|own| own.name.to_string()).collect();
+        let own = [("finetune", "fine-tuned"), ("linear", "frozen + linear head"), ("setfit", "setfit")];
+        let name = own.iter().find(|(known, _)| *known == method).unwrap().1;
+        assert_eq!(contenders.last().map(String::as_str), Some(name));
+        assert!(contenders.iter().any(|contender| contender == "bag of words"));
+    }
+}
+
+/// What is said of a recipe that cannot be.
+#[track_caller]
+fn refused(folder: &Folder, options: &[(&str, &str)]) -> String {
+    let error = Inputs::read(&folder.recipe("out", options), &HubSettings::from_env(), &mut NoObserver);
+    assert!(!folder.path("out").exists());
+    error.err().unwrap().to_string()
+}
+
+#[test]
+fn a_method_that_cannot_learn_the_rows_is_refused_with_one_that_can() {
+    for task in supervised().filter(|task| task.kind() != TargetKind::Class) {
+        let found = refused(&Folder::tiny(task), &[("method", "setfit")]);
+        let expected =
+            format!("method: expected finetune: setfit compares the classes of rows, and {} has none", task.name());
+        assert!(found.contains(&expected), "{found}");
+    }
+    let tagger = supervised().find(|task| task.kind() == TargetKind::TokenTags).unwrap();
+    let found = refused(&Folder::tiny(tagger), &[("method", "linear")]);
+    assert!(
+        found.contains("expected finetune: token_classification has no linear model on untouched features"),
+        "{found}"
+    );
+    let folder = Folder::tiny(classes());
+    let found = refused(&folder, &[("method", "linear"), ("init", "random")]);
+    assert!(found.contains("expected finetune: linear goes on from pretrained layers, and init is random"), "{found}");
+    folder.write("train.jsonl", "{\"text\": \"a\", \"label\": \"x1\"}\n{\"text\": \"b\", \"label\": \"x2\"}\n");
+    folder.write("test.jsonl", "{\"text\": \"c\", \"label\": \"x1\"}\n");
+    let found = refused(&folder, &[("method", "setfit"), ("validation_fraction", "0")]);
+    assert!(found.contains("setfit needs a class with two rows, or names of classes as rows"), "{found}");
+}
+
+/// What is said of a run that comes to nothing.
+fn lost(folder: &Folder, options: &[(&str, &str)]) -> String {
+    let inputs = Inputs::read(&folder.recipe("out", options), &HubSettings::from_env(), &mut NoObserver).unwrap();
+    let interrupt = AtomicBool::new(false);
+    let context = RunContext { started: Instant::now(), interrupt: &interrupt, resume: false };
+    tune(&inputs, &context, &mut NoObserver).err().unwrap().to_string()
+}
+
+#[test]
+fn rows_that_no_head_can_be_fitted_to_are_said_and_nothing_is_left() {
+    let numbers = supervised().find(|task| task.kind() == TargetKind::Value).unwrap();
+    let folder = Folder::tiny(numbers);
+    folder.write("train.jsonl", &task_runs::jsonl(TargetKind::Value, 0..2));
+    let linear = [("method", "linear"), ("validation_fraction", "0")];
+    let error = lost(&folder, &linear);
+    assert!(error.contains("a linear head needs more rows than the 2 there are"), "{error}");
+    assert!(!folder.path("out").exists());
+    // A class of two rows has one in each of two folds.
+    let folder = Folder::tiny(classes());
+    folder.write("train.jsonl", &task_runs::jsonl(TargetKind::Class, 0..6));
+    let folds = [("method", "setfit"), ("label_names_as_rows", "false"), ("folds", "2")];
+    let (_, results) = folder.tune("folds", &folds);
+    let said = results.unfinished.join("; ");
+    assert!(said.contains("folds: setfit compares rows of a class: expected a class with two rows"), "{said}");
+}

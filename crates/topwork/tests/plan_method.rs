@@ -1,0 +1,142 @@
+//! The laws by which the method, and what goes with it, follow from rows and model.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod plan_facts;
+
+use std::path::Path;
+
+use plan_facts::{facts, minimal, said};
+use topwork::plan::facts::{Facts, ModelFacts, TaskFacts};
+use topwork::plan::recipe::{Options, Recipe};
+use topwork::plan::resolve::resolve;
+use topwork::plan::value::Method;
+use topwork_data::TargetKind;
+use topwork_models::{Pooling, StatedPooling};
+
+/// Few rows of a model that was made for texts to be compared.
+fn few_rows(a_class: usize) -> Facts {
+    let model = ModelFacts {
+        pooling: Some(StatedPooling {
+            pooling: Some(Pooling::MeanTokens),
+            mode: "mean".into(),
+            file: "1_Pooling/config.json".into(),
+        }),
+        ..facts().model
+    };
+    Facts { rows: 3 * a_class, class_counts: vec![a_class; 3], named_labels: true, model, ..facts() }
+}
+
+#[test]
+fn the_method_is_the_one_that_the_rows_and_the_model_can_carry() {
+    let method = |facts: &Facts, flags: &[(&str, &str)]| {
+        resolve(&minimal().overridden_by(said(flags)), facts).unwrap().method.value
+    };
+    let few = few_rows(8);
+    for flags in [&[][..], &[("method", "auto")]] {
+        assert_eq!(method(&few, flags), Method::Setfit);
+        assert_eq!(method(&few_rows(64), flags), Method::Setfit);
+        assert_eq!(method(&few_rows(65), flags), Method::Finetune);
+        assert_eq!(method(&Facts { has_pairs: true, ..few.clone() }, flags), Method::Finetune);
+        let unstated = Facts { model: facts().model, ..few.clone() };
+        assert_eq!(method(&unstated, flags), Method::Finetune, "a model that was not made for texts to be compared");
+        let trained = Facts { model: ModelFacts { has_own_head: true, ..few.model.clone() }, ..few.clone() };
+        assert_eq!(method(&trained, flags), Method::Finetune, "a head that goes on");
+        let alone = Facts { named_labels: false, ..few_rows(1) };
+        assert_eq!(method(&alone, flags), Method::Finetune, "no two rows of a class");
+        let unnamed = [flags, &[("label_names_as_rows", "false")]].concat();
+        assert_eq!(method(&few_rows(1), &unnamed), Method::Finetune, "no name beside the row");
+        assert_eq!(method(&few_rows(1), flags), Method::Setfit, "a row and its class's name");
+        for kind in [TargetKind::Labels, TargetKind::Value, TargetKind::TokenTags] {
+            let task = TaskFacts { kind, starts_from_probe: kind != TargetKind::TokenTags, ..TaskFacts::default() };
+            assert_eq!(method(&Facts { task, ..few.clone() }, flags), Method::Finetune);
+        }
+    }
+    assert_eq!(method(&few, &[("init", "random")]), Method::Finetune);
+    for (said, method_said) in [("finetune", Method::Finetune), ("linear", Method::Linear), ("setfit", Method::Setfit)]
+    {
+        assert_eq!(method(&few, &[("method", said)]), method_said);
+        assert_eq!(method(&facts(), &[("method", said)]), method_said);
+    }
+}
+
+#[test]
+fn a_method_brings_its_own_defaults_and_what_is_said_goes_before() {
+    let plan = |flags: &[(&str, &str)]| resolve(&minimal().overridden_by(said(flags)), &few_rows(8)).unwrap();
+    let own = plan(&[]);
+    assert_eq!((own.max_steps.value, own.per_device_train_batch_size.value), (Some(52), 16));
+    assert_eq!((own.learning_rate.value, own.hidden_dropout_prob.value), (5e-5, 0.0));
+    assert!(!own.load_best_model_at_end.value && own.compare_seeds.value == 0);
+    assert_eq!(plan(&[("num_train_epochs", "3")]).max_steps.value, None, "epochs that were said decide");
+    assert_eq!(plan(&[("max_steps", "7"), ("learning_rate", "1e-3")]).max_steps.value, Some(7));
+    assert_eq!(plan(&[("learning_rate", "1e-3")]).learning_rate.value, 1e-3);
+    let linear = plan(&[("method", "linear")]);
+    assert_eq!((linear.freeze_layers.value, linear.max_steps.value), (6, None));
+    let error = resolve(&minimal().overridden_by(said(&[("early_stopping_patience", "2")])), &few_rows(8)).unwrap_err();
+    let expected = "expected nothing: epochs are compared only with method finetune";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
+fn names_of_classes_are_rows_where_they_are_words_and_rows_are_few() {
+    let names = |facts: &Facts, flags: &[(&str, &str)]| {
+        resolve(&minimal().overridden_by(said(flags)), facts).map(|plan| plan.label_names_as_rows.value)
+    };
+    assert!(names(&few_rows(8), &[]).unwrap());
+    assert!(!names(&few_rows(8), &[("label_names_as_rows", "false")]).unwrap());
+    assert!(!names(&few_rows(65), &[]).unwrap());
+    assert!(names(&few_rows(65), &[("label_names_as_rows", "true")]).unwrap());
+    assert!(!names(&Facts { named_labels: false, ..few_rows(8) }, &[]).unwrap());
+    let pairs = Facts { has_pairs: true, ..few_rows(8) };
+    assert!(!names(&pairs, &[]).unwrap());
+    let error = names(&pairs, &[("label_names_as_rows", "true")]).unwrap_err().to_string();
+    assert!(error.contains("expected false: only classes of single texts have names that stand for rows"), "{error}");
+}
+
+#[test]
+fn a_file_of_few_rows_spares_none_for_validation_where_a_test_file_judges() {
+    let fraction = |rows: usize, kind: TargetKind, flags: &[(&str, &str)]| {
+        let task = TaskFacts { kind, starts_from_probe: false, ..TaskFacts::default() };
+        let facts = Facts { rows, task, ..facts() };
+        resolve(&minimal().overridden_by(said(flags)), &facts).unwrap().validation_fraction.value
+    };
+    let test = [("test_file", "test.csv")];
+    assert_eq!(fraction(199, TargetKind::Value, &test), 0.0);
+    assert_eq!(fraction(200, TargetKind::Value, &test), 0.1);
+    assert_eq!(fraction(199, TargetKind::Value, &[]), 0.1, "nothing else would judge");
+    assert_eq!(fraction(199, TargetKind::Labels, &test), 0.1, "thresholds are fitted on rows that are held out");
+    assert_eq!(fraction(199, TargetKind::Value, &[test[0], ("validation_fraction", "0.2")]), 0.2);
+    // Where epochs are compared, rows are held out to compare them by; the plan repeats itself.
+    for compared in [("early_stopping_patience", "3"), ("load_best_model_at_end", "true")] {
+        assert_eq!(fraction(199, TargetKind::Value, &[test[0], compared]), 0.1, "{compared:?}");
+        let facts = Facts { rows: 199, ..facts() };
+        let plan = resolve(&minimal().overridden_by(said(&[test[0], compared])), &facts).unwrap();
+        let again = Recipe::from_toml(&plan.to_toml(), Path::new("plan.toml")).unwrap();
+        assert_eq!(resolve(&again, &facts).unwrap().validation_fraction.value, 0.1);
+    }
+}
+
+#[test]
+fn what_has_no_effect_on_a_method_is_refused_or_said() {
+    let plan = |flags: &[(&str, &str)]| resolve(&minimal().overridden_by(said(flags)), &few_rows(8));
+    for (method, flag, value) in [
+        ("setfit", "load_best_model_at_end", "true"),
+        ("setfit", "label_smoothing_factor", "0.1"),
+        ("linear", "label_smoothing_factor", "0.1"),
+        ("linear", "max_steps", "5"),
+        ("linear", "early_stopping_patience", "2"),
+    ] {
+        let error = plan(&[("method", method), (flag, value)]).unwrap_err().to_string();
+        assert!(error.contains(&format!("--{}", flag.replace('_', "-"))), "{method}: {error}");
+    }
+    let linear = plan(&[("method", "linear"), ("learning_rate", "1e-3"), ("num_train_epochs", "3")]).unwrap();
+    let said_of =
+        "--num-train-epochs, --learning-rate: no effect with method linear, which fits a head and trains no layer";
+    assert_eq!(linear.warnings, [said_of]);
+    for method in ["linear", "setfit", "finetune"] {
+        let own = plan(&[("method", method)]).unwrap();
+        let again = resolve(&Recipe::from_toml(&own.to_toml(), Path::new("plan.toml")).unwrap(), &few_rows(8)).unwrap();
+        let values =
+            |plan: &topwork::plan::Plan| plan.entries().into_iter().map(|entry| entry.value).collect::<Vec<_>>();
+        assert_eq!(values(&again), values(&own), "a plan of {method} is a recipe that gives the same plan");
+    }
+}
