@@ -6,7 +6,7 @@
 
 Rows are drawn of each class of the training file. The part `development` is for choosing defaults: it draws with seeds from 100 on and
 scores on other rows of the training file, of all sets but LEFT_OUT. The part `test` draws with seeds from 0 on and scores on the test
-file. At most TEST_ROWS rows are scored, the same for every system.
+file. At most TEST_ROWS rows are scored, the same for every system. PEERS are run by --python, on the same rows.
 
 One line a run is appended to the results, and a finished run is not repeated as long as topwork's sources are the same. The table
 shows the newest sources of each system.
@@ -20,33 +20,57 @@ import tempfile
 
 import labelled
 
-SETS = ("sst2", "trec6", "banking77", "tweet_emotion", "citation_intent", "ag_news_7600", "atis_intent")
+SETS = ("sst2", "trec6", "banking77", "tweet_emotion", "citation_intent", "ag_news_7600", "atis_intent", "tickets")
+# Where a set lies that is not in the data folder.
+ELSEWHERE = {"tickets": ("examples/tickets.csv", "examples/tickets-test.csv")}
 # No default is chosen by these.
-LEFT_OUT = ("banking77", "atis_intent")
+LEFT_OUT = ("banking77", "atis_intent", "tickets")
 TEST_ROWS = 300
 # Flags of `topwork tune`; the system `tune` has none.
 SYSTEMS = {
     "tune": [],
     "first_token": ["--pooling", "first_token"],
+    "finetune": ["--method", "finetune"],
+    "linear": ["--method", "linear"],
+}
+# Scripts of benches/peers and what they take.
+PEERS = {
+    "peer_setfit": ["few_labels.py", "setfit"],
+    "peer_logistic": ["few_labels.py", "logistic"],
+    "peer_trainer": ["classification.py", "--defaults"],
 }
 
 
-def split(data, name, part, count, seed):
-    """Rows to learn from, rows to score, and the names of the columns."""
-    rows, names = labelled.read_rows(data / name / "train.csv")
+def draw(rows, count, seed):
+    """`count` rows of each class, and all others, in random order."""
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)
-    drawn, by_label = [], collections.Counter()
-    rest = []
+    drawn, rest, by_label = [], [], collections.Counter()
     for place in order:
         label = rows[place]["label"]
         by_label[label] += 1
         (drawn if by_label[label] <= count else rest).append(rows[place])
+    return drawn, rest
+
+
+def split(data, name, part, count, seed):
+    """Rows to learn from, rows to score, and the names of the columns."""
+    train, test = ELSEWHERE.get(name, (data / name / "train.csv", data / name / "test.csv"))
+    rows, names = labelled.read_rows(train)
+    drawn, rest = draw(rows, count, seed)
     if part == "test":
-        rest, _ = labelled.read_rows(data / name / "test.csv")
+        rest, _ = labelled.read_rows(test)
         random.Random(seed).shuffle(rest)
     known = {row["label"] for row in drawn}
     return drawn, [row for row in rest if row["label"] in known][:TEST_ROWS], names
+
+
+def run_peer(options, system, train, test, seed):
+    script, *more = PEERS[system]
+    threads = 1 if options.jobs > 1 else 2
+    output = labelled.run([options.python, pathlib.Path("benches/peers") / script, *more, "--train", train, "--test", test, "--model",
+                           options.model, "--seed", seed, "--threads", threads])
+    return json.loads(output.strip().splitlines()[-1])
 
 
 def flags_of(system):
@@ -61,7 +85,7 @@ def measure(options):
     key = lambda line: json.dumps([line.get(part) for part in ("part", "set", "rows", "seed", "system", "model", "sources")])
     done = {key(line) for line in labelled.read_results(options.results)}
     lines = [dict(part=options.part, set=name, rows=int(rows), seed=seed, system=system, model=pathlib.Path(options.model).name,
-                  sources=sources)
+                  sources="" if system in PEERS else sources)
              for name in options.sets.split(",") if options.part == "test" or name not in LEFT_OUT
              for rows in options.rows.split(",") for seed in range(first, first + options.seeds)
              for system in options.systems.split(",")]
@@ -75,11 +99,18 @@ def run_line(options, line):
         labelled.write_rows(folder / "train.csv", drawn, names)
         labelled.write_rows(folder / "test.csv", scored, names)
         flags = ["--threads", 1] if options.jobs > 1 else []
-        result = labelled.tune(options.topwork, folder / "train.csv", folder / "test.csv", options.model, line["seed"], folder / "out",
-                               *flags, *flags_of(line["system"]))
+        if line["system"] in PEERS:
+            result = run_peer(options, line["system"], folder / "train.csv", folder / "test.csv", line["seed"])
+            extra = dict(versions=result["versions"])
+        else:
+            result = labelled.tune(options.topwork, folder / "train.csv", folder / "test.csv", options.model, line["seed"], folder / "out",
+                                   *flags, *flags_of(line["system"]))
+            # What the run was compared with, for nothing.
+            contenders = (result.get("transfer") or {}).get("contenders", [])
+            extra = dict(floor={own["name"]: own["accuracy"] for own in contenders[:-1]})
         labelled.append_result(options.results, line | dict(
             labels=len({row["label"] for row in drawn}), accuracy=result["test"]["accuracy"], macro_f1=result["test"]["macro_f1"],
-            seconds=round(result["seconds"]["total"], 1)))
+            seconds=round(result["seconds"]["total"], 1), **extra))
 
 
 def table(results):
@@ -114,6 +145,7 @@ def main():
     parser.add_argument("--part", choices=("development", "test"), default="test")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--systems", default="tune")
+    parser.add_argument("--python", default="target/venv/bin/python", help="of the environment of the peers")
     options = parser.parse_args()
     if options.table:
         table(labelled.read_results(options.results))
