@@ -114,7 +114,8 @@ impl Floor {
             }
             (_, is_frozen) => {
                 let best = if is_frozen { "a linear head on the untouched model" } else { "a bag of words" };
-                format!("better than {best}: {values}")
+                let clearly = if finding == FloorFinding::Above { "better" } else { "not clearly better" };
+                format!("{clearly} than {best}: {values}")
             }
         };
         let (best, metric) = (Cow::Borrowed(best.name), Cow::Borrowed(metric.name()));
