@@ -33,6 +33,8 @@ SYSTEMS = {
     "finetune": ["--method", "finetune"],
     "linear": ["--method", "linear"],
 }
+# What every run of `tune` is compared with, as systems of the table.
+FLOORS = {"frozen + linear head": "frozen + linear", "bag of words": "bag of words"}
 # Scripts of benches/peers and what they take.
 PEERS = {
     "peer_setfit": ["few_labels.py", "setfit"],
@@ -113,31 +115,57 @@ def run_line(options, line):
             seconds=round(result["seconds"]["total"], 1), **extra))
 
 
+def with_floors(results):
+    """The results, and as systems of their own what `tune` was compared with, on the same rows."""
+    floors = [dict(line, system=FLOORS[name], accuracy=accuracy, seconds=None)
+              for line in results if line["system"] == "tune" for name, accuracy in line.get("floor", {}).items() if name in FLOORS]
+    return results + floors
+
+
 def table(results):
     newest = {}
     for line in results:
         newest[line["system"]] = line["sources"]
-    results = [line for line in results if line["sources"] == newest[line["system"]]]
-    cells = collections.defaultdict(lambda: collections.defaultdict(list))
+    results = with_floors([line for line in results if line["sources"] == newest[line["system"]]])
+    cells = collections.defaultdict(lambda: collections.defaultdict(dict))
     for line in results:
-        cells[line["part"], line["model"], line["rows"], line["set"]][line["system"]].append(line)
+        cells[line["part"], line["model"], line["rows"], line["set"]][line["system"]][line["seed"]] = line
     systems = sorted({line["system"] for line in results})
     print("| part | model | rows a class | set | " + " | ".join(systems) + " |")
     print("|---|---|--:|---|" + "--:|" * len(systems))
-    means = collections.defaultdict(list)
+    for (part, model, rows, name), own in sorted(cells.items()):
+        left_out = " (left out)" if name in LEFT_OUT else ""
+        print(f"| {part} | {model} | {rows} | {name}{left_out} | " + " | ".join(shown(own.get(system, {})) for system in systems) + " |")
+    for system in systems:
+        if system != "tune":
+            compare(cells, system)
+
+
+def shown(lines):
+    """Mean and standard deviation of a cell in per cent, and the seconds of a run."""
+    if not lines:
+        return "–"
+    scores = [100 * line["accuracy"] for line in lines.values()]
+    seconds = [line["seconds"] for line in lines.values() if line["seconds"] is not None]
+    time = f", {statistics.mean(seconds):.0f} s" if seconds else ""
+    return f"{statistics.mean(scores):.1f} ± {labelled.spread(scores):.1f}{time}"
+
+
+def compare(cells, system):
+    """`tune` against a system, draw by draw: the mean difference over the cells that both have, and the cells in which it is behind by
+    more than two standard errors."""
+    differences, behind = [], []
     for place, own in sorted(cells.items()):
-        shown = []
-        for system in systems:
-            scores = [100 * line["accuracy"] for line in own.get(system, [])]
-            seconds = [line["seconds"] for line in own.get(system, [])]
-            if len(own) == len(systems):
-                means[system].append(statistics.mean(scores))
-            shown.append(f"{statistics.mean(scores):.1f} ± {labelled.spread(scores):.1f}, {statistics.mean(seconds):.0f} s" if scores else "–")
-        part, model, rows, name = place
-        print(f"| {part} | {model} | {rows} | {name} | " + " | ".join(shown) + " |")
-    if means:
-        count = len(means[systems[0]])
-        print(f"| mean over the {count} cells of all | | | | " + " | ".join(f"{statistics.mean(means[s]):.1f}" for s in systems) + " |")
+        draws = sorted(set(own.get("tune", {})) & set(own.get(system, {})))
+        if not draws:
+            continue
+        paired = [100 * (own["tune"][seed]["accuracy"] - own[system][seed]["accuracy"]) for seed in draws]
+        differences.append(statistics.mean(paired))
+        if len(paired) > 1 and statistics.mean(paired) < -2 * statistics.stdev(paired) / len(paired) ** 0.5:
+            behind.append(f"{place[3]} at {place[2]} ({statistics.mean(paired):+.1f})")
+    if differences:
+        print(f"\ntune − {system}: {statistics.mean(differences):+.1f} points over {len(differences)} cells; "
+              f"behind by more than two standard errors: {', '.join(behind) or 'in none'}")
 
 
 def main():

@@ -84,6 +84,36 @@ enum Chore {
         #[arg(long, default_value = "topwork,hf_trainer,frozen_probe")]
         contestants: String,
     },
+    /// Quality with 8 to 64 labels a class: `tune` with no flag and with each method, beside peers, on rows drawn from labelled sets.
+    FewLabels {
+        /// The folder with the labelled sets.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// Where results are kept; finished runs in it are not repeated.
+        #[arg(long, default_value = "benches/runs/few_labels.jsonl")]
+        results: PathBuf,
+        /// The model; MiniLM without it.
+        #[arg(long)]
+        model: Option<String>,
+        /// Who takes part: of tune, finetune, linear, first_token, peer_setfit, peer_logistic and peer_trainer, separated by commas.
+        #[arg(long, default_value = "tune")]
+        systems: String,
+        /// The sets, separated by commas; all without it.
+        #[arg(long)]
+        sets: Option<String>,
+        /// Rows a class, separated by commas.
+        #[arg(long, default_value = "8,16,32,64")]
+        rows: String,
+        /// Draws of rows.
+        #[arg(long, default_value_t = 5)]
+        seeds: usize,
+        /// `test` for the table, `development` for choosing defaults: other rows of the training files.
+        #[arg(long, default_value = "test")]
+        part: String,
+        /// Run nothing: print what is there.
+        #[arg(long)]
+        table: bool,
+    },
     /// What pre-training is worth: the carried model against random weights, with few labels.
     Transfer {
         /// The folder with the labelled sets.
@@ -214,6 +244,20 @@ fn main() -> Result<()> {
         }
         Chore::Quality { data, scripts, results, contestants } => {
             python::quality(&data, &scripts, &results, &contestants)
+        }
+        Chore::FewLabels { data, results, model, systems, sets, rows, seeds, part, table } => {
+            let (model, sets) = (model.as_deref(), sets.as_deref());
+            python::few_labels(&python::FewLabels {
+                data: &data,
+                results: &results,
+                model,
+                systems: &systems,
+                sets,
+                rows: &rows,
+                seeds,
+                part: &part,
+                table,
+            })
         }
         Chore::Transfer { data, results, model } => python::transfer(&data, &results, &model),
         Chore::Adapt { data, results, model, objective } => python::adapt(&data, &results, &model, &objective),

@@ -10,6 +10,9 @@ use crate::model;
 
 const PACKAGES: [&str; 7] = ["torch", "transformers", "accelerate", "scikit-learn", "scipy", "safetensors", "seqeval"];
 
+/// Of the peers with few labels.
+const FEW_LABELS_PACKAGES: [&str; 2] = ["setfit==1.2.0", "sentence-transformers==6.2.0"];
+
 /// The interpreter of the Python environment, which is created unless it is there. `TOPWORK_PYTHON` names another.
 pub(crate) fn venv() -> Result<PathBuf> {
     if let Some(python) = std::env::var_os("TOPWORK_PYTHON") {
@@ -97,6 +100,44 @@ pub(crate) fn quality(data: &Path, scripts: &Path, results: &Path, contestants: 
         .arg("--results")
         .arg(results)
         .args(["--contestants", contestants]))
+}
+
+/// Which runs `few_labels` makes.
+pub(crate) struct FewLabels<'a> {
+    pub(crate) data: &'a Path,
+    pub(crate) results: &'a Path,
+    /// A directory, or the model for development.
+    pub(crate) model: Option<&'a str>,
+    pub(crate) systems: &'a str,
+    pub(crate) sets: Option<&'a str>,
+    pub(crate) rows: &'a str,
+    pub(crate) seeds: usize,
+    pub(crate) part: &'a str,
+    /// Prints what was measured, and runs nothing.
+    pub(crate) table: bool,
+}
+
+/// Draws few rows a class, trains with every system and prints the table.
+pub(crate) fn few_labels(asked: &FewLabels<'_>) -> Result<()> {
+    const SCRIPT: &str = "xtask/python/few_labels.py";
+    let python = venv()?;
+    if !asked.table {
+        if asked.systems.contains("peer_") {
+            run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(FEW_LABELS_PACKAGES))?;
+        }
+        let minilm = model::fetch()?;
+        let mut series = Command::new(&python);
+        series.arg(SCRIPT).arg("--topwork").arg(topwork()?).arg("--data").arg(asked.data);
+        series.arg("--results").arg(asked.results).arg("--python").arg(&python);
+        series.arg("--model").arg(asked.model.map_or(minilm, Into::into));
+        series.args(["--systems", asked.systems, "--rows", asked.rows, "--part", asked.part, "--jobs", "1"]);
+        series.arg("--seeds").arg(asked.seeds.to_string());
+        if let Some(sets) = asked.sets {
+            series.args(["--sets", sets]);
+        }
+        run(&mut series)?;
+    }
+    run(Command::new(&python).arg(SCRIPT).args(["--table", "--results"]).arg(asked.results))
 }
 
 /// Runs the carried model and random weights on few labels and prints the table.

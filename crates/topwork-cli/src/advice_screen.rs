@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use topwork::advise::Advice;
 use topwork::advise::race::Race;
 use topwork::advise::similarity::Similarity;
 use topwork::advise::transferability::{Baselines, Of};
+use topwork::advise::{Advice, AdvisedMethod};
 use topwork::events::shown;
 use topwork::fit::range_test::RangeTest;
 use topwork::plan::Origin;
@@ -34,6 +34,9 @@ pub(crate) fn advice_screen(advice: &Advice, written: Option<&Written<'_>>) -> S
     text.push('\n');
     text.push_str(&candidates(advice));
     let _ = writeln!(text, "\n{}", similarity(&advice.similarity));
+    if let Some(AdvisedMethod { name, why }) = &advice.method {
+        let _ = writeln!(text, "method: {name}, with its own length and rate: {why}");
+    }
     if let Some(found) = &advice.learning_rate {
         if let Some(own) = &found.race {
             let _ = writeln!(text, "\n{}", race(own));

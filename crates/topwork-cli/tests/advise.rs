@@ -69,6 +69,43 @@ fn the_advised_recipe_says_what_chose_it_and_tune_runs_it() {
 }
 
 #[test]
+fn few_rows_of_a_sentence_encoder_are_advised_the_method_that_tune_takes() {
+    let folder = Folder::new();
+    folder.copy_of_model("encoder");
+    folder.write("encoder/1_Pooling/config.json", "{\"pooling_mode\": \"mean\"}");
+    let advise = |more: &[&str]| -> Value {
+        let arguments = [&["advise", "train.csv", "--model", "./encoder", "--json"], more].concat();
+        serde_json::from_str(&folder.ok(&arguments)).unwrap()
+    };
+    let advice = advise(&["--output", "recipe.toml"]);
+    assert_eq!(advice["method"]["name"], "setfit");
+    assert!(advice["learning_rate"].is_null() && advice["depth"].is_null() && advice["length"].is_null());
+    assert!(is_finite(&advice["expectation"]["accuracy"]) && is_finite(&advice["tune_seconds"]));
+    let page = std::fs::read_to_string(folder.path("advice.html")).unwrap();
+    assert!(page.contains("Taken: setfit"), "the page says the method");
+    let recipe = std::fs::read_to_string(folder.path("recipe.toml")).unwrap();
+    let line = |text: &str, key: &str| {
+        let found = text.lines().find(|line| line.starts_with(&format!("{key} = ")));
+        found.unwrap_or_else(|| panic!("no {key} in {text}")).to_string()
+    };
+    assert!(line(&recipe, "method").starts_with("method = \"setfit\" # advice: "), "{recipe}");
+    assert!(!recipe.contains("learning_rate = "), "{recipe}");
+    folder.ok(&["tune", "--recipe", "recipe.toml", "--output", "out"]);
+    folder.ok(&["tune", "train.csv", "--model", "./encoder", "--output", "plain"]);
+    let values = |name: &str| {
+        let plan = std::fs::read_to_string(folder.path(&format!("{name}/plan.toml"))).unwrap();
+        let value = |key| line(&plan, key).split(" #").next().unwrap().to_string();
+        ["method", "learning_rate", "max_steps", "pooling"].map(value)
+    };
+    assert_eq!(values("out"), values("plain"), "advice and tune speak with one voice");
+    folder.ok(&["tune", "train.csv", "--model", "./encoder", "--output", "auto", "--auto"]);
+    assert_eq!(values("auto"), values("plain"));
+    // Fine-tuning is measured where it is asked for.
+    let advice = advise(&["--method", "finetune"]);
+    assert!(advice["method"].is_null() && advice["learning_rate"].is_object());
+}
+
+#[test]
 fn what_was_said_is_not_advised() {
     let folder = Folder::new();
     let said = ["--learning-rate", "2e-4", "--freeze-layers", "1", "--validation-fraction", "0.2", "--max-steps", "20"];

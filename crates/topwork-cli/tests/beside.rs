@@ -50,7 +50,7 @@ fn folds_that_are_interrupted_keep_the_model_and_those_that_are_done() {
     let results = folder.json("out/all_results.json");
     let done = results["folds"]["scores"].as_array().unwrap().len();
     assert!((2..32).contains(&done), "{done}");
-    assert_eq!(unfinished(&results), format!("folds: interrupted after {done} of 32"));
+    assert_eq!(unfinished(&results), format!("folds: interrupted after {done} of 32; floor: interrupted"));
     // One row of each class in each; only those that have an answer are judged by.
     assert_eq!(results["folds"]["together"]["rows"], 3 * done);
     assert_eq!(folder.json("out/hard_rows.json")["right"].as_str().unwrap().len(), 3 * done);

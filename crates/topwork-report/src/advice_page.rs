@@ -146,6 +146,10 @@ fn similarity(page: &mut String, advice: &Advice) {
 }
 
 fn settings(page: &mut String, advice: &Advice) {
+    if let Some(method) = &advice.method {
+        let (name, why) = (method.name, escaped(&method.why));
+        let _ = writeln!(page, "<h2>Method</h2>\n<p>Taken: {name}, with its own length and rate; {why}.</p>");
+    }
     let Some(found) = &advice.learning_rate else { return };
     let _ = writeln!(
         page,

@@ -23,6 +23,7 @@ pub(crate) fn advice(task: &'static dyn Supervised, text: &str) -> Advice {
     let left_out = [Part::Transferability, Part::LabelErrors, Part::BagOfWords].into_iter();
     let left_out = left_out.filter_map(|part| Some((part.name().to_string(), task.why_not(part)?.to_string())));
     Advice {
+        method: None,
         topwork_version: "0.1.0",
         task: task.name(),
         rows: 60,

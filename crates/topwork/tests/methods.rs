@@ -161,6 +161,37 @@ fn a_run_that_words_or_the_untouched_model_match_is_said_to_be_no_better() {
     }
 }
 
+#[test]
+fn where_only_folds_judge_each_fold_is_answered_by_a_floor_that_has_not_seen_it() {
+    let folds = [("folds", "4"), ("label_names_as_rows", "false"), ("method", "setfit")];
+    let run = |folder: &Folder| {
+        let mut recipe = folder.recipe("out", &folds);
+        recipe.test_file = None;
+        let inputs = Inputs::read(&recipe, &HubSettings::from_env(), &mut NoObserver).unwrap();
+        let interrupt = AtomicBool::new(false);
+        let context = RunContext { started: Instant::now(), interrupt: &interrupt, resume: false };
+        let Outcome::Finished { results, .. } = tune(&inputs, &context, &mut NoObserver).unwrap() else { panic!() };
+        *results
+    };
+    // Words tell the class of every row, also of those that are left out.
+    let folder = Folder::tiny(classes());
+    let results = run(&folder);
+    let (floor, together) = (results.floor.unwrap(), &results.folds.as_ref().unwrap().together);
+    assert!(floor.best == "bag of words" && floor.value > 0.9, "{}", floor.sentence);
+    assert_eq!(floor.own, accuracy(together));
+    assert!(floor.sentence.contains("48 left-out rows"), "{}", floor.sentence);
+    // A word that no other row has tells nothing: whoever had seen the rows that it answers would be right.
+    let rows = (0..48).fold(String::new(), |mut lines, row| {
+        writeln!(lines, "{{\"text\": \"word{row}word\", \"label\": \"{}\"}}", ["there", "people"][row * 7 % 5 % 2])
+            .unwrap();
+        lines
+    });
+    let folder = Folder::tiny(classes());
+    folder.write("train.jsonl", &rows);
+    let floor = run(&folder).floor.unwrap();
+    assert!(floor.value < 0.8, "{}", floor.sentence);
+}
+
 /// What is said of a recipe that cannot be.
 #[track_caller]
 fn refused(folder: &Folder, options: &[(&str, &str)]) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use plan_facts::{facts, minimal, said};
 use topwork::advise::length::propose;
 use topwork::plan::error::PlanError;
-use topwork::plan::facts::{Facts, ModelFacts, TaskFacts, TokenLengths};
+use topwork::plan::facts::{Facts, ModelFacts, PoolingProbe, TaskFacts, TokenLengths};
 use topwork::plan::fields::{FIELDS, Field};
 use topwork::plan::parameter_policy::policy;
 use topwork::plan::recipe::{Options, Place, Recipe};
@@ -71,6 +71,43 @@ fn the_pooling_is_the_model_s_own_unless_another_is_said() {
     assert!(value == Pooling::FirstToken && reason.contains("no pooling here"), "{reason}");
     let (value, ..) = plan_of(Some(Pooling::MeanTokens), TargetKind::TokenTags, &[]);
     assert_eq!(value, Pooling::FirstToken, "a tagger reads each word");
+}
+
+#[test]
+fn few_rows_choose_the_pooling_that_nobody_names() {
+    let probed = |first, mean| {
+        let explained = vec![(Pooling::FirstToken, first), (Pooling::MeanTokens, mean)];
+        Facts { pooling_probe: Some(PoolingProbe { rows: 40, explained }), ..facts() }
+    };
+    let plan_of = |facts: &Facts, flags: &[(&str, &str)]| {
+        let plan = resolve(&minimal().overridden_by(said(flags)), facts).unwrap();
+        (plan.pooling.value, plan.pooling.reason)
+    };
+    for flags in [&[][..], &[("pooling", "auto")]] {
+        let (value, reason) = plan_of(&probed(0.12, 0.31), flags);
+        assert_eq!(value, Pooling::MeanTokens);
+        assert!(reason.contains("40 rows") && reason.contains("first_token 0.12, mean 0.31"), "{reason}");
+        assert_eq!(plan_of(&probed(0.31, 0.31), flags).0, Pooling::FirstToken, "what costs less, among equals");
+        assert_eq!(plan_of(&probed(-0.2, -0.1), flags).0, Pooling::FirstToken, "neither tells anything");
+        assert_eq!(plan_of(&Facts { rows: 1_001, ..probed(0.1, 0.3) }, flags).0, Pooling::FirstToken, "many rows");
+        let model = ModelFacts { has_own_head: true, ..facts().model };
+        assert_eq!(plan_of(&Facts { model, ..probed(0.1, 0.3) }, flags).0, Pooling::FirstToken, "a head that goes on");
+    }
+    let task = TaskFacts { kind: TargetKind::TokenTags, starts_from_probe: false, ..TaskFacts::default() };
+    let tags = Facts { task, ..probed(0.1, 0.3) };
+    assert_eq!(plan_of(&tags, &[("pooling", "auto")]).0, Pooling::FirstToken, "a tagger reads each word");
+    assert_eq!(plan_of(&probed(0.1, 0.3), &[("pooling", "first_token")]).0, Pooling::FirstToken);
+    assert_eq!(plan_of(&probed(0.1, 0.3), &[("init", "random")]).0, Pooling::FirstToken, "nothing pretrained");
+    // A plan that is repeated names what was chosen, and nothing is measured again.
+    let first = resolve(&minimal(), &probed(0.1, 0.3)).unwrap();
+    let again = resolve(&read(&first.to_toml()).unwrap(), &facts()).unwrap();
+    assert_eq!(values(&again), values(&first));
+    // Files that name what there is not leave it open.
+    let mut unknown = probed(0.1, 0.3);
+    unknown.model.pooling =
+        Some(StatedPooling { pooling: None, mode: "max".into(), file: "1_Pooling/config.json".into() });
+    let plan = resolve(&minimal(), &unknown).unwrap();
+    assert_eq!((plan.pooling.value, plan.warnings), (Pooling::MeanTokens, Vec::new()));
 }
 
 #[test]

@@ -38,7 +38,7 @@ use crate::plan::facts::VERSION;
 use crate::plan::recipe::{Options, Recipe};
 use crate::plan::resolve::resolve;
 use crate::plan::value::Init;
-use crate::plan::value::{Method, MethodChoice};
+use crate::plan::value::{Method, OrAuto};
 use crate::run::{lap, thread_pool};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup};
@@ -91,7 +91,11 @@ pub struct Advice {
     pub similarity: Similarity,
     /// Which model.
     pub transferability: Transferability,
-    /// How deep to tune it; none when only models were scored.
+    /// The method that the rows can carry, where it is not fine-tuning: depth, length and rate are its own then; none when only models were
+    /// scored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<AdvisedMethod>,
+    /// How deep to tune it; none when only models were scored, and where another method is advised.
     pub depth: Option<DepthProposal>,
     /// How long to train; none when only models were scored.
     pub length: Option<LengthProposal>,
@@ -112,6 +116,15 @@ pub struct Advice {
     pub seconds_by_part: Vec<(&'static str, f64)>,
     /// Seconds of everything.
     pub seconds: f64,
+}
+
+/// A method that suits few rows better than fine-tuning.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdvisedMethod {
+    /// Its name.
+    pub name: &'static str,
+    /// What speaks for it.
+    pub why: String,
 }
 
 /// The candidates, and what is known without them.
@@ -170,8 +183,10 @@ fn run(
     }
     if let Some(other) = recipe.method.as_ref().filter(|said| !is_advised(said.value) && !options.only_transferability)
     {
-        let message =
-            format!("{}: expected finetune, whose depth, length and rate advice measures", other.place.of("method"));
+        let message = format!(
+            "{}: expected auto, finetune or setfit: a linear head has no setting to advise",
+            other.place.of("method")
+        );
         return Err(Error::run(message, "tune without advice, or --scores-only"));
     }
     let mut audit = audit_files(recipe)?;
@@ -215,6 +230,7 @@ fn run(
             not_told_apart: not_told_apart(&looked, rows.classes()),
             baselines,
         },
+        method: None,
         depth: None,
         length: None,
         learning_rate: None,
@@ -246,6 +262,10 @@ fn train(
 ) -> Result<(), Error> {
     let Examined { inputs, features, keys, .. } = best;
     let planned = as_planned(recipe, best)?;
+    if planned.method.value != Method::Finetune {
+        other_method(advice, recipe, best, rows, &planned);
+        return Ok(());
+    }
     let depth = match inputs.plan.init.value {
         Init::Pretrained => match inputs.task.why_not(Part::Transferability) {
             None => depth::propose(&best.scored.probes[..features.layers.len()], rows.len(), advice.rows),
@@ -271,26 +291,11 @@ fn train(
     }
     let asked = match &learning_rate.race {
         Some(race) => Some(Asked::Race { right: &race.winner_right, rows_learnt: race.rows_learnt }),
-        None => best
-            .scored
-            .probe
-            .as_ref()
-            .map(|probe| Asked::Probe { accuracy: probe.accuracy(rows.classes()), rows: rows.len() }),
+        None => asked_probe(best, rows),
     };
     let steps = planned.steps(epoch, learning_rate.setting.num_train_epochs);
     let seconds = seconds_of_a_run(&planned, best, &learning_rate, steps, epoch);
-    let expectation = asked.zip(advice.transferability.baselines).map(|(asked, baselines)| {
-        expect(&Measured {
-            asked,
-            rows: rows_to_learn,
-            curve: &probe_curve(best, rows.classes()),
-            looked_at: rows.len(),
-            bag_of_words: baselines.bag_of_words,
-            majority: baselines.majority,
-            model: &advice.model,
-            seconds,
-        })
-    });
+    let expectation = asked.and_then(|asked| expected(advice, best, rows, asked, rows_to_learn, seconds));
     advice.recipe = Some(AdvisedRecipe::of(recipe, advice, &planned, &depth, &length, &learning_rate));
     advice.depth = Some(depth);
     advice.length = Some(length);
@@ -298,6 +303,44 @@ fn train(
     advice.expectation = expectation;
     advice.tune_seconds = Some(seconds);
     Ok(())
+}
+
+/// Advises a method that has a depth, a length and a rate of its own: nothing is left to measure of them.
+fn other_method(advice: &mut Advice, recipe: &Recipe, best: &Examined, rows: &Split, planned: &Plan) {
+    let rows_to_learn = planned.facts.rows_to_learn(planned.validation_fraction.value);
+    let seconds = seconds_of_other_method(planned, best);
+    let asked = asked_probe(best, rows);
+    advice.expectation = asked.and_then(|asked| expected(advice, best, rows, asked, rows_to_learn, seconds));
+    advice.method = Some(AdvisedMethod { name: planned.method.value.name(), why: planned.method.reason.clone() });
+    advice.recipe = Some(AdvisedRecipe::of_method(recipe, advice, planned));
+    advice.tune_seconds = Some(seconds);
+}
+
+/// The probe of the best model, as the one whose error tells what to expect.
+fn asked_probe(best: &Examined, rows: &Split) -> Option<Asked<'static>> {
+    let probe = best.scored.probe.as_ref()?;
+    Some(Asked::Probe { accuracy: probe.accuracy(rows.classes()), rows: rows.len() })
+}
+
+fn expected(
+    advice: &Advice,
+    best: &Examined,
+    rows: &Split,
+    asked: Asked<'_>,
+    rows_to_learn: usize,
+    seconds: f64,
+) -> Option<Expectation> {
+    let baselines = advice.transferability.baselines?;
+    Some(expect(&Measured {
+        asked,
+        rows: rows_to_learn,
+        curve: &probe_curve(best, rows.classes()),
+        looked_at: rows.len(),
+        bag_of_words: baselines.bag_of_words,
+        majority: baselines.majority,
+        model: &advice.model,
+        seconds,
+    }))
 }
 
 /// What is left out for a task, and why.
@@ -317,13 +360,12 @@ fn not_applicable(task: &'static dyn Supervised, several_models: bool) -> Vec<(S
 fn as_planned(recipe: &Recipe, best: &Examined) -> Result<Plan, Error> {
     let mut model = Recipe::default();
     model.say("model_name_or_path", &best.scored.candidate.model, "--models")?;
-    model.say("method", Method::Finetune.name(), "--method")?;
     Ok(resolve(&recipe.clone().overridden_by(model), &best.inputs.plan.facts)?)
 }
 
 /// Whether advice is about that method.
-fn is_advised(method: MethodChoice) -> bool {
-    matches!(method, MethodChoice::Auto | MethodChoice::Chosen(Method::Finetune))
+fn is_advised(method: OrAuto<Method>) -> bool {
+    matches!(method, OrAuto::Auto | OrAuto::Chosen(Method::Finetune | Method::Setfit))
 }
 
 /// The user wants no advice any more.
@@ -337,10 +379,23 @@ fn trainings(plan: &Plan) -> f64 {
     plan.seeds.value.max(1) as f64 + f64::from(plan.permuted_control.value) + folds
 }
 
+/// Writing the model, reading it back and scoring it.
+const SECONDS_AROUND: f64 = 1.0;
+
+/// Seconds of `tune` with a method of its own settings, from the speed at which the model was read through: a step costs three passes.
+fn seconds_of_other_method(plan: &Plan, best: &Examined) -> f64 {
+    let Inputs { train, test, .. } = &best.inputs;
+    let a_row = train.texts.total_tokens() as f64 / train.len().max(1) as f64;
+    let steps = plan.max_steps.value.unwrap_or(0) * plan.rows_per_step();
+    // The head is fitted to the training rows; the untouched model is asked about all rows once more.
+    let test = test.as_ref().map_or(0, |split| split.len());
+    let passes = 3 * steps + 3 * train.len() + 2 * test;
+    let loaded = best.inputs.load_seconds + best.inputs.tokenize_seconds;
+    loaded + trainings(plan) * a_row * passes as f64 / best.speed + SECONDS_AROUND
+}
+
 /// Seconds of `tune` without comparisons, from the speeds that were measured here.
 fn seconds_of_a_run(plan: &Plan, best: &Examined, found: &LearningRate, steps: usize, steps_per_epoch: usize) -> f64 {
-    /// Writing the model, reading it back and scoring it.
-    const AROUND: f64 = 1.0;
     let Inputs { train, test, .. } = &best.inputs;
     let a_row = train.texts.total_tokens() as f64 / train.len().max(1) as f64;
     let tokens = |rows: usize| a_row * rows as f64;
@@ -355,7 +410,7 @@ fn seconds_of_a_run(plan: &Plan, best: &Examined, found: &LearningRate, steps: u
         depth::step_cost(found.setting.freeze_layers, layers) / depth::step_cost(found.tested_freeze_layers, layers);
     let a_step = found.range_test.seconds / found.range_test.curve.len().max(1) as f64;
     let loaded = best.inputs.load_seconds + best.inputs.tokenize_seconds;
-    loaded + trainings(plan) * (share * a_step * steps as f64 + scored / best.speed) + AROUND
+    loaded + trainings(plan) * (share * a_step * steps as f64 + scored / best.speed) + SECONDS_AROUND
 }
 
 /// Adds to an audit what the model of the recipe says of every training row: what its tokenizer makes of them and, of classes,

@@ -15,7 +15,7 @@ use crate::events::shown;
 use crate::plan::fields::Table;
 use crate::plan::recipe::{Field, Options, Recipe};
 use crate::plan::value::{Method, RecipeValue};
-use crate::plan::{Entry, Origin, Plan};
+use crate::plan::{Entry, Origin, Plan, Resolved};
 
 /// What `tune` is to do.
 #[derive(Clone, Debug, Serialize)]
@@ -38,8 +38,8 @@ pub struct AdvisedValue {
 }
 
 impl AdvisedRecipe {
-    /// What was said, what was measured (model, depth, epochs, learning rate), and the sequence length and layer decay that go
-    /// with it as `planned`.
+    /// What was said, what was measured (model, depth, epochs, learning rate), and the sequence length, layer decay and
+    /// pooling that go with it as `planned`.
     pub(super) fn of(
         recipe: &Recipe,
         advice: &Advice,
@@ -49,29 +49,7 @@ impl AdvisedRecipe {
         found: &LearningRate,
     ) -> Self {
         let winner = &found.setting;
-        let candidates = advice.transferability.candidates.len();
-        let by = &advice.transferability.candidates[0];
-        let score = |name: &str, of: Of| by.score(name, of).unwrap_or(f64::NAN);
-        let place = if candidates > 1 { "first" } else { "the only one" };
-        let is_ranked = advice.transferability.ranked_by.is_some();
-        let metric = planned.facts.task.headline;
-        let model = match by.score(metric.name(), Of::Best) {
-            Some(value) if is_ranked => format!(
-                "{place} of {candidates}: {} {} of a linear head on rows that it was not fitted to",
-                metric.label(),
-                shown(metric, value)
-            ),
-            None if is_ranked => format!("{place} of {candidates}: too few rows for a linear head to tell"),
-            _ if advice.transferability.baselines.is_none() => {
-                format!("{place} of {candidates} that were named: they are not ranked")
-            }
-            _ => format!(
-                "{place} of {candidates}: probe {:.1} % and PARC {:.1} at their best layer, nearest rows {:.1} % on the mean of all layers",
-                100.0 * score("linear_probe", Of::Best),
-                score("parc", Of::Best),
-                100.0 * score("knn", Of::Mean)
-            ),
-        };
+        let model = of_model(advice, planned);
         let freeze = if winner.freeze_layers == depth.freeze_layers {
             format!("{}; {}", depth.why, found.why)
         } else {
@@ -96,6 +74,21 @@ impl AdvisedRecipe {
         if let Some(own) = winner.num_train_epochs.filter(|own| *own != planned.num_train_epochs.value) {
             measured.push(("num_train_epochs", own.to_string(), epochs));
         }
+        Self::assembled(recipe, planned, &measured)
+    }
+
+    /// What was said, the model that was measured, and the method that suits the rows, whose other values are tune's own.
+    pub(super) fn of_method(recipe: &Recipe, advice: &Advice, planned: &Plan) -> Self {
+        let Resolved { value: method, reason, .. } = &planned.method;
+        let measured = [
+            ("model_name_or_path", toml_string(&advice.model), of_model(advice, planned)),
+            ("method", toml_string(method.name()), reason.clone()),
+        ];
+        Self::assembled(recipe, planned, &measured)
+    }
+
+    /// The values that were said or measured, and those of the plan that go with them.
+    fn assembled(recipe: &Recipe, planned: &Plan, measured: &[(&'static str, String, String)]) -> Self {
         let entries = planned.entries();
         let values = Recipe::FIELDS.iter().filter_map(|field| {
             let was_said = recipe.said(field.key);
@@ -105,7 +98,7 @@ impl AdvisedRecipe {
                 return Some(AdvisedValue { key, value, origin: Origin::Advice, reason });
             }
             let entry = entries.iter().find(|entry| entry.field.key == field.key)?;
-            let goes_with = ["max_seq_length", "layer_decay"].contains(&field.key);
+            let goes_with = ["max_seq_length", "layer_decay", "pooling"].contains(&field.key);
             let (origin, reason) = (entry.origin, entry.reason.clone());
             let value = entry.value.clone().filter(|_| was_said || goes_with)?;
             Some(AdvisedValue { key: field.key, value, origin, reason })
@@ -152,6 +145,33 @@ impl AdvisedRecipe {
             }
         }
         Ok(recipe)
+    }
+}
+
+/// What chose the model.
+fn of_model(advice: &Advice, planned: &Plan) -> String {
+    let candidates = advice.transferability.candidates.len();
+    let by = &advice.transferability.candidates[0];
+    let score = |name: &str, of: Of| by.score(name, of).unwrap_or(f64::NAN);
+    let place = if candidates > 1 { "first" } else { "the only one" };
+    let is_ranked = advice.transferability.ranked_by.is_some();
+    let metric = planned.facts.task.headline;
+    match by.score(metric.name(), Of::Best) {
+        Some(value) if is_ranked => format!(
+            "{place} of {candidates}: {} {} of a linear head on rows that it was not fitted to",
+            metric.label(),
+            shown(metric, value)
+        ),
+        None if is_ranked => format!("{place} of {candidates}: too few rows for a linear head to tell"),
+        _ if advice.transferability.baselines.is_none() => {
+            format!("{place} of {candidates} that were named: they are not ranked")
+        }
+        _ => format!(
+            "{place} of {candidates}: probe {:.1} % and PARC {:.1} at their best layer, nearest rows {:.1} % on the mean of all layers",
+            100.0 * score("linear_probe", Of::Best),
+            score("parc", Of::Best),
+            100.0 * score("knn", Of::Mean)
+        ),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::plan::facts::VERSION;
 use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::resolve::resolve;
-use crate::plan::value::{Init, MethodChoice};
+use crate::plan::value::{Init, OrAuto};
 use crate::run::{side_by_side, thread_pool};
 use crate::session::files::counts;
 use crate::session::inputs::{Inputs, Split};
@@ -429,7 +429,7 @@ fn plan_for(recipe: &Recipe, inputs: &Inputs, train: &Split) -> Result<Plan, Err
     recipe.pins = Default::default();
     recipe.folds = None;
     // One curve is of one method, and of rows alone or of rows and names.
-    let method = MethodChoice::Chosen(inputs.plan.method.value);
+    let method = OrAuto::Chosen(inputs.plan.method.value);
     let place = || Place::Flag { name: "curve".to_string() };
     recipe.method = Some(Said { value: method, place: place() });
     recipe.label_names_as_rows = Some(Said { value: inputs.plan.label_names_as_rows.value, place: place() });

@@ -122,6 +122,15 @@ impl Floor {
         Some(Self { finding, sentence, best, metric, own: own_value, value, p })
     }
 
+    /// Whether the run is better than the best of them, by more than chance; none where chance alone could make it so.
+    pub(crate) fn is_above(&self) -> Option<bool> {
+        match self.finding {
+            FloorFinding::Above => Some(true),
+            FloorFinding::WithinChance => None,
+            FloorFinding::NotBetter => Some(false),
+        }
+    }
+
     /// Reports what was found.
     pub(crate) fn report(&self, observer: &mut dyn Observer) {
         observer.event(&RunEvent::Verdict {

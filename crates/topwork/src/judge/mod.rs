@@ -22,6 +22,7 @@ use crate::events::{Observer, RunEvent};
 use crate::plan::value::{Init, Method};
 use crate::session::inputs::{Inputs, Split};
 use crate::tasks::Scoring;
+use floor::Floor;
 use rate_verdict::Signs;
 
 pub use calibration::{Calibration, calibrate};
@@ -89,6 +90,8 @@ pub(crate) struct FinishedRun<'a> {
     pub(crate) tokens: u64,
     /// The step at which the loss was no number any more.
     pub(crate) diverged_at: Option<usize>,
+    /// The run beside what answers without a training of layers, where that was measured.
+    pub(crate) floor: Option<&'a Floor>,
 }
 
 impl FinishedRun<'_> {
@@ -134,6 +137,8 @@ impl FinishedRun<'_> {
             forgot: forgetting.forgot(),
             diverged_at: self.diverged_at,
             has_fitted_head: inputs.plan.method.value != Method::Finetune,
+            above_floor: self.floor.and_then(Floor::is_above),
+            has_retained: inputs.plan.retain_file.value.is_some(),
             ..Signs::of(inputs.plan.learning_rate.value, trace)
         };
         Verdict { overfitting, forgetting, learning_rate: rate_verdict::judge(signs) }

@@ -88,6 +88,13 @@ pub struct Signs {
     /// Whether the head was fitted after the layers were trained on another loss: its own loss says nothing of the rate.
     #[serde(default)]
     pub has_fitted_head: bool,
+    /// Whether the held-out rows are predicted better, by more than chance, than without a training of layers; none where that was not
+    /// measured, or cannot be told.
+    #[serde(default)]
+    pub above_floor: Option<bool>,
+    /// Whether the run was told what is not to be forgotten.
+    #[serde(default)]
+    pub has_retained: bool,
 }
 
 impl Signs {
@@ -136,19 +143,38 @@ impl Signs {
         }
         if let (Some(drift), true) = (self.drift, self.has_fitted_head) {
             return match drift {
-                _ if drift > UPROOTED || self.forgot == Some(true) => LearningRateFinding::TooHigh,
+                _ if drift > UPROOTED && !self.paid_off() || self.forgot_for_nothing() => LearningRateFinding::TooHigh,
                 _ if drift < STILL => LearningRateFinding::TooLow,
                 _ => LearningRateFinding::Right,
             };
         }
         let (Some(drift), Some(left)) = (self.drift, self.left()) else { return LearningRateFinding::Unknown };
-        if drift > UPROOTED || self.forgot == Some(true) || left > GUESSING && drift > MOVED {
+        let is_uprooted = drift > UPROOTED && !self.paid_off();
+        if is_uprooted || self.forgot_for_nothing() || left > GUESSING && drift > MOVED {
             return LearningRateFinding::TooHigh;
         }
         if drift < HARDLY_MOVED || left > UNLEARNT && drift < MOVED {
             return LearningRateFinding::TooLow;
         }
         LearningRateFinding::Right
+    }
+
+    /// Whether the task alone counts, and held-out rows show that training paid for it.
+    fn paid_off(&self) -> bool {
+        !self.has_retained && self.above_floor == Some(true)
+    }
+
+    fn forgot_for_nothing(&self) -> bool {
+        self.forgot == Some(true) && !self.paid_off()
+    }
+
+    /// What became of the score for which much was forgotten.
+    fn of_the_score(&self) -> &'static str {
+        match self.above_floor {
+            Some(true) => "; the held-out score is better than without training of layers all the same",
+            Some(false) => "; the held-out score suffered: it is not better than without training of layers",
+            None => "",
+        }
     }
 
     fn sentence(&self, finding: LearningRateFinding) -> String {
@@ -162,9 +188,18 @@ impl Signs {
                 format!("{rate} is too high: the loss was no number any more at step {step}; try {lower}")
             }
             (LearningRateFinding::TooHigh, None) if self.forgot == Some(true) => {
-                format!("{rate} is too high: most of what the model knew is forgotten, {moved}{left}; try {lower}")
+                let score = self.of_the_score();
+                format!(
+                    "{rate} is too high: most of what the model knew is forgotten, {moved}{left}{score}; try {lower}"
+                )
             }
-            (LearningRateFinding::TooHigh, None) => format!("{rate} is too high: {moved}{left}; try {lower}"),
+            (LearningRateFinding::TooHigh, None) => {
+                let score = self.of_the_score();
+                format!("{rate} is too high: {moved}{left}{score}; try {lower}")
+            }
+            (LearningRateFinding::Right, _) if self.forgot == Some(true) => format!(
+                "{rate} is right for the task: {moved}{left}; most of what the model knew is forgotten, {lower} keeps more of it"
+            ),
             (LearningRateFinding::TooLow, _) => format!("{rate} is too low: {moved}{left}; try {higher}"),
             (LearningRateFinding::Right, _) => format!("{rate} is right: {moved}{left}"),
             (LearningRateFinding::Unknown, _) if self.drift.is_none() => {
@@ -207,6 +242,27 @@ mod tests {
         assert_eq!(forgot.finding, LearningRateFinding::TooHigh);
         assert!(forgot.sentence.contains("forgotten"), "{}", forgot.sentence);
         assert_eq!(judge(Signs { drift: None, ..signs(0.02, 0.05) }).finding, LearningRateFinding::Unknown);
+    }
+
+    #[test]
+    fn what_was_forgotten_counts_where_it_was_to_be_kept_or_bought_nothing() {
+        let of = |above_floor, has_retained| {
+            judge(Signs { forgot: Some(true), above_floor, has_retained, ..signs(0.2, 0.05) })
+        };
+        for (above_floor, has_retained, finding, said) in [
+            (Some(true), false, LearningRateFinding::Right, "right for the task"),
+            (Some(true), true, LearningRateFinding::TooHigh, "all the same"),
+            (Some(false), false, LearningRateFinding::TooHigh, "suffered"),
+            (Some(false), true, LearningRateFinding::TooHigh, "suffered"),
+            (None, false, LearningRateFinding::TooHigh, "try 5e-5"),
+        ] {
+            let judged = of(above_floor, has_retained);
+            assert_eq!(judged.finding, finding, "{}", judged.sentence);
+            assert!(judged.sentence.contains("forgotten") && judged.sentence.contains(said), "{}", judged.sentence);
+        }
+        // What broke is broken.
+        let broken = Signs { above_floor: Some(true), ..signs(0.2, 1.0) };
+        assert_eq!(judge(broken).finding, LearningRateFinding::TooHigh);
     }
 
     #[test]

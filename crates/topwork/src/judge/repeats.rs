@@ -127,6 +127,8 @@ fn folds_share(done: usize, folds: usize) -> f64 {
 /// The answers to training rows by models that have not seen them.
 pub(crate) struct CrossValidated<'a> {
     pub(crate) repeated: Repeated,
+    /// The numbers of the rows of each fold that has answers.
+    pub(crate) parts: Vec<Vec<usize>>,
     /// The rows that have an answer.
     pub(crate) answered: Cow<'a, Split>,
     /// `[rows, classes]`.
@@ -172,12 +174,14 @@ pub(crate) fn cross_validate<'a>(
     let trained = train_all(inputs, &repetitions, observer, interrupt)?;
     let diverged = trained.iter().flatten().filter(|trained| trained.diverged.is_some()).count();
     let mut scored = Vec::new();
+    let mut done = Vec::new();
     let mut by_row: Vec<(usize, &[f32])> = Vec::new();
     for ((part, number), trained) in parts.iter().zip(1..).zip(&trained) {
         let Some(logits) = trained.as_ref().and_then(|trained| trained.logits.as_ref()) else { continue };
         let left_out = rows.select(part);
         scored.push((number, inputs.evaluate(logits, &left_out)));
         by_row.extend(part.iter().copied().zip(lines(inputs, logits, &left_out)));
+        done.push(part.clone());
     }
     if scored.is_empty() {
         return Ok(None);
@@ -192,6 +196,7 @@ pub(crate) fn cross_validate<'a>(
     let together = inputs.evaluate(&logits, &answered);
     Ok(Some(CrossValidated {
         repeated: Repeated::new(LEFT_OUT, scored, diverged, widened),
+        parts: done,
         answered,
         logits,
         together,
@@ -217,7 +222,7 @@ pub(crate) fn lines<'a>(inputs: &Inputs, outputs: &'a [f32], rows: &Split) -> Ve
 /// The scores of a run that others are compared with.
 #[derive(Clone)]
 pub(crate) struct Own<'a> {
-    /// `validation` or `test`.
+    /// `validation`, `test` or [`LEFT_OUT`].
     pub(crate) name: &'static str,
     /// The rows that were scored.
     pub(crate) split: &'a Split,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
-use topwork_models::{DropoutRates, StatedPooling};
+use topwork_models::{DropoutRates, Pooling, StatedPooling};
 
 use crate::plan::value::on_one_line;
 
@@ -26,6 +26,8 @@ pub struct Facts {
     pub named_labels: bool,
     /// Rows of each label, where each row has one; words of each tag; none of numbers.
     pub class_counts: Vec<usize>,
+    /// What a linear head tells by each pooling, where the rows are to choose one.
+    pub pooling_probe: Option<PoolingProbe>,
     /// What is learnt.
     pub task: TaskFacts,
     /// Tokens of the training rows before any is cut.
@@ -79,6 +81,15 @@ impl Default for TaskFacts {
             recognised_by: String::new(),
         }
     }
+}
+
+/// How well a linear head predicts rows that it was not fitted to, by what it reads of their tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolingProbe {
+    /// The rows.
+    pub rows: usize,
+    /// R² of each pooling: 1 is perfect, 0 as good as the mean of the other rows.
+    pub explained: Vec<(Pooling, f64)>,
 }
 
 /// How long the training rows are, in tokens.

@@ -13,7 +13,7 @@ use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::{Place, Said, Written};
 use crate::plan::schedule::Schedule;
-use crate::plan::value::{ClassWeights, HeadInit, Init, Method, MethodChoice, RecipeValue};
+use crate::plan::value::{ClassWeights, HeadInit, Init, Method, OrAuto, RecipeValue};
 
 /// Every fact that a plan pins, and the option whose value it describes.
 const PINNED: &[(&str, &str)] = &[
@@ -227,7 +227,7 @@ options! {
         /// How many of the lowest layers, with the embeddings below them, stay as they are; 0 trains everything.
         freeze_layers: usize => usize, ["num_frozen_layers"];
         /// What of the tokens of a text the head reads.
-        pooling: Pooling => Pooling, [];
+        pooling: OrAuto<Pooling> => Pooling, [];
         /// Where the head starts: from a linear model on the untouched features, or from random numbers.
         head_init: HeadInit => HeadInit, [];
         /// Dropout of embeddings and sublayers.
@@ -273,7 +273,7 @@ options! {
     Training {
         /// How the model learns the task: its layers and head by the task's loss (finetune), a linear head on untouched layers
         /// (linear), or layers that learn which rows belong together and then such a head (setfit); auto takes what the rows can carry.
-        method: MethodChoice => Method, [];
+        method: OrAuto<Method> => Method, [];
         /// Whether the name of each class is a row of it.
         label_names_as_rows: bool => bool, [];
         /// How often the training rows are gone through.

@@ -7,7 +7,7 @@ use crate::plan::defaults::{SMALL_MODEL, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::{Place, Recipe, Said};
-use crate::plan::value::{Init, Method, MethodChoice};
+use crate::plan::value::{Init, Method, OrAuto};
 
 /// Rows a class up to which layers learn better which rows belong together than what each class is.
 const FEW_A_CLASS: usize = 64;
@@ -24,7 +24,7 @@ pub(crate) fn method(
     has_names: bool,
 ) -> Result<Resolved<Method>, PlanError> {
     let Some(said) = recipe.method.as_ref() else { return Ok(carried(facts, init, has_names)) };
-    let MethodChoice::Chosen(method) = said.value else { return Ok(carried(facts, init, has_names)) };
+    let OrAuto::Chosen(method) = said.value else { return Ok(carried(facts, init, has_names)) };
     let Some(why_not) = why_not(method, facts, init, has_names) else {
         return Ok(super::resolve::from_said(said, method));
     };

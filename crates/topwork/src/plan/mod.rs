@@ -7,6 +7,7 @@ pub mod facts;
 pub mod fields;
 pub(crate) mod method;
 pub mod parameter_policy;
+pub(crate) mod pooling;
 pub mod recipe;
 pub mod resolve;
 pub mod schedule;

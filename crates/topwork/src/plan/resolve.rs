@@ -9,12 +9,13 @@ use crate::plan::defaults::{self, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::{Facts, VERSION};
 use crate::plan::method;
+use crate::plan::pooling;
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
 use crate::plan::value::{ClassWeights, HeadInit, Init, Method, RecipeValue};
 use crate::plan::{Origin, Plan, Resolved};
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
-use topwork_models::{Pooling, SEEDLING, StatedPooling};
+use topwork_models::SEEDLING;
 
 /// The longest patience, step count and so on: beyond any use, and safe to multiply.
 const MOST: usize = 1_000_000_000;
@@ -75,7 +76,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
             .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?
             .or(|| method::freeze_layers(how, facts).unwrap_or_else(|| fixed(0, "everything is trained"))),
-        pooling: pooling(recipe, facts)?,
+        pooling: pooling::pooling(recipe, facts)?,
         head_init: head_init(recipe, facts)?.unwrap_or_else(|| defaults::head_init(facts, init.value)),
         attention_probs_dropout_prob: dropout(&recipe.attention_probs_dropout_prob, "attention_probs_dropout_prob")?
             .or(|| method::dropout(how).unwrap_or_else(|| defaults::attention_probs_dropout_prob(facts))),
@@ -168,7 +169,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         warnings: version_warning
             .into_iter()
             .chain(one_seed(recipe))
-            .chain(unknown_pooling(recipe, facts))
+            .chain(pooling::unknown_pooling(recipe, facts))
             .chain(method::without_effect(recipe, how))
             .collect(),
     })
@@ -191,32 +192,6 @@ fn metric(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Metric>, PlanError>
             })
         }
     }
-}
-
-/// What the head reads of a text.
-fn pooling(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Pooling>, PlanError> {
-    let is_of_words = facts.task.kind == TargetKind::TokenTags;
-    let choice = said(&recipe.pooling, "pooling")
-        .within("first_token: a tagger reads each word", |pooling| !is_of_words || *pooling == Pooling::FirstToken)?;
-    Ok(choice.or(|| match facts.model.pooling.as_ref().filter(|_| !is_of_words) {
-        Some(StatedPooling { pooling: Some(value), mode, file }) => {
-            Resolved { value: *value, origin: Origin::ModelConfig, reason: format!("{mode} in {file}") }
-        }
-        Some(StatedPooling { pooling: None, mode, file }) => {
-            because(Pooling::FirstToken, format!("{file} says {mode}, which is no pooling here"))
-        }
-        None => fixed(Pooling::FirstToken, "as the heads of transformers do"),
-    }))
-}
-
-/// A sentence encoder that was trained on another vector than there is here.
-fn unknown_pooling(recipe: &Recipe, facts: &Facts) -> Option<String> {
-    let is_open = recipe.pooling.is_none() && facts.task.kind != TargetKind::TokenTags;
-    let stated = facts.model.pooling.as_ref().filter(|stated| is_open && stated.pooling.is_none())?;
-    Some(format!(
-        "{}: the model was trained to read {} of the tokens, which topwork cannot: the head reads the first token. --pooling mean may be better",
-        stated.file, stated.mode
-    ))
 }
 
 /// Where the head starts, where it was said.

@@ -64,13 +64,13 @@ impl Method {
     }
 }
 
-/// What is said of the method.
+/// What is said of a value that the rows can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MethodChoice {
-    /// The one that the rows can carry.
+pub enum OrAuto<T> {
+    /// The one that suits the rows.
     Auto,
     /// This one.
-    Chosen(Method),
+    Chosen(T),
 }
 
 /// A type that a recipe's value can have.
@@ -291,25 +291,33 @@ impl RecipeValue for Method {
     }
 }
 
-impl RecipeValue for MethodChoice {
-    const EXPECTED: &'static str = "auto, finetune, linear or setfit";
-    const CHOICES: &'static [&'static str] = &["auto", "finetune", "linear", "setfit"];
+/// What can be said of values of which there is a list, or `auto`.
+macro_rules! or_auto {
+    ($type:ty, $expected:literal, $choices:expr) => {
+        impl RecipeValue for OrAuto<$type> {
+            const EXPECTED: &'static str = $expected;
+            const CHOICES: &'static [&'static str] = &$choices;
 
-    fn from_toml(value: &Value) -> Option<Self> {
-        Self::from_text(value.as_str()?)
-    }
+            fn from_toml(value: &Value) -> Option<Self> {
+                Self::from_text(value.as_str()?)
+            }
 
-    fn from_text(text: &str) -> Option<Self> {
-        if text == "auto" { Some(Self::Auto) } else { Method::from_text(text).map(Self::Chosen) }
-    }
+            fn from_text(text: &str) -> Option<Self> {
+                if text == "auto" { Some(Self::Auto) } else { <$type>::from_text(text).map(Self::Chosen) }
+            }
 
-    fn to_toml(&self) -> String {
-        match self {
-            Self::Auto => on_one_line("auto"),
-            Self::Chosen(method) => method.to_toml(),
+            fn to_toml(&self) -> String {
+                match self {
+                    Self::Auto => on_one_line("auto"),
+                    Self::Chosen(value) => value.to_toml(),
+                }
+            }
         }
-    }
+    };
 }
+
+or_auto!(Method, "auto, finetune, linear or setfit", ["auto", "finetune", "linear", "setfit"]);
+or_auto!(Pooling, "auto, first_token or mean", ["auto", "first_token", "mean"]);
 
 impl RecipeValue for Init {
     const EXPECTED: &'static str = "pretrained or random";
@@ -438,8 +446,10 @@ mod tests {
         reads_back(HeadInit::LinearProbe);
         reads_back(Init::Random);
         Method::ALL.into_iter().for_each(reads_back);
-        Method::ALL.into_iter().map(MethodChoice::Chosen).for_each(reads_back);
-        reads_back(MethodChoice::Auto);
+        Method::ALL.into_iter().map(OrAuto::Chosen).for_each(reads_back);
+        reads_back(OrAuto::<Method>::Auto);
+        Pooling::ALL.into_iter().map(OrAuto::Chosen).for_each(reads_back);
+        reads_back(OrAuto::<Pooling>::Auto);
         reads_back(ClassWeights::Balanced);
         reads_back(ClassWeights::PerLabel([("it's, \"so\"".to_string(), 0.5), ("b=c".to_string(), 2.0)].into()));
     }

@@ -1,5 +1,6 @@
 //! Everything that a run reads, read and checked before anything is done.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -7,7 +8,8 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{
-    Columns, Dataset, Example, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts, for_words,
+    Columns, Dataset, Example, HoldOut, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts,
+    for_words,
 };
 use topwork_models::{
     Checkpoint, HeadKind, HeadRule, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
@@ -20,12 +22,15 @@ use crate::network::batch::check_tokens;
 use crate::plan::Plan;
 use crate::plan::facts::{Facts, ModelFacts, TokenLengths};
 use crate::plan::parameter_policy::{Policy, policy};
+use crate::plan::pooling;
 use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::resolve::resolve;
 use crate::run::output_directory::unused_directory;
+use crate::run::thread_pool;
 pub use crate::session::files::Datasets;
 use crate::session::files::Files;
 use crate::session::label_names;
+use crate::session::pooling_probe;
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
 use crate::tasks::regression::scale_of;
@@ -65,7 +70,7 @@ pub struct Inputs {
     pub retained: Retained,
     /// What was reported while reading.
     pub events: Vec<RunEvent>,
-    /// Seconds spent on reading data and model.
+    /// Seconds spent on reading data and model, and on choosing a pooling by the rows.
     pub load_seconds: f64,
     /// Seconds spent on tokenizing.
     pub tokenize_seconds: f64,
@@ -187,12 +192,18 @@ impl Inputs {
         let train_targets = files.space.encode(train)?;
         let named = is_named(&files, &tokenizer);
         let facts = facts(recipe, &files, model, &train_texts, &train_targets, retained.as_ref(), named)?;
-        let plan = resolve(recipe, &facts)?;
-        let policy = policy(&specs, &plan)?;
+        let mut plan = resolve(recipe, &facts)?;
         let retained = Retained::gather(retained, &source, &config, &tokenizer, &plan)?;
-        for warning in plan.warnings.iter().chain(&retained.warnings) {
-            observer.event(&RunEvent::warning(warning));
+        let mut probe_seconds = 0.0;
+        if pooling::is_open(recipe, &facts) {
+            let before = started.elapsed().as_secs_f64();
+            let rows = (train, &train_texts, &train_targets, &files.space);
+            plan = chosen_by_rows(recipe, facts, &plan, &tokenizer, rows, (&config, &checkpoint, head))?;
+            probe_seconds = started.elapsed().as_secs_f64() - before;
         }
+        let policy = policy(&specs, &plan)?;
+        let warnings = plan.warnings.iter().chain(&retained.warnings);
+        warnings.for_each(|warning| observer.event(&RunEvent::warning(warning)));
         let Files { datasets: Datasets { train, validation, test }, task, space, columns, .. } = files;
         let strata = Strata::new(&space, &train_targets);
         if let Some(folds) = plan.folds.value {
@@ -215,15 +226,9 @@ impl Inputs {
         let whole = Split { texts, targets: train_targets, examples: train.examples };
         let test = test.map(|test| reader.split(test)).transpose()?;
         let is_held_out = held_out.is_some();
-        let (train, validation) = match (held_out, validation) {
-            (Some(parts), _) if !parts.held_out.is_empty() => {
-                (whole.select(&parts.train), Some(whole.select(&parts.held_out)))
-            }
-            (_, Some(validation)) => (whole, Some(reader.split(validation)?)),
-            (_, None) => (whole, None),
-        };
+        let (train, validation) = reader.train_and_validation(whole, held_out, validation)?;
         let names = reader.names(&plan)?;
-        let tokenize_seconds = started.elapsed().as_secs_f64();
+        let tokenize_seconds = started.elapsed().as_secs_f64() - probe_seconds;
         reader.counted.warn_unknown(observer);
         if is_held_out && validation.is_none() && plan.validation_fraction.value > 0.0 {
             no_validation_rows(&plan, observer)?;
@@ -248,10 +253,36 @@ impl Inputs {
             test,
             retained,
             events: Vec::new(),
-            load_seconds,
+            load_seconds: load_seconds + probe_seconds,
             tokenize_seconds,
         })
     }
+}
+
+/// A plan of which nothing else names the pooling, with the one that few rows choose: the model reads those to learn from once.
+fn chosen_by_rows(
+    recipe: &Recipe,
+    mut facts: Facts,
+    plan: &Plan,
+    tokenizer: &Tokenizer,
+    (train, texts, targets, space): (&Dataset, &TokenizedTexts, &Targets, &TargetSpace),
+    (config, checkpoint, head): (&ModelConfig, &Checkpoint, HeadKind),
+) -> Result<Plan, Error> {
+    let most = plan.max_seq_length.value;
+    let texts = match texts.length_quantile(1.0) <= most {
+        true => Cow::Borrowed(texts),
+        false => Cow::Owned(TokenizedTexts::tokenize(tokenizer, &train.examples, most, &train.path)?),
+    };
+    check_tokens(&texts, &config.encoder().sizes(), &train.path)?;
+    // Rows that are held out have no say.
+    let rows = match facts.validation_rows {
+        Some(_) => (0..train.examples.len()).collect(),
+        None => Strata::new(space, targets).hold_out(train, plan.validation_fraction.value, plan.seed.value).train,
+    };
+    let (texts, targets) = (texts.select(&rows), targets.select(&rows));
+    let measured = || pooling_probe::measure(config, checkpoint, head, &texts, &targets);
+    facts.pooling_probe = thread_pool(plan.threads.value)?.install(measured)?;
+    Ok(resolve(recipe, &facts)?)
 }
 
 /// Makes the rows of a file ready for the model.
@@ -268,6 +299,22 @@ impl Reader<'_> {
     fn split(&mut self, dataset: Dataset) -> Result<Split, Error> {
         let targets = self.space.encode(&dataset)?;
         Ok(Split { targets, texts: self.tokenize(&dataset, None)?, examples: dataset.examples })
+    }
+
+    /// The rows to learn from, and those of a validation file or that are held out.
+    fn train_and_validation(
+        &mut self,
+        whole: Split,
+        held_out: Option<HoldOut>,
+        validation: Option<Dataset>,
+    ) -> Result<(Split, Option<Split>), Error> {
+        Ok(match (held_out, validation) {
+            (Some(parts), _) if !parts.held_out.is_empty() => {
+                (whole.select(&parts.train), Some(whole.select(&parts.held_out)))
+            }
+            (_, Some(validation)) => (whole, Some(self.split(validation)?)),
+            (_, None) => (whole, None),
+        })
     }
 
     /// The name of each class as a row of it, where the plan has them as rows.
@@ -325,6 +372,7 @@ fn facts(
         has_pairs: train.columns.text_pair.is_some(),
         named_labels,
         class_counts: files.counts(targets),
+        pooling_probe: None,
         task: files.task_facts(),
         tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),
         total_tokens: texts.total_tokens(),

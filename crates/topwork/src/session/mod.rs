@@ -4,6 +4,7 @@ pub(crate) mod files;
 pub mod inputs;
 mod label_names;
 pub(crate) mod masked_words;
+mod pooling_probe;
 pub mod profile;
 pub mod retained;
 pub mod split;

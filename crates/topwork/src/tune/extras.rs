@@ -7,8 +7,8 @@ use super::results::Seconds;
 use crate::error::Error;
 use crate::events::{Observer, RunEvent, SplitScores};
 use crate::judge::floor::Floor;
-use crate::judge::repeats::{self, CrossValidated, Own, Repeated};
-use crate::judge::transfer::{self, Baseline, Transfer};
+use crate::judge::repeats::{self, CrossValidated, LEFT_OUT, Own, Repeated};
+use crate::judge::transfer::{self, Baseline, Transfer, baselines};
 use crate::plan::Origin;
 use crate::run::lap;
 use crate::session::inputs::Inputs;
@@ -42,20 +42,30 @@ impl<'a> ExtraTrainings<'a> {
     }
 
     /// What answers the held-out rows without any training of layers, and the run beside the best of it. `own` are the rows that the run is
-    /// told by with its scores, and its outputs for them.
+    /// told by with its scores, and its outputs for them; without any, rows that folds left out are.
     pub(super) fn floor(
         &mut self,
         inputs: &Inputs,
         own: Option<&(Own<'_>, &[f32])>,
+        folds: Option<&CrossValidated<'_>>,
         observer: &mut dyn Observer,
     ) -> (Vec<Baseline>, Option<Floor>) {
-        let Some((own, outputs)) = own else { return (Vec::new(), None) };
-        if self.interrupt.load(Ordering::Relaxed) {
+        let is_interrupted = self.interrupt.load(Ordering::Relaxed);
+        if is_interrupted && (own.is_some() || folds.is_some()) {
             self.unfinished.push("floor: interrupted".to_string());
             return (Vec::new(), None);
         }
-        let found = transfer::baselines(inputs, own.split).map(Some);
-        let baselines = self.found("floor", found, |_| (1, 1)).unwrap_or_default();
+        let of_folds;
+        let (found, (own, outputs)) = match (own, folds) {
+            (Some((own, outputs)), _) => (baselines::on_held_out(inputs, own.split), (own, *outputs)),
+            (None, Some(folds)) => {
+                let (name, scores) = (LEFT_OUT, folds.together.clone());
+                of_folds = Own { name, split: &folds.answered, scores, has_diverged: folds.repeated.diverged > 0 };
+                (baselines::on_folds(inputs, &folds.parts, &folds.answered), (&of_folds, folds.logits.as_slice()))
+            }
+            (None, None) => return (Vec::new(), None),
+        };
+        let baselines = self.found("floor", found.map(Some), |_| (1, 1)).unwrap_or_default();
         let floor = Floor::of(inputs, own, outputs, &baselines);
         floor.iter().for_each(|floor| floor.report(observer));
         (baselines, floor)

@@ -21,6 +21,7 @@ use crate::events::tensorboard::TensorBoardObserver;
 use crate::events::trace::Trace;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent, SplitScores};
 use crate::fit::{Best, Progress};
+use crate::judge::floor::Floor;
 use crate::judge::hard_rows::{HARD_ROWS, HardRows};
 use crate::judge::overfitting::can_tell;
 use crate::judge::repeats::{LEFT_OUT, Own};
@@ -112,9 +113,10 @@ fn run(
 
     observer.event(&RunEvent::phase("verdict"));
     let own = evaluated.own(inputs, trained.has_diverged());
-    let (baselines, floor) = extra.floor(inputs, own.as_ref(), observer);
+    let (baselines, floor) = extra.floor(inputs, own.as_ref(), folds.as_ref(), observer);
     let left_out = folds.as_ref().map(|folds| Scored { name: LEFT_OUT, split: &folds.answered, logits: &folds.logits });
-    let judged = Judged::of(inputs, &loaded.parameters, &trained, &evaluated, left_out, &trace.borrow());
+    let judged =
+        Judged::of(inputs, &loaded.parameters, &trained, &evaluated, left_out, floor.as_ref(), &trace.borrow());
     judged.verdict.report(observer);
     judged.save(inputs, &output, evaluated.scoring.thresholds.as_deref())?;
     seconds.verdict += lap(&mut timer);
@@ -123,12 +125,11 @@ fn run(
         extra.run(inputs, own.map(|(own, _)| own), &baselines, observer, &mut seconds, &mut timer);
     seconds.total = context.started.elapsed().as_secs_f64();
     let progress = &trained.progress;
-    let [validation, test] = [&evaluated.validation, &evaluated.test].map(scores_of);
     let results = Results {
         task: inputs.task.name().to_string(),
         train: evaluated.train.0,
-        validation,
-        test,
+        validation: scores_of(&evaluated.validation),
+        test: scores_of(&evaluated.test),
         thresholds: evaluated.scoring.thresholds,
         seconds,
         peak_rss_mb: peak_rss_mb(),
@@ -338,6 +339,7 @@ impl Judged {
         trained: &train::Finished,
         evaluated: &Evaluated,
         left_out: Option<Scored<'_>>,
+        floor: Option<&Floor>,
         trace: &Trace,
     ) -> Self {
         let on_validation = Scored::of("validation", inputs.validation.as_ref(), evaluated.validation.as_ref());
@@ -350,6 +352,7 @@ impl Judged {
         };
         let held_out = on_test.filter(says_something).or(on_validation).or(left_out).or(on_test);
         let run = FinishedRun {
+            floor,
             inputs,
             parameters,
             scoring: &evaluated.scoring,

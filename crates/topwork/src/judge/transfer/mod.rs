@@ -5,37 +5,27 @@
 //! draw random numbers run with several seeds; the rows stay the same, so the spread is the training's.
 
 pub mod bag_of_words;
+pub(crate) mod baselines;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
-use topwork_data::TargetKind;
 use topwork_metrics::Metric;
-use topwork_models::OutputScale;
 
 use crate::error::Error;
 use crate::events::SplitScores;
 use crate::events::{Observer, RunEvent};
-use crate::network::batch::{Output, infer};
-use crate::network::probe;
 use crate::plan::value::{Init, Method};
 use crate::run::side_by_side;
 use crate::session::inputs::{Inputs, Split};
-use crate::session::training::{
-    LoadedModel, Trained, TrainingRows, TrainingSetup, learning_options, train_and_predict, trainings_at_once,
-    with_names,
-};
-use crate::tasks::supervised_problem::LearningOptions;
-use crate::tasks::{LossOptions, Part};
+use crate::session::training::{Trained, TrainingRows, TrainingSetup, train_and_predict, trainings_at_once};
+
+pub(crate) use baselines::{Baseline, FROZEN, linear_outputs};
 
 pub(crate) const RANDOM: &str = "random weights";
-pub(crate) const FROZEN: &str = "frozen + linear head";
 pub(crate) const TUNED: &str = "fine-tuned";
-const BAG_OF_WORDS: &str = "bag of words";
-/// Rows that baselines learn from where no comparison was asked for, so that they take seconds.
-const BASELINE_ROWS: usize = 10_000;
 
 /// What a run of that method is called beside others.
 pub(crate) fn own_name(method: Method, init: Init) -> &'static str {
@@ -45,49 +35,6 @@ pub(crate) fn own_name(method: Method, init: Init) -> &'static str {
         (Method::Setfit, Init::Pretrained) => "setfit",
         (Method::Linear, Init::Pretrained) => FROZEN,
     }
-}
-
-/// What answers held-out rows without any training of layers.
-pub(crate) struct Baseline {
-    pub(crate) name: &'static str,
-    /// Whether it has not learnt from texts.
-    pub(crate) is_guess: bool,
-    pub(crate) outputs: Vec<f32>,
-    pub(crate) scores: SplitScores,
-}
-
-impl Baseline {
-    /// The value of a metric.
-    pub(crate) fn value(&self, metric: Metric) -> f64 {
-        self.scores.value(metric)
-    }
-}
-
-/// The baselines of a run on its held-out rows, from the least that is known to the most: guessing, words, and a linear head on the
-/// untouched pretrained model, as far as the task has them. What the run itself is, is not among them.
-///
-/// # Errors
-/// When the model cannot be loaded.
-pub(crate) fn baselines(inputs: &Inputs, rows: &Split) -> Result<Vec<Baseline>, Error> {
-    let most = if inputs.plan.compare_seeds.value > 0 { inputs.train.len() } else { BASELINE_ROWS };
-    let train: Cow<'_, Split> = match inputs.train.len() > most {
-        true => Cow::Owned(inputs.train.spread(most)),
-        false => Cow::Borrowed(&inputs.train),
-    };
-    let guess_name = if inputs.task.kind() == TargetKind::Class { "majority class" } else { "guess" };
-    let baseline = |name, is_guess, outputs: Vec<f32>| {
-        let scores = inputs.evaluate(&outputs, rows);
-        Baseline { name, is_guess, outputs, scores }
-    };
-    let guess = inputs.task.guess(&inputs.train.targets, &rows.targets, &inputs.scoring);
-    let mut all = vec![baseline(guess_name, true, guess)];
-    if inputs.task.why_not(Part::BagOfWords).is_none() {
-        all.push(baseline(BAG_OF_WORDS, false, bag_of_words(inputs, &train, rows)));
-    }
-    if inputs.plan.method.value != Method::Linear {
-        all.extend(frozen(inputs, &train, rows)?.map(|outputs| baseline(FROZEN, false, outputs)));
-    }
-    Ok(all)
 }
 
 /// The comparison of a run.
@@ -228,47 +175,6 @@ pub(crate) fn compare(
         trained: done,
         asked: trained.len(),
     }))
-}
-
-fn bag_of_words(inputs: &Inputs, train: &Split, rows: &Split) -> Vec<f32> {
-    bag_of_words::logits(&train.examples, train.classes(), inputs.labels().len(), &rows.examples)
-}
-
-/// The outputs of a linear head on the features of the untouched pretrained encoder; none where the task has none.
-fn frozen(inputs: &Inputs, train: &Split, rows: &Split) -> Result<Option<Vec<f32>>, Error> {
-    if inputs.task.why_not(Part::FrozenHead).is_some() {
-        return Ok(None);
-    }
-    let mut setup = TrainingSetup::planned(inputs);
-    setup.plan.init.value = Init::Pretrained;
-    let loaded = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
-    let batch_size = inputs.plan.per_device_eval_batch_size.value;
-    let features = |split: &Split| infer(&loaded.model, &loaded.parameters, &split.texts, batch_size, Output::Features);
-    let learnt = with_names(&inputs.plan, TrainingRows { train, ..TrainingRows::planned(inputs) });
-    let (learnt_features, held_out) = (features(&learnt), features(rows));
-    if inputs.task.kind() == TargetKind::Class {
-        // As `--method linear` fits it.
-        let LearningOptions { loss, .. } = learning_options(&inputs.plan, train, &inputs.scoring);
-        let head = inputs.task.fitted_head(&learnt_features, &learnt.targets, &loss, inputs.scoring.outputs());
-        return Ok(head.map(|head| head.outputs(&held_out)));
-    }
-    Ok(linear_outputs(inputs, &learnt_features, &learnt, &held_out))
-}
-
-/// The outputs for features `held_out` of a linear model that is fitted on the features of `rows`.
-pub(crate) fn linear_outputs(inputs: &Inputs, features: &[f32], rows: &Split, held_out: &[f32]) -> Option<Vec<f32>> {
-    if inputs.task.kind() == TargetKind::Class {
-        return Some(probe::logits(features, rows.classes(), inputs.labels().len(), held_out));
-    }
-    let options = LossOptions { scale: inputs.scoring.scale.clone(), ..LossOptions::default() };
-    let model = inputs.task.linear_model(features, &rows.targets, &options, inputs.scoring.outputs())?;
-    let mut outputs = model.outputs(held_out);
-    if let Some(OutputScale { scale, shift }) = &inputs.scoring.scale {
-        for row in outputs.chunks_exact_mut(scale.len()) {
-            row.iter_mut().zip(scale).zip(shift).for_each(|((value, scale), shift)| *value = *value * scale + shift);
-        }
-    }
-    Some(outputs)
 }
 
 /// A training to compare with.

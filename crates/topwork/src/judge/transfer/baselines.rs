@@ -1,0 +1,174 @@
+//! What answers rows without any training of layers: guessing, words, and a linear head on the untouched pretrained model.
+
+use std::borrow::Cow;
+
+use topwork_data::TargetKind;
+use topwork_metrics::Metric;
+use topwork_models::OutputScale;
+
+use super::bag_of_words;
+use crate::error::Error;
+use crate::events::SplitScores;
+use crate::judge::repeats::lines;
+use crate::network::batch::{Output, infer};
+use crate::network::probe;
+use crate::plan::value::{Init, Method};
+use crate::session::inputs::{Inputs, Split};
+use crate::session::training::{LoadedModel, TrainingRows, TrainingSetup, learning_options, with_names};
+use crate::tasks::supervised_problem::LearningOptions;
+use crate::tasks::{LossOptions, Part};
+
+pub(crate) const FROZEN: &str = "frozen + linear head";
+const BAG_OF_WORDS: &str = "bag of words";
+/// Rows that baselines learn from where no comparison was asked for, so that they take seconds.
+const BASELINE_ROWS: usize = 10_000;
+
+/// What answers held-out rows without any training of layers.
+pub(crate) struct Baseline {
+    pub(crate) name: &'static str,
+    /// Whether it has not learnt from texts.
+    pub(crate) is_guess: bool,
+    pub(crate) outputs: Vec<f32>,
+    pub(crate) scores: SplitScores,
+}
+
+impl Baseline {
+    /// The value of a metric.
+    pub(crate) fn value(&self, metric: Metric) -> f64 {
+        self.scores.value(metric)
+    }
+}
+
+/// The baselines of a run on its held-out rows, from the least that is known to the most: guessing, words, and a linear head on the
+/// untouched pretrained model, as far as the task has them. What the run itself is, is not among them.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub(crate) fn on_held_out(inputs: &Inputs, rows: &Split) -> Result<Vec<Baseline>, Error> {
+    let most = if inputs.plan.compare_seeds.value > 0 { inputs.train.len() } else { BASELINE_ROWS };
+    let train: Cow<'_, Split> = match inputs.train.len() > most {
+        true => Cow::Owned(inputs.train.spread(most)),
+        false => Cow::Borrowed(&inputs.train),
+    };
+    let frozen = match has_frozen(inputs) {
+        true => Frozen::of(inputs)?.outputs(&train, rows),
+        false => None,
+    };
+    let words = has_words(inputs).then(|| words(inputs, &train, rows));
+    Ok(listed(inputs, rows, guess(inputs, &inputs.train, rows), words, frozen))
+}
+
+/// The baselines on training rows that folds left out: the rows of each of `parts` are answered by what was fitted to all other rows.
+/// `answered` are the rows of all parts, in order.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub(crate) fn on_folds(inputs: &Inputs, parts: &[Vec<usize>], answered: &Split) -> Result<Vec<Baseline>, Error> {
+    let together = |outputs: &dyn Fn(&Split, &Split) -> Option<Vec<f32>>| -> Option<Vec<f32>> {
+        let mut by_row: Vec<(usize, Vec<f32>)> = Vec::new();
+        for part in parts {
+            let is_other = |row: &usize| part.binary_search(row).is_err();
+            let others: Vec<usize> = (0..inputs.train.len()).filter(is_other).collect();
+            let left_out = inputs.train.select(part);
+            let outputs = outputs(&inputs.train.select(&others), &left_out)?;
+            by_row
+                .extend(part.iter().copied().zip(lines(inputs, &outputs, &left_out).into_iter().map(<[f32]>::to_vec)));
+        }
+        by_row.sort_by_key(|(row, _)| *row);
+        Some(by_row.into_iter().flat_map(|(_, line)| line).collect())
+    };
+    let frozen = match has_frozen(inputs) {
+        true => {
+            let frozen = Frozen::of(inputs)?;
+            together(&|train, rows| frozen.outputs(train, rows))
+        }
+        false => None,
+    };
+    let words = has_words(inputs).then(|| together(&|train, rows| Some(words(inputs, train, rows)))).flatten();
+    let guess = together(&|train, rows| Some(guess(inputs, train, rows))).unwrap_or_default();
+    Ok(listed(inputs, answered, guess, words, frozen))
+}
+
+/// Baselines with their scores on rows.
+fn listed(
+    inputs: &Inputs,
+    rows: &Split,
+    guess: Vec<f32>,
+    words: Option<Vec<f32>>,
+    frozen: Option<Vec<f32>>,
+) -> Vec<Baseline> {
+    let guess_name = if inputs.task.kind() == TargetKind::Class { "majority class" } else { "guess" };
+    let baseline = |(name, outputs): (&'static str, Option<Vec<f32>>)| {
+        let outputs = outputs?;
+        let scores = inputs.evaluate(&outputs, rows);
+        Some(Baseline { name, is_guess: name == guess_name, outputs, scores })
+    };
+    [(guess_name, Some(guess)), (BAG_OF_WORDS, words), (FROZEN, frozen)].into_iter().filter_map(baseline).collect()
+}
+
+/// Whether a linear head on the untouched model is another thing than the run itself, and the task has one.
+fn has_frozen(inputs: &Inputs) -> bool {
+    inputs.plan.method.value != Method::Linear && inputs.task.why_not(Part::FrozenHead).is_none()
+}
+
+fn has_words(inputs: &Inputs) -> bool {
+    inputs.task.why_not(Part::BagOfWords).is_none()
+}
+
+fn guess(inputs: &Inputs, train: &Split, rows: &Split) -> Vec<f32> {
+    inputs.task.guess(&train.targets, &rows.targets, &inputs.scoring)
+}
+
+fn words(inputs: &Inputs, train: &Split, rows: &Split) -> Vec<f32> {
+    bag_of_words::logits(&train.examples, train.classes(), inputs.labels().len(), &rows.examples)
+}
+
+/// The untouched pretrained model, to fit heads on.
+struct Frozen<'a> {
+    inputs: &'a Inputs,
+    loaded: LoadedModel,
+}
+
+impl<'a> Frozen<'a> {
+    fn of(inputs: &'a Inputs) -> Result<Self, Error> {
+        let mut setup = TrainingSetup::planned(inputs);
+        setup.plan.init.value = Init::Pretrained;
+        Ok(Self { inputs, loaded: LoadedModel::load(inputs, &setup, inputs.plan.seed.value)? })
+    }
+
+    fn features(&self, split: &Split) -> Vec<f32> {
+        let LoadedModel { model, parameters, .. } = &self.loaded;
+        let batch_size = self.inputs.plan.per_device_eval_batch_size.value;
+        infer(model, parameters, &split.texts, batch_size, Output::Features)
+    }
+
+    /// The outputs for rows of a linear head that is fitted to training rows; none where there is no fit.
+    fn outputs(&self, train: &Split, rows: &Split) -> Option<Vec<f32>> {
+        let inputs = self.inputs;
+        let learnt = with_names(&inputs.plan, TrainingRows { train, ..TrainingRows::planned(inputs) });
+        let (features, held_out) = (self.features(&learnt), self.features(rows));
+        if inputs.task.kind() == TargetKind::Class {
+            // As `--method linear` fits it.
+            let LearningOptions { loss, .. } = learning_options(&inputs.plan, train, &inputs.scoring);
+            let head = inputs.task.fitted_head(&features, &learnt.targets, &loss, inputs.scoring.outputs());
+            return head.map(|head| head.outputs(&held_out));
+        }
+        linear_outputs(inputs, &features, &learnt, &held_out)
+    }
+}
+
+/// The outputs for features `held_out` of a linear model that is fitted on the features of `rows`.
+pub(crate) fn linear_outputs(inputs: &Inputs, features: &[f32], rows: &Split, held_out: &[f32]) -> Option<Vec<f32>> {
+    if inputs.task.kind() == TargetKind::Class {
+        return Some(probe::logits(features, rows.classes(), inputs.labels().len(), held_out));
+    }
+    let options = LossOptions { scale: inputs.scoring.scale.clone(), ..LossOptions::default() };
+    let model = inputs.task.linear_model(features, &rows.targets, &options, inputs.scoring.outputs())?;
+    let mut outputs = model.outputs(held_out);
+    if let Some(OutputScale { scale, shift }) = &inputs.scoring.scale {
+        for row in outputs.chunks_exact_mut(scale.len()) {
+            row.iter_mut().zip(scale).zip(shift).for_each(|((value, scale), shift)| *value = *value * scale + shift);
+        }
+    }
+    Some(outputs)
+}
