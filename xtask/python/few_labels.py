@@ -161,7 +161,7 @@ def compare(cells, system):
             continue
         paired = [100 * (own["tune"][seed]["accuracy"] - own[system][seed]["accuracy"]) for seed in draws]
         differences.append(statistics.mean(paired))
-        if len(paired) > 1 and statistics.mean(paired) < -2 * statistics.stdev(paired) / len(paired) ** 0.5:
+        if len(set(paired)) > 1 and statistics.mean(paired) < -2 * statistics.stdev(paired) / len(paired) ** 0.5:
             behind.append(f"{place[3]} at {place[2]} ({statistics.mean(paired):+.1f})")
     if differences:
         print(f"\ntune − {system}: {statistics.mean(differences):+.1f} points over {len(differences)} cells; "

@@ -120,16 +120,18 @@ pub(crate) struct FewLabels<'a> {
 /// Draws few rows a class, trains with every system and prints the table.
 pub(crate) fn few_labels(asked: &FewLabels<'_>) -> Result<()> {
     const SCRIPT: &str = "xtask/python/few_labels.py";
-    let python = venv()?;
     if !asked.table {
+        let python = venv()?;
         if asked.systems.contains("peer_") {
             run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(FEW_LABELS_PACKAGES))?;
         }
-        let minilm = model::fetch()?;
         let mut series = Command::new(&python);
         series.arg(SCRIPT).arg("--topwork").arg(topwork()?).arg("--data").arg(asked.data);
         series.arg("--results").arg(asked.results).arg("--python").arg(&python);
-        series.arg("--model").arg(asked.model.map_or(minilm, Into::into));
+        series.arg("--model").arg(match asked.model {
+            Some(model) => model.into(),
+            None => model::fetch()?,
+        });
         series.args(["--systems", asked.systems, "--rows", asked.rows, "--part", asked.part, "--jobs", "1"]);
         series.arg("--seeds").arg(asked.seeds.to_string());
         if let Some(sets) = asked.sets {
@@ -137,7 +139,7 @@ pub(crate) fn few_labels(asked: &FewLabels<'_>) -> Result<()> {
         }
         run(&mut series)?;
     }
-    run(Command::new(&python).arg(SCRIPT).args(["--table", "--results"]).arg(asked.results))
+    run(Command::new("python3").arg(SCRIPT).args(["--table", "--results"]).arg(asked.results))
 }
 
 /// Runs the carried model and random weights on few labels and prints the table.

@@ -239,7 +239,7 @@ fn resume() -> Arg {
 
 fn plan() -> Command {
     options(Command::new("plan"))
-        .about("Show what `tune` would do, and where each value comes from; runs nothing")
+        .about("Show what `tune` would do, and where each value comes from; trains nothing")
         .after_help("Example:\n  topwork plan train.csv --model DIR --freeze-layers 3")
         .arg(json("Print the plan as JSON on standard output"))
 }

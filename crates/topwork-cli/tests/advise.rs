@@ -225,7 +225,9 @@ fn what_takes_rows_held_out_is_for_the_run_and_not_for_the_advice() {
     seconds(&["--folds", "3"]);
     // Five trainings take longer than one.
     let more = ["--validation-fraction", "0.25", "--epochs", "200"];
-    assert!(seconds(&[&more[..], &["--seeds", "5"]].concat()) > 2.0 * seconds(&more));
+    let takes_longer = || seconds(&[&more[..], &["--seeds", "5"]].concat()) > 2.0 * seconds(&more);
+    // The speeds are measured, beside whatever else the machine does.
+    assert!((0..3).any(|_| takes_longer()));
 }
 
 #[test]

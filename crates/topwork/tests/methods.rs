@@ -192,6 +192,32 @@ fn where_only_folds_judge_each_fold_is_answered_by_a_floor_that_has_not_seen_it(
     assert!(floor.value < 0.8, "{}", floor.sentence);
 }
 
+#[test]
+fn few_rows_choose_a_pooling_and_those_that_are_held_out_have_no_say() {
+    let read = |folder: &Folder, options: &[(&str, &str)]| {
+        Inputs::read(&folder.recipe("out", options), &HubSettings::from_env(), &mut NoObserver).unwrap()
+    };
+    for task in supervised().filter(|task| task.kind() != TargetKind::TokenTags) {
+        let folder = Folder::tiny(task);
+        let inputs = read(&folder, &[]);
+        let (pooling, learnt) = (inputs.plan.pooling.clone(), inputs.train.len());
+        assert!(learnt < 48 && pooling.reason.contains(&format!("{learnt} in turn")), "{}", pooling.reason);
+        let parts = ["first_token", "mean"].map(|name| {
+            let (_, rest) = pooling.reason.rsplit_once(&format!("{name} ")).unwrap();
+            rest.split(',').next().unwrap().parse::<f64>().unwrap()
+        });
+        let best = usize::from(parts[1] > parts[0]);
+        assert!(parts[0] == parts[1] || pooling.value.name() == ["first_token", "mean"][best], "{}", pooling.reason);
+        // Nothing is asked of rows where it is said.
+        let said = read(&folder, &[("pooling", "mean")]);
+        assert!(!said.plan.pooling.reason.contains("R²"), "{}", said.plan.pooling.reason);
+        // Too few to leave one out.
+        ["train.jsonl", "test.jsonl"].map(|file| folder.write(file, &task_runs::jsonl(task.kind(), 0..2)));
+        let few = read(&folder, &[("validation_fraction", "0")]).plan.pooling;
+        assert!(few.value.name() == "first_token" && few.reason.contains("2 rows cannot tell"), "{}", few.reason);
+    }
+}
+
 /// What is said of a recipe that cannot be.
 #[track_caller]
 fn refused(folder: &Folder, options: &[(&str, &str)]) -> String {

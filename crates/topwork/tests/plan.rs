@@ -86,9 +86,13 @@ fn few_rows_choose_the_pooling_that_nobody_names() {
     for flags in [&[][..], &[("pooling", "auto")]] {
         let (value, reason) = plan_of(&probed(0.12, 0.31), flags);
         assert_eq!(value, Pooling::MeanTokens);
-        assert!(reason.contains("40 rows") && reason.contains("first_token 0.12, mean 0.31"), "{reason}");
+        assert!(reason.contains("40 in turn") && reason.contains("first_token 0.12, mean 0.31"), "{reason}");
         assert_eq!(plan_of(&probed(0.31, 0.31), flags).0, Pooling::FirstToken, "what costs less, among equals");
-        assert_eq!(plan_of(&probed(-0.2, -0.1), flags).0, Pooling::FirstToken, "neither tells anything");
+        let (value, reason) = plan_of(&probed(-0.2, -0.1), flags);
+        assert!(value == Pooling::FirstToken && reason.contains("neither predicts the rows"), "{reason}");
+        let nothing = Facts { pooling_probe: Some(PoolingProbe { rows: 2, explained: Vec::new() }), ..facts() };
+        let (value, reason) = plan_of(&nothing, flags);
+        assert!(value == Pooling::FirstToken && reason.contains("2 rows cannot tell"), "{reason}");
         assert_eq!(plan_of(&Facts { rows: 1_001, ..probed(0.1, 0.3) }, flags).0, Pooling::FirstToken, "many rows");
         let model = ModelFacts { has_own_head: true, ..facts().model };
         assert_eq!(plan_of(&Facts { model, ..probed(0.1, 0.3) }, flags).0, Pooling::FirstToken, "a head that goes on");

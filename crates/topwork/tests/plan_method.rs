@@ -36,6 +36,9 @@ fn the_method_is_the_one_that_the_rows_and_the_model_can_carry() {
         assert_eq!(method(&few, flags), Method::Setfit);
         assert_eq!(method(&few_rows(64), flags), Method::Setfit);
         assert_eq!(method(&few_rows(65), flags), Method::Finetune);
+        let many = |classes: usize| Facts { rows: 8 * classes, class_counts: vec![8; classes], ..few.clone() };
+        assert_eq!(method(&many(64), flags), Method::Setfit);
+        assert_eq!(method(&many(65), flags), Method::Finetune, "few rows of each of many classes");
         assert_eq!(method(&Facts { has_pairs: true, ..few.clone() }, flags), Method::Finetune);
         let unstated = Facts { model: facts().model, ..few.clone() };
         assert_eq!(method(&unstated, flags), Method::Finetune, "a model that was not made for texts to be compared");
@@ -72,7 +75,7 @@ fn a_method_brings_its_own_defaults_and_what_is_said_goes_before() {
     let linear = plan(&[("method", "linear")]);
     assert_eq!((linear.freeze_layers.value, linear.max_steps.value), (6, None));
     let error = resolve(&minimal().overridden_by(said(&[("early_stopping_patience", "2")])), &few_rows(8)).unwrap_err();
-    let expected = "expected nothing: epochs are compared only with method finetune";
+    let expected = "expected nothing: epochs are not compared with method";
     assert!(error.to_string().contains(expected), "{error}");
 }
 

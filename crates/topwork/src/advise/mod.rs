@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use topwork_metrics::transferability::cross_validate;
-use topwork_models::{HubSettings, SEEDLING};
+use topwork_models::{HubSettings, Pooling, SEEDLING};
 
 use crate::advise::audit::{Audit, audit_files};
 use crate::error::Error;
@@ -386,10 +386,11 @@ const SECONDS_AROUND: f64 = 1.0;
 fn seconds_of_other_method(plan: &Plan, best: &Examined) -> f64 {
     let Inputs { train, test, .. } = &best.inputs;
     let a_row = train.texts.total_tokens() as f64 / train.len().max(1) as f64;
-    let steps = plan.max_steps.value.unwrap_or(0) * plan.rows_per_step();
+    let rows_to_learn = plan.facts.rows_to_learn(plan.validation_fraction.value);
+    let steps = plan.steps(rows_to_learn.div_ceil(plan.rows_per_step()).max(1), None);
     // The head is fitted to the training rows; the untouched model is asked about all rows once more.
     let test = test.as_ref().map_or(0, |split| split.len());
-    let passes = 3 * steps + 3 * train.len() + 2 * test;
+    let passes = 3 * steps * plan.rows_per_step() + 3 * train.len() + 2 * test;
     let loaded = best.inputs.load_seconds + best.inputs.tokenize_seconds;
     loaded + trainings(plan) * a_row * passes as f64 / best.speed + SECONDS_AROUND
 }
@@ -429,7 +430,11 @@ pub fn look_at_every_row(
         return Ok(());
     }
     with_threads(recipe, || {
-        let inputs = match Inputs::read(&every_row(recipe, model_of(recipe))?, hub, observer) {
+        // The mean of all layers is looked at, whatever a head would read.
+        let mut recipe = every_row(recipe, model_of(recipe))?;
+        recipe.pooling = None;
+        recipe.say("pooling", Pooling::FirstToken.name(), "audit")?;
+        let inputs = match Inputs::read(&recipe, hub, observer) {
             Ok(inputs) => inputs,
             Err(error) if is_of_the_rows(&error) => {
                 audit.findings.push(format!("no model looked at the rows: {error}"));

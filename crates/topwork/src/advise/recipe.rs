@@ -38,8 +38,8 @@ pub struct AdvisedValue {
 }
 
 impl AdvisedRecipe {
-    /// What was said, what was measured (model, depth, epochs, learning rate), and the sequence length, layer decay and
-    /// pooling that go with it as `planned`.
+    /// What was said, what was measured (model, depth, epochs, learning rate), and the sequence length and layer decay that go
+    /// with it as `planned`.
     pub(super) fn of(
         recipe: &Recipe,
         advice: &Advice,
@@ -98,7 +98,7 @@ impl AdvisedRecipe {
                 return Some(AdvisedValue { key, value, origin: Origin::Advice, reason });
             }
             let entry = entries.iter().find(|entry| entry.field.key == field.key)?;
-            let goes_with = ["max_seq_length", "layer_decay", "pooling"].contains(&field.key);
+            let goes_with = ["max_seq_length", "layer_decay"].contains(&field.key);
             let (origin, reason) = (entry.origin, entry.reason.clone());
             let value = entry.value.clone().filter(|_| was_said || goes_with)?;
             Some(AdvisedValue { key: field.key, value, origin, reason })

@@ -428,11 +428,12 @@ fn plan_for(recipe: &Recipe, inputs: &Inputs, train: &Split) -> Result<Plan, Err
     // What pins the whole file is not of its parts, and folds and repetitions are the curve's own.
     recipe.pins = Default::default();
     recipe.folds = None;
-    // One curve is of one method, and of rows alone or of rows and names.
+    // One curve is of one method and pooling, and of rows alone or of rows and names.
     let method = OrAuto::Chosen(inputs.plan.method.value);
     let place = || Place::Flag { name: "curve".to_string() };
     recipe.method = Some(Said { value: method, place: place() });
     recipe.label_names_as_rows = Some(Said { value: inputs.plan.label_names_as_rows.value, place: place() });
+    recipe.pooling = Some(Said { value: OrAuto::Chosen(inputs.plan.pooling.value), place: place() });
     let mut plan = resolve(&recipe, &facts)?;
     plan.load_best_model_at_end.value = false;
     plan.early_stopping_patience.value = None;

@@ -122,10 +122,10 @@ impl Floor {
         Some(Self { finding, sentence, best, metric, own: own_value, value, p })
     }
 
-    /// Whether the run is better than the best of them, by more than chance; none where chance alone could make it so.
+    /// Whether the run is better than the best of them, by more than chance; none where chance alone could make it so, or was not tested.
     pub(crate) fn is_above(&self) -> Option<bool> {
         match self.finding {
-            FloorFinding::Above => Some(true),
+            FloorFinding::Above => self.p.map(|_| true),
             FloorFinding::WithinChance => None,
             FloorFinding::NotBetter => Some(false),
         }

@@ -153,7 +153,8 @@ impl Signs {
         if is_uprooted || self.forgot_for_nothing() || left > GUESSING && drift > MOVED {
             return LearningRateFinding::TooHigh;
         }
-        if drift < HARDLY_MOVED || left > UNLEARNT && drift < MOVED {
+        let has_paid = self.forgot == Some(true) && self.paid_off();
+        if !has_paid && (drift < HARDLY_MOVED || left > UNLEARNT && drift < MOVED) {
             return LearningRateFinding::TooLow;
         }
         LearningRateFinding::Right
@@ -172,8 +173,8 @@ impl Signs {
     fn of_the_score(&self) -> &'static str {
         match self.above_floor {
             Some(true) => "; the held-out score is better than without training of layers all the same",
-            Some(false) => "; the held-out score suffered: it is not better than without training of layers",
-            None => "",
+            Some(false) => "; nor is the held-out score better than without training of layers",
+            None => "; whether the held-out score gained by it cannot be told",
         }
     }
 
@@ -252,14 +253,17 @@ mod tests {
         for (above_floor, has_retained, finding, said) in [
             (Some(true), false, LearningRateFinding::Right, "right for the task"),
             (Some(true), true, LearningRateFinding::TooHigh, "all the same"),
-            (Some(false), false, LearningRateFinding::TooHigh, "suffered"),
-            (Some(false), true, LearningRateFinding::TooHigh, "suffered"),
-            (None, false, LearningRateFinding::TooHigh, "try 5e-5"),
+            (Some(false), false, LearningRateFinding::TooHigh, "nor is the held-out score better"),
+            (Some(false), true, LearningRateFinding::TooHigh, "nor is the held-out score better"),
+            (None, false, LearningRateFinding::TooHigh, "cannot be told"),
         ] {
             let judged = of(above_floor, has_retained);
             assert_eq!(judged.finding, finding, "{}", judged.sentence);
             assert!(judged.sentence.contains("forgotten") && judged.sentence.contains(said), "{}", judged.sentence);
         }
+        // A rate by which much was forgotten is not too low.
+        let early = Signs { forgot: Some(true), above_floor: Some(true), ..signs(0.02, 0.6) };
+        assert_eq!(judge(early).finding, LearningRateFinding::Right);
         // What broke is broken.
         let broken = Signs { above_floor: Some(true), ..signs(0.2, 1.0) };
         assert_eq!(judge(broken).finding, LearningRateFinding::TooHigh);

@@ -226,7 +226,7 @@ options! {
         init: Init => Init, [];
         /// How many of the lowest layers, with the embeddings below them, stay as they are; 0 trains everything.
         freeze_layers: usize => usize, ["num_frozen_layers"];
-        /// What of the tokens of a text the head reads.
+        /// What of the tokens of a text the head reads; auto is what the model's files name, or else what few rows choose.
         pooling: OrAuto<Pooling> => Pooling, [];
         /// Where the head starts: from a linear model on the untouched features, or from random numbers.
         head_init: HeadInit => HeadInit, [];

@@ -11,6 +11,8 @@ use crate::plan::value::{Init, Method, OrAuto};
 
 /// Rows a class up to which layers learn better which rows belong together than what each class is.
 const FEW_A_CLASS: usize = 64;
+/// Rows of all classes up to which they do: more of them are seen too seldom in the steps there are.
+const FEW_IN_ALL: usize = 512;
 /// Steps of a contrastive training: so many, one more for every two rows, and no more than the second.
 const STEPS: (usize, usize) = (40, 200);
 /// Its rows of a step. Each is compared with all others.
@@ -70,6 +72,9 @@ fn carried(facts: &Facts, init: Init, has_names: bool) -> Resolved<Method> {
     let a_class = rows_a_class(facts);
     if a_class > FEW_A_CLASS {
         return because(Method::Finetune, format!("{a_class} rows a class, more than {FEW_A_CLASS}"));
+    }
+    if facts.rows > FEW_IN_ALL {
+        return because(Method::Finetune, format!("{} rows, more than {FEW_IN_ALL}", facts.rows));
     }
     if facts.model.pooling.is_none() {
         return fixed(

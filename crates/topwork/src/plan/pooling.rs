@@ -11,7 +11,7 @@ use crate::plan::resolve::{from_said, said};
 use crate::plan::value::{Init, OrAuto};
 use crate::plan::{Origin, Resolved};
 
-/// Rows up to which a linear head is asked. With more of them fine-tuning gets the same from either vector, and the first token costs less.
+/// Rows up to which they are asked. What a head reads matters most where there is little to train it on; the first token costs less.
 const FEW: usize = 1_000;
 
 /// Whether nobody said which pooling, and the model's files name none that there is: then rows are to choose, where they are few.
@@ -55,25 +55,28 @@ pub(crate) fn pooling(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Pooling
 
 /// The pooling of which a linear head tells most. The first token, which costs less, among equals, and where neither tells anything.
 fn by_probe(probe: &PoolingProbe) -> Resolved<Pooling> {
+    let rows = probe.rows;
+    if probe.explained.is_empty() {
+        let reason = format!("{rows} rows cannot tell poolings apart: as the heads of transformers do");
+        return because(Pooling::FirstToken, reason);
+    }
+    let found: Vec<String> =
+        probe.explained.iter().map(|(pooling, part)| format!("{} {part:.2}", pooling.name())).collect();
+    let found = format!("R² of ridge regression on rows that it did not see, {rows} in turn: {}", found.join(", "));
     let telling = probe.explained.iter().copied().filter(|(_, part)| *part > 0.0);
-    let best = telling.reduce(|best, next| if next.1 > best.1 { next } else { best });
-    let best = best.map_or(Pooling::FirstToken, |(pooling, _)| pooling);
-    let explained: Vec<String> =
-        probe.explained.iter().map(|(pooling, part)| format!("{} {:.2}", pooling.name(), part)).collect();
-    because(
-        best,
-        format!(
-            "{} rows, each predicted by a linear head that did not see it: R² {}",
-            probe.rows,
-            explained.join(", ")
+    match telling.reduce(|best, next| if next.1 > best.1 { next } else { best }) {
+        Some((pooling, _)) => because(pooling, found),
+        None => because(
+            Pooling::FirstToken,
+            format!("as the heads of transformers do, as neither predicts the rows: {found}"),
         ),
-    )
+    }
 }
 
 /// A sentence encoder that was trained on another vector than there is here.
 pub(crate) fn unknown_pooling(recipe: &Recipe, facts: &Facts) -> Option<String> {
-    let is_open = recipe.pooling.as_ref().is_none_or(|said| said.value == OrAuto::Auto);
-    let is_read = is_open && facts.task.kind != TargetKind::TokenTags && facts.pooling_probe.is_none();
+    let is_unsaid = recipe.pooling.as_ref().is_none_or(|said| said.value == OrAuto::Auto);
+    let is_read = is_unsaid && facts.task.kind != TargetKind::TokenTags && facts.pooling_probe.is_none();
     let stated = facts.model.pooling.as_ref().filter(|stated| is_read && stated.pooling.is_none())?;
     Some(format!(
         "{}: the model was trained to read {} of the tokens, which topwork cannot: the head reads the first token. --pooling mean may be better",

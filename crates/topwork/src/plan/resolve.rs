@@ -37,6 +37,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let label_names_as_rows = method::label_names_as_rows(recipe.label_names_as_rows.as_ref(), facts)?;
     let method = method::method(recipe, facts, init.value, label_names_as_rows.value)?;
     let how = method.value;
+    let only_finetune = |what: &str| format!("{what} with method {}; method finetune can", how.name());
     let hidden_dropout = dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?
         .or(|| method::dropout(how).unwrap_or_else(|| defaults::hidden_dropout_prob(facts)));
     let validation_fraction = said(&recipe.validation_fraction, "validation_fraction")
@@ -47,7 +48,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         });
     let validation_rows = facts.validation_rows(validation_fraction.value);
     let patience = count(&recipe.early_stopping_patience, "early_stopping_patience")?
-        .within("nothing: epochs are compared only with method finetune", |_| how == Method::Finetune)?
+        .within(&only_finetune("nothing: epochs are not compared"), |_| how == Method::Finetune)?
         .or_absent("training runs to its last step");
     let batch_size = count(&recipe.per_device_train_batch_size, "per_device_train_batch_size")?
         .or(|| method::batch_size(how).unwrap_or_else(|| defaults::batch_size(facts)));
@@ -138,7 +139,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .within("a number from 0", |norm| *norm >= 0.0 && norm.is_finite())?
             .or(|| fixed(1.0, "as Devlin et al. (2019) fine-tune")),
         label_smoothing_factor: dropout(&recipe.label_smoothing_factor, "label_smoothing_factor")?
-            .within("0: a head that is fitted takes classes as they are", |part| {
+            .within(&only_finetune("0: a fitted head takes classes as they are"), |part| {
                 how == Method::Finetune || *part == 0.0
             })?
             .within("0: numbers have no classes", |part| facts.task.kind != TargetKind::Value || *part == 0.0)?
@@ -148,7 +149,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
             .or(defaults::class_weights),
         metric_for_best_model: metric(recipe, facts)?,
         load_best_model_at_end: said(&recipe.load_best_model_at_end, "load_best_model_at_end")
-            .within("false: epochs are compared only with method finetune", |best| !best || how == Method::Finetune)?
+            .within(&only_finetune("false: epochs are not compared"), |best| !best || how == Method::Finetune)?
             .or(|| {
                 method::load_best_model_at_end(how)
                     .unwrap_or_else(|| defaults::load_best_model_at_end(validation_rows, patience.value))

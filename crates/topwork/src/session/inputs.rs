@@ -30,7 +30,7 @@ use crate::run::thread_pool;
 pub use crate::session::files::Datasets;
 use crate::session::files::Files;
 use crate::session::label_names;
-use crate::session::pooling_probe;
+use crate::session::pooling_probe::{self, Pretrained};
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
 use crate::tasks::regression::scale_of;
@@ -194,21 +194,20 @@ impl Inputs {
         let facts = facts(recipe, &files, model, &train_texts, &train_targets, retained.as_ref(), named)?;
         let mut plan = resolve(recipe, &facts)?;
         let retained = Retained::gather(retained, &source, &config, &tokenizer, &plan)?;
+        let strata = Strata::new(&files.space, &train_targets);
+        if let Some(folds) = plan.folds.value {
+            check_folds(folds, train, &strata, &files.space)?;
+        }
         let mut probe_seconds = 0.0;
         if pooling::is_open(recipe, &facts) {
-            let before = started.elapsed().as_secs_f64();
-            let rows = (train, &train_texts, &train_targets, &files.space);
-            plan = chosen_by_rows(recipe, facts, &plan, &tokenizer, rows, (&config, &checkpoint, head))?;
-            probe_seconds = started.elapsed().as_secs_f64() - before;
+            let rows = (train, &train_texts, &train_targets, &strata);
+            let model = (&config, &checkpoint, head);
+            (plan, probe_seconds) = chosen_by_rows(recipe, facts, &plan, &tokenizer, rows, model, observer)?;
         }
         let policy = policy(&specs, &plan)?;
         let warnings = plan.warnings.iter().chain(&retained.warnings);
         warnings.for_each(|warning| observer.event(&RunEvent::warning(warning)));
         let Files { datasets: Datasets { train, validation, test }, task, space, columns, .. } = files;
-        let strata = Strata::new(&space, &train_targets);
-        if let Some(folds) = plan.folds.value {
-            check_folds(folds, &train, &strata, &space)?;
-        }
         let mut scoring = Scoring::of(space);
         let mut reader = Reader {
             tokenizer: &tokenizer,
@@ -259,15 +258,19 @@ impl Inputs {
     }
 }
 
-/// A plan of which nothing else names the pooling, with the one that few rows choose: the model reads those to learn from once.
+/// A plan of which nothing else names the pooling, with the one that few rows choose, and the seconds that took: the model reads the rows
+/// to learn from.
 fn chosen_by_rows(
     recipe: &Recipe,
     mut facts: Facts,
     plan: &Plan,
     tokenizer: &Tokenizer,
-    (train, texts, targets, space): (&Dataset, &TokenizedTexts, &Targets, &TargetSpace),
+    (train, texts, targets, strata): (&Dataset, &TokenizedTexts, &Targets, &Strata),
     (config, checkpoint, head): (&ModelConfig, &Checkpoint, HeadKind),
-) -> Result<Plan, Error> {
+    observer: &mut dyn Observer,
+) -> Result<(Plan, f64), Error> {
+    let started = Instant::now();
+    observer.event(&RunEvent::phase("choose the pooling"));
     let most = plan.max_seq_length.value;
     let texts = match texts.length_quantile(1.0) <= most {
         true => Cow::Borrowed(texts),
@@ -277,12 +280,15 @@ fn chosen_by_rows(
     // Rows that are held out have no say.
     let rows = match facts.validation_rows {
         Some(_) => (0..train.examples.len()).collect(),
-        None => Strata::new(space, targets).hold_out(train, plan.validation_fraction.value, plan.seed.value).train,
+        None => strata.hold_out(train, plan.validation_fraction.value, plan.seed.value).train,
     };
     let (texts, targets) = (texts.select(&rows), targets.select(&rows));
-    let measured = || pooling_probe::measure(config, checkpoint, head, &texts, &targets);
-    facts.pooling_probe = thread_pool(plan.threads.value)?.install(measured)?;
-    Ok(resolve(recipe, &facts)?)
+    let (seed, batch_size) = (plan.seed.value, plan.per_device_eval_batch_size.value);
+    let pretrained = Pretrained { config, checkpoint, head, seed, batch_size };
+    let measured = || pooling_probe::measure(&pretrained, &texts, &targets);
+    facts.pooling_probe = Some(thread_pool(plan.threads.value)?.install(measured)?);
+    observer.event(&RunEvent::phase("tokenize"));
+    Ok((resolve(recipe, &facts)?, started.elapsed().as_secs_f64()))
 }
 
 /// Makes the rows of a file ready for the model.
@@ -425,6 +431,15 @@ fn tokenless_warning(texts: &TokenizedTexts, path: &Path) -> Option<String> {
         .then(|| format!("{}: {count}{has} no token by this tokenizer: {those} as outside of entities", path.display()))
 }
 
+/// That no text differs from another for the model, when there are several.
+fn same_warning(texts: &TokenizedTexts, path: &Path) -> Option<String> {
+    let rows = texts.len();
+    let are_same = rows > 1 && (1..rows).all(|row| texts.row(row) == texts.row(0));
+    are_same.then(|| {
+        format!("{}: all {rows} texts have the same tokens: nothing tells one row from another", path.display())
+    })
+}
+
 /// What the tokens of all files have in common.
 #[derive(Default)]
 struct Counted {
@@ -437,8 +452,8 @@ impl Counted {
     fn add(&mut self, texts: &TokenizedTexts, path: &Path, most: usize, observer: &mut dyn Observer) {
         self.unknown += texts.unknown;
         self.tokens += texts.total_tokens();
-        let cut = cut_warning(texts, path, most);
-        for warning in cut.into_iter().chain(tokenless_warning(texts, path)) {
+        let warnings = [cut_warning(texts, path, most), tokenless_warning(texts, path), same_warning(texts, path)];
+        for warning in warnings.into_iter().flatten() {
             observer.event(&RunEvent::warning(warning));
         }
     }

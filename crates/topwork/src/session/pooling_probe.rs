@@ -9,34 +9,54 @@ use topwork_models::{
 };
 
 use crate::error::Error;
-use crate::network::features::LayerFeatures;
+use crate::network::batch::{Output, infer};
 use crate::plan::facts::PoolingProbe;
 
-/// What a linear head tells of these rows by each pooling; none where that cannot be measured, for too few rows or targets that are all
-/// the same.
+/// Rows that are read at most, so that the choice costs little beside any training.
+const MOST_ROWS: usize = 128;
+
+/// The pretrained model that is read with one pooling and the other.
+pub(crate) struct Pretrained<'a> {
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) checkpoint: &'a Checkpoint,
+    pub(crate) head: HeadKind,
+    /// Draws what the checkpoint lacks below the output layer, as in the run.
+    pub(crate) seed: u64,
+    pub(crate) batch_size: usize,
+}
+
+/// What a linear head tells of these rows, or of some that are spread over them, by each pooling that it can be fitted to.
 ///
 /// # Errors
 /// When the weights cannot be read.
 pub(crate) fn measure(
-    config: &ModelConfig,
-    checkpoint: &Checkpoint,
-    head: HeadKind,
+    pretrained: &Pretrained<'_>,
     texts: &TokenizedTexts,
     targets: &Targets,
-) -> Result<Option<PoolingProbe>, Error> {
-    let Some(wanted) = as_numbers(targets) else { return Ok(None) };
-    let pooling = Pooling::FirstToken;
-    let head_rule = HeadRule::New("a linear head is fitted");
-    let weights = Weights::load(checkpoint, config, &WeightOptions { seed: 0, head, head_rule, pooling })?;
-    let parameters = weights.parameters();
-    let model = Model::bind(config, &parameters, ModelOptions { head, pooling, dropouts: Dropouts::NONE })?;
-    let features = LayerFeatures::of(&model, &parameters, texts);
-    let mean = features.layers.last().map(|last| matrix(last, features.hidden_size));
-    let vectors = [(Pooling::FirstToken, Some(features.pooled())), (Pooling::MeanTokens, mean)];
-    let explained =
-        vectors.into_iter().filter_map(|(pooling, vectors)| Some((pooling, explained(&vectors?, &wanted)?)));
-    let explained: Vec<(Pooling, f64)> = explained.collect();
-    Ok((explained.len() == Pooling::ALL.len()).then_some(PoolingProbe { rows: wanted.nrows(), explained }))
+) -> Result<PoolingProbe, Error> {
+    let rows = targets.len().min(MOST_ROWS);
+    let spread: Vec<usize> = (0..rows).map(|row| row * targets.len() / rows).collect();
+    let (texts, wanted) = (texts.select(&spread), as_numbers(&targets.select(&spread)));
+    let mut found = PoolingProbe { rows, explained: Vec::new() };
+    let Some(wanted) = wanted else { return Ok(found) };
+    for pooling in Pooling::ALL {
+        let features = pretrained.features(pooling, &texts)?;
+        let part = explained(&matrix(&features, features.len() / rows.max(1)), &wanted);
+        found.explained.extend(part.map(|part| (pooling, part)));
+    }
+    Ok(found)
+}
+
+impl Pretrained<'_> {
+    /// What the output layer reads of each text, `[rows, hidden]`.
+    fn features(&self, pooling: Pooling, texts: &TokenizedTexts) -> Result<Vec<f32>, Error> {
+        let &Self { config, checkpoint, head, seed, batch_size } = self;
+        let head_rule = HeadRule::New("a linear head is fitted");
+        let weights = Weights::load(checkpoint, config, &WeightOptions { seed, head, head_rule, pooling })?;
+        let parameters = weights.parameters();
+        let model = Model::bind(config, &parameters, ModelOptions { head, pooling, dropouts: Dropouts::NONE })?;
+        Ok(infer(&model, &parameters, texts, batch_size, Output::Features))
+    }
 }
 
 /// R² of ridge regression on rows left out: 1 minus its squared error over that of the targets' mean.

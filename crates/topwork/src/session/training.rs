@@ -261,12 +261,23 @@ pub(crate) fn fit_head(
         let message = "the model gives numbers that are not finite for some rows: no head can be fitted to them";
         return Err(Error::run(message, "a lower --learning-rate, or another model"));
     }
+    if !varies(&features, features.len() / rows.len().max(1)) {
+        let message = format!("the model gives all {} rows the same numbers: no head can tell them apart", rows.len());
+        return Err(Error::run(message, "rows with different texts, --pooling mean, or another model"));
+    }
     let fitted = inputs.task.fitted_head(&features, &rows.targets, &options.loss, inputs.scoring.outputs());
     let Some(fitted) = fitted else {
         let message = format!("a linear head needs more rows than the {} there are, or features that vary", rows.len());
         return Err(Error::run(message, "more rows, or --method finetune"));
     };
     Ok(put_head(model, parameters, &fitted, 1.0))
+}
+
+/// Whether a column of `features` differs between rows by more than rounding.
+fn varies(features: &[f32], columns: usize) -> bool {
+    let mut rows = features.chunks_exact(columns.max(1));
+    let Some(first) = rows.next() else { return false };
+    rows.any(|row| row.iter().zip(first).any(|(a, b)| (a - b).abs() > 1e-6 * a.abs().max(b.abs())))
 }
 
 /// Checks that there are rows to be put near each other, which folds and rows held out may have taken.

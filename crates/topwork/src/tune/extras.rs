@@ -57,15 +57,18 @@ impl<'a> ExtraTrainings<'a> {
         }
         let of_folds;
         let (found, (own, outputs)) = match (own, folds) {
-            (Some((own, outputs)), _) => (baselines::on_held_out(inputs, own.split), (own, *outputs)),
+            (Some((own, outputs)), _) => (baselines::on_held_out(inputs, own.split).map(Some), (own, *outputs)),
             (None, Some(folds)) => {
                 let (name, scores) = (LEFT_OUT, folds.together.clone());
                 of_folds = Own { name, split: &folds.answered, scores, has_diverged: folds.repeated.diverged > 0 };
-                (baselines::on_folds(inputs, &folds.parts, &folds.answered), (&of_folds, folds.logits.as_slice()))
+                (
+                    baselines::on_folds(inputs, &folds.parts, &folds.answered, self.interrupt),
+                    (&of_folds, folds.logits.as_slice()),
+                )
             }
             (None, None) => return (Vec::new(), None),
         };
-        let baselines = self.found("floor", found.map(Some), |_| (1, 1)).unwrap_or_default();
+        let baselines = self.found("floor", found, |found| (usize::from(found.is_some()), 1)).unwrap_or_default();
         let floor = Floor::of(inputs, own, outputs, &baselines);
         floor.iter().for_each(|floor| floor.report(observer));
         (baselines, floor)

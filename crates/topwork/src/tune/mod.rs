@@ -14,7 +14,6 @@ use std::time::Instant;
 use topwork_data::Targets;
 use topwork_engine::Parameters;
 use topwork_metrics::multi_label;
-use topwork_models::Model;
 
 use crate::error::Error;
 use crate::events::tensorboard::TensorBoardObserver;
@@ -293,35 +292,32 @@ fn prove(
     evaluated: &Evaluated,
     output: &OutputDirectory,
 ) -> Result<Proofs, Error> {
-    let rows = match (&inputs.validation, &inputs.test) {
-        (Some(split), _) => ("validation", split),
-        (None, Some(split)) => ("test", split),
-        (None, None) => ("train", &evaluated.sample),
-    };
+    let of_validation = Scored::of("validation", inputs.validation.as_ref(), evaluated.validation.as_ref());
+    let of_test = Scored::of("test", inputs.test.as_ref(), evaluated.test.as_ref());
+    let of_train = Scored { name: "train", split: &evaluated.sample, logits: &evaluated.train.1 };
+    let rows = of_validation.or(of_test).unwrap_or(of_train);
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
-    let LoadedModel { parameters, model, .. } = loaded;
+    let LoadedModel { parameters, .. } = loaded;
     Ok(Proofs {
         frozen_unchanged: prove_frozen(&trained.frozen, parameters)?,
         trained_received_gradient: prove_gradients(parameters, &trained.progress.gradient_seen, &trained.fitted)?,
-        reloaded_same_logits: reload(model, parameters, output, rows, batch_size)?,
+        reloaded_same_logits: reload(output, rows, batch_size)?,
     })
 }
 
-/// Reads the saved directory afresh and compares outputs on held-out rows, from the texts on.
+/// Reads the saved directory afresh and compares its outputs, from the texts on, with those that were scored.
 ///
 /// Both sides run the same rows in the same batches: a matrix product may round otherwise for another number of rows.
-fn reload(
-    model: &Model,
-    parameters: &Parameters,
-    output: &OutputDirectory,
-    (name, split): (&str, &Split),
-    batch_size: usize,
-) -> Result<ReloadProof, Error> {
-    let rows: Vec<usize> = (0..split.len().min(ROWS_PROVED)).collect();
-    let in_memory = infer(model, parameters, &split.texts.select(&rows), batch_size, Output::Logits);
+fn reload(output: &OutputDirectory, scored: Scored<'_>, batch_size: usize) -> Result<ReloadProof, Error> {
+    let rows = match scored.split.len() {
+        few if few <= ROWS_PROVED => few,
+        many => ROWS_PROVED.next_multiple_of(batch_size).min(many),
+    };
     let reloaded = Predictor::load(output.path())?;
-    let texts = reloaded.tokenize(&split.examples[..rows.len()], output.path())?;
-    prove_reload(&in_memory, &reloaded.logits(&texts, batch_size), rows.len(), name)
+    let texts = reloaded.tokenize(&scored.split.examples[..rows], output.path())?;
+    let outputs = reloaded.logits(&texts, batch_size);
+    let in_memory = scored.logits.get(..outputs.len()).unwrap_or(scored.logits);
+    prove_reload(in_memory, &outputs, rows, scored.name)
 }
 
 /// What a run says of itself.

@@ -1,6 +1,7 @@
 //! What answers rows without any training of layers: guessing, words, and a linear head on the untouched pretrained model.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use topwork_data::TargetKind;
 use topwork_metrics::Metric;
@@ -58,35 +59,56 @@ pub(crate) fn on_held_out(inputs: &Inputs, rows: &Split) -> Result<Vec<Baseline>
     Ok(listed(inputs, rows, guess(inputs, &inputs.train, rows), words, frozen))
 }
 
+/// Gives the outputs for rows, the second, by what learns from others, the first: none where that cannot be fitted.
+type AnswerPart<'a> = dyn Fn(&[usize], &[usize]) -> Option<Vec<f32>> + 'a;
+
 /// The baselines on training rows that folds left out: the rows of each of `parts` are answered by what was fitted to all other rows.
-/// `answered` are the rows of all parts, in order.
+/// `answered` are the rows of all parts, in order. None when interrupted.
 ///
 /// # Errors
 /// When the model cannot be loaded.
-pub(crate) fn on_folds(inputs: &Inputs, parts: &[Vec<usize>], answered: &Split) -> Result<Vec<Baseline>, Error> {
-    let together = |outputs: &dyn Fn(&Split, &Split) -> Option<Vec<f32>>| -> Option<Vec<f32>> {
+pub(crate) fn on_folds(
+    inputs: &Inputs,
+    parts: &[Vec<usize>],
+    answered: &Split,
+    interrupt: &AtomicBool,
+) -> Result<Option<Vec<Baseline>>, Error> {
+    let rows = &inputs.train;
+    let together = |outputs: &AnswerPart<'_>| -> Option<Vec<f32>> {
         let mut by_row: Vec<(usize, Vec<f32>)> = Vec::new();
         for part in parts {
+            if interrupt.load(Ordering::Relaxed) {
+                return None;
+            }
             let is_other = |row: &usize| part.binary_search(row).is_err();
-            let others: Vec<usize> = (0..inputs.train.len()).filter(is_other).collect();
-            let left_out = inputs.train.select(part);
-            let outputs = outputs(&inputs.train.select(&others), &left_out)?;
-            by_row
-                .extend(part.iter().copied().zip(lines(inputs, &outputs, &left_out).into_iter().map(<[f32]>::to_vec)));
+            let others: Vec<usize> = (0..rows.len()).filter(is_other).collect();
+            let outputs = outputs(&others, part)?;
+            let lines = lines(inputs, &outputs, &rows.select(part)).into_iter().map(<[f32]>::to_vec);
+            by_row.extend(part.iter().copied().zip(lines));
         }
         by_row.sort_by_key(|(row, _)| *row);
         Some(by_row.into_iter().flat_map(|(_, line)| line).collect())
     };
     let frozen = match has_frozen(inputs) {
         true => {
-            let frozen = Frozen::of(inputs)?;
-            together(&|train, rows| frozen.outputs(train, rows))
+            // One pass serves all folds; names follow the rows.
+            let all = with_names(&inputs.plan, TrainingRows::planned(inputs));
+            let features = Frozen::of(inputs)?.features(&all);
+            let width = features.len() / all.len().max(1);
+            let of = |rows: &[usize]| -> Vec<f32> {
+                rows.iter().flat_map(|&row| &features[row * width..(row + 1) * width]).copied().collect()
+            };
+            together(&|others, part| {
+                let learnt: Vec<usize> = others.iter().copied().chain(rows.len()..all.len()).collect();
+                head_outputs(inputs, &of(&learnt), &rows.select(others), &all.select(&learnt), &of(part))
+            })
         }
         false => None,
     };
-    let words = has_words(inputs).then(|| together(&|train, rows| Some(words(inputs, train, rows)))).flatten();
-    let guess = together(&|train, rows| Some(guess(inputs, train, rows))).unwrap_or_default();
-    Ok(listed(inputs, answered, guess, words, frozen))
+    let of_words = |others: &[usize], part: &[usize]| Some(words(inputs, &rows.select(others), &rows.select(part)));
+    let words = has_words(inputs).then(|| together(&of_words)).flatten();
+    let guess = together(&|others, part| Some(guess(inputs, &rows.select(others), &rows.select(part))));
+    Ok(guess.map(|guess| listed(inputs, answered, guess, words, frozen)))
 }
 
 /// Baselines with their scores on rows.
@@ -144,17 +166,26 @@ impl<'a> Frozen<'a> {
 
     /// The outputs for rows of a linear head that is fitted to training rows; none where there is no fit.
     fn outputs(&self, train: &Split, rows: &Split) -> Option<Vec<f32>> {
-        let inputs = self.inputs;
-        let learnt = with_names(&inputs.plan, TrainingRows { train, ..TrainingRows::planned(inputs) });
-        let (features, held_out) = (self.features(&learnt), self.features(rows));
-        if inputs.task.kind() == TargetKind::Class {
-            // As `--method linear` fits it.
-            let LearningOptions { loss, .. } = learning_options(&inputs.plan, train, &inputs.scoring);
-            let head = inputs.task.fitted_head(&features, &learnt.targets, &loss, inputs.scoring.outputs());
-            return head.map(|head| head.outputs(&held_out));
-        }
-        linear_outputs(inputs, &features, &learnt, &held_out)
+        let learnt = with_names(&self.inputs.plan, TrainingRows { train, ..TrainingRows::planned(self.inputs) });
+        head_outputs(self.inputs, &self.features(&learnt), train, &learnt, &self.features(rows))
     }
+}
+
+/// The outputs for features `held_out` of the head that `--method linear` fits to the features of `learnt`, which are the rows of `train`
+/// and perhaps names of classes.
+fn head_outputs(
+    inputs: &Inputs,
+    features: &[f32],
+    train: &Split,
+    learnt: &Split,
+    held_out: &[f32],
+) -> Option<Vec<f32>> {
+    if inputs.task.kind() == TargetKind::Class {
+        let LearningOptions { loss, .. } = learning_options(&inputs.plan, train, &inputs.scoring);
+        let head = inputs.task.fitted_head(features, &learnt.targets, &loss, inputs.scoring.outputs());
+        return head.map(|head| head.outputs(held_out));
+    }
+    linear_outputs(inputs, features, learnt, held_out)
 }
 
 /// The outputs for features `held_out` of a linear model that is fitted on the features of `rows`.
