@@ -44,6 +44,11 @@ fn whatever_the_method_the_saved_model_gives_the_outputs_of_the_run_and_threads_
         let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
         let scores = SplitScores::new(test.len(), classes().evaluate(&outputs, &test.targets, &predictor.scoring));
         assert_eq!(Some(&scores), results.test.as_ref(), "{method}");
+        let texts = predictor.tokenize(&inputs.train.examples, &folder.path("out")).unwrap();
+        let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
+        let train = classes().evaluate(&outputs, &inputs.train.targets, &predictor.scoring);
+        let (own, saved) = (results.train.loss(), train.loss);
+        assert!((own - saved).abs() < 1e-5 * saved.max(1e-3), "{method}: training rows, {own} and {saved}");
         folder.tune("one thread", &[("method", method), ("threads", "1")]);
         assert!(folder.weights("out") == folder.weights("one thread"), "{method}: one thread gave other bits");
     }
@@ -212,7 +217,9 @@ fn few_rows_choose_a_pooling_and_those_that_are_held_out_have_no_say() {
         let said = read(&folder, &[("pooling", "mean")]);
         assert!(!said.plan.pooling.reason.contains("R²"), "{}", said.plan.pooling.reason);
         // Too few to leave one out.
-        ["train.jsonl", "test.jsonl"].map(|file| folder.write(file, &task_runs::jsonl(task.kind(), 0..2)));
+        for file in ["train.jsonl", "test.jsonl"] {
+            folder.write(file, &task_runs::jsonl(task.kind(), 0..2));
+        }
         let few = read(&folder, &[("validation_fraction", "0")]).plan.pooling;
         assert!(few.value.name() == "first_token" && few.reason.contains("2 rows cannot tell"), "{}", few.reason);
     }

@@ -55,9 +55,14 @@ impl Split {
 
     /// So many rows, or all where there are fewer: at even distances, because a file may be sorted by label.
     pub fn spread(&self, count: usize) -> Self {
+        self.select(&self.spread_rows(count))
+    }
+
+    /// The numbers of the rows of [`Split::spread`].
+    pub(crate) fn spread_rows(&self, count: usize) -> Vec<usize> {
         let rows = self.len();
         let count = count.min(rows);
-        self.select(&(0..count).map(|i| i * rows / count).collect::<Vec<_>>())
+        (0..count).map(|i| i * rows / count).collect()
     }
 
     /// The rows of these numbers.

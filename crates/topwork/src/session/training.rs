@@ -245,7 +245,15 @@ pub(crate) fn with_names<'a>(plan: &Plan, learnt: TrainingRows<'a>) -> Cow<'a, S
     }
 }
 
-/// Fits the output layer to what it reads of these rows, and gives its parameters.
+/// An output layer that was fitted, not trained.
+pub(crate) struct FittedHead {
+    /// Its parameters.
+    pub(crate) parameters: Vec<ParameterId>,
+    /// Its outputs for the rows that it was fitted to, `[rows, outputs]`, in units of their own where they have some.
+    pub(crate) outputs: Vec<f32>,
+}
+
+/// Fits the output layer to what it reads of these rows.
 ///
 /// # Errors
 /// When there is no fit: for too few rows, or where the model gives no finite numbers.
@@ -255,7 +263,7 @@ pub(crate) fn fit_head(
     model: &Model,
     parameters: &mut Parameters,
     options: &LearningOptions,
-) -> Result<Vec<ParameterId>, Error> {
+) -> Result<FittedHead, Error> {
     let features = infer(model, parameters, &rows.texts, options.eval_batch_size, Output::Features);
     if !features.iter().all(|value| value.is_finite()) {
         let message = "the model gives numbers that are not finite for some rows: no head can be fitted to them";
@@ -270,7 +278,8 @@ pub(crate) fn fit_head(
         let message = format!("a linear head needs more rows than the {} there are, or features that vary", rows.len());
         return Err(Error::run(message, "more rows, or --method finetune"));
     };
-    Ok(put_head(model, parameters, &fitted, 1.0))
+    let outputs = fitted.outputs(&features);
+    Ok(FittedHead { parameters: put_head(model, parameters, &fitted, 1.0), outputs })
 }
 
 /// Whether a column of `features` differs between rows by more than rounding.

@@ -250,7 +250,17 @@ impl Evaluated {
             (SplitScores::new(split.len(), scores), outputs)
         };
         let sample = inputs.train.spread(TRAIN_ROWS_SCORED);
-        let train = scored("train", &sample, outputs(&sample));
+        // A head that was fitted has answered the rows by then. Where no others prove the saved model, they are run through it.
+        let known = trained.fitted.as_ref().filter(|_| inputs.validation.is_some() || inputs.test.is_some());
+        let of_sample = match known.filter(|_| scoring.scale.is_none()) {
+            Some(fitted) => {
+                let width = scoring.outputs();
+                let row = |row: usize| &fitted.outputs[row * width..(row + 1) * width];
+                inputs.train.spread_rows(TRAIN_ROWS_SCORED).into_iter().flat_map(row).copied().collect()
+            }
+            None => outputs(&sample),
+        };
+        let train = scored("train", &sample, of_sample);
         let validation = of_validation.map(|(split, outputs)| scored("validation", split, outputs));
         let test = match train.0.loss().is_finite() {
             true => inputs.test.as_ref().map(|split| scored("test", split, outputs(split))),
@@ -298,9 +308,10 @@ fn prove(
     let rows = of_validation.or(of_test).unwrap_or(of_train);
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
     let LoadedModel { parameters, .. } = loaded;
+    let fitted = trained.fitted.as_ref().map_or(&[][..], |fitted| &fitted.parameters);
     Ok(Proofs {
         frozen_unchanged: prove_frozen(&trained.frozen, parameters)?,
-        trained_received_gradient: prove_gradients(parameters, &trained.progress.gradient_seen, &trained.fitted)?,
+        trained_received_gradient: prove_gradients(parameters, &trained.progress.gradient_seen, fitted)?,
         reloaded_same_logits: reload(output, rows, batch_size)?,
     })
 }

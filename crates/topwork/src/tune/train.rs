@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use topwork_engine::{ParameterId, Parameters};
+use topwork_engine::Parameters;
 
 use super::results::{DIVERGED, Seconds};
 use crate::error::Error;
@@ -13,8 +13,8 @@ use crate::run::proofs::{FrozenProof, hash_frozen};
 use crate::run::{RunContext, lap};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
-    LoadedModel, TrainingRows, TrainingSetup, blew_up_at_last, check_partners, contrast, fit_head, fit_options,
-    fit_probe, learning, learning_options, total_steps, with_names,
+    FittedHead, LoadedModel, TrainingRows, TrainingSetup, blew_up_at_last, check_partners, contrast, fit_head,
+    fit_options, fit_probe, learning, learning_options, total_steps, with_names,
 };
 use crate::tasks::supervised_problem::TrainingSample;
 
@@ -39,8 +39,8 @@ pub(super) struct Finished {
     pub(super) frozen: FrozenProof,
     /// The step at which the loss was no number any more.
     pub(super) diverged_at: Option<usize>,
-    /// The parameters of an output layer that was fitted, not trained.
-    pub(super) fitted: Vec<ParameterId>,
+    /// The output layer that was fitted, not trained.
+    pub(super) fitted: Option<FittedHead>,
     stopped_early: bool,
 }
 
@@ -122,7 +122,7 @@ pub(super) fn train(
         best,
         frozen,
         diverged_at: if let Some(Stop::Diverged(step)) = stop { Some(step) } else { None },
-        fitted: Vec::new(),
+        fitted: None,
         stopped_early: stop == Some(Stop::Early),
     }))
 }
@@ -175,7 +175,7 @@ fn fit_to_rows(
         best: None,
         frozen,
         diverged_at: None,
-        fitted,
+        fitted: Some(fitted),
         stopped_early: false,
     }))
 }
