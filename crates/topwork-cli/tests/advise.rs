@@ -220,14 +220,22 @@ fn rows_that_tell_little_are_looked_at_all_the_same() {
 #[test]
 fn what_takes_rows_held_out_is_for_the_run_and_not_for_the_advice() {
     let folder = Folder::new();
-    let seconds = |more: &[&str]| advise(&folder, more)["expectation"]["seconds"].as_f64().unwrap();
-    seconds(&["--permuted-control", "--test", "test.csv"]);
-    seconds(&["--folds", "3"]);
-    // Five trainings take longer than one.
-    let more = ["--validation-fraction", "0.25", "--epochs", "200"];
-    let takes_longer = || seconds(&[&more[..], &["--seeds", "5"]].concat()) > 2.0 * seconds(&more);
-    // The speeds are measured, beside whatever else the machine does.
-    assert!((0..3).any(|_| takes_longer()));
+    let advised = |more: &[&str]| advise(&folder, more);
+    advised(&["--permuted-control", "--test", "test.csv"]);
+    advised(&["--folds", "3"]);
+    // Five trainings take five times the steps of one, at the speed that the same advice measured: 72 rows, eight a step.
+    let seconds = |more: &[&str]| {
+        let advice = advised(&[&["--validation-fraction", "0.25", "--epochs", "200"][..], more].concat());
+        let found = &advice["learning_rate"];
+        assert_eq!(found["setting"]["freeze_layers"], found["tested_freeze_layers"]);
+        let (test, steps) = (&found["range_test"], 200.0 * 9.0);
+        let training = steps * test["seconds"].as_f64().unwrap() / test["curve"].as_array().unwrap().len() as f64;
+        (advice["expectation"]["seconds"].as_f64().unwrap(), training)
+    };
+    let (five, training) = seconds(&["--seeds", "5"]);
+    assert!(five > 5.0 * training, "{five} s, {training} s each");
+    let (one, training) = seconds(&[]);
+    assert!(one > training && one < 5.0 * training, "{one} s, {training} s");
 }
 
 #[test]

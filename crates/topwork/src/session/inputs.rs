@@ -198,9 +198,13 @@ impl Inputs {
         if let Some(folds) = plan.folds.value {
             check_folds(folds, train, &strata, &files.space)?;
         }
+        let held_out = match files.datasets.validation {
+            Some(_) => None,
+            None => Some(strata.hold_out(train, plan.validation_fraction.value, plan.seed.value)),
+        };
         let mut probe_seconds = 0.0;
         if pooling::is_open(recipe, &facts) {
-            let rows = (train, &train_texts, &train_targets, &strata);
+            let rows = (train, &train_texts, &train_targets, held_out.as_ref());
             let model = (&config, &checkpoint, head);
             (plan, probe_seconds) = chosen_by_rows(recipe, facts, &plan, &tokenizer, rows, model, observer)?;
         }
@@ -216,10 +220,6 @@ impl Inputs {
             most: plan.max_seq_length.value,
             counted: Counted::default(),
             observer,
-        };
-        let held_out = match validation {
-            Some(_) => None,
-            None => Some(strata.hold_out(&train, plan.validation_fraction.value, plan.seed.value)),
         };
         let texts = reader.tokenize(&train, Some(train_texts))?;
         let whole = Split { texts, targets: train_targets, examples: train.examples };
@@ -265,7 +265,7 @@ fn chosen_by_rows(
     mut facts: Facts,
     plan: &Plan,
     tokenizer: &Tokenizer,
-    (train, texts, targets, strata): (&Dataset, &TokenizedTexts, &Targets, &Strata),
+    (train, texts, targets, held_out): (&Dataset, &TokenizedTexts, &Targets, Option<&HoldOut>),
     (config, checkpoint, head): (&ModelConfig, &Checkpoint, HeadKind),
     observer: &mut dyn Observer,
 ) -> Result<(Plan, f64), Error> {
@@ -278,10 +278,7 @@ fn chosen_by_rows(
     };
     check_tokens(&texts, &config.encoder().sizes(), &train.path)?;
     // Rows that are held out have no say.
-    let rows = match facts.validation_rows {
-        Some(_) => (0..train.examples.len()).collect(),
-        None => strata.hold_out(train, plan.validation_fraction.value, plan.seed.value).train,
-    };
+    let rows = held_out.map_or_else(|| (0..train.examples.len()).collect(), |parts| parts.train.clone());
     let (texts, targets) = (texts.select(&rows), targets.select(&rows));
     let (seed, batch_size) = (plan.seed.value, plan.per_device_eval_batch_size.value);
     let pretrained = Pretrained { config, checkpoint, head, seed, batch_size };
