@@ -3,6 +3,7 @@
 mod bench;
 mod command;
 mod curve;
+mod earlier;
 mod family_step;
 #[cfg(test)]
 mod house;
@@ -68,6 +69,24 @@ enum Chore {
         /// Steps of other families and of tagging that are counted.
         #[arg(long, default_value_t = bench::REPEATS)]
         repeats: usize,
+    },
+    /// Compare classification with the build of an earlier commit, in turns: the same weights, and the ratio of the times.
+    Earlier {
+        /// The commit to compare with.
+        #[arg(long, default_value = "5f0a724")]
+        commit: String,
+        /// Labelled rows, one line each after the header.
+        #[arg(long, default_value = "../shared/data/trec6/train.csv")]
+        train: PathBuf,
+        /// How many of the first rows both are trained on.
+        #[arg(long, default_value_t = 2000)]
+        rows: usize,
+        /// Runs of each build; one pair more warms up.
+        #[arg(long, default_value_t = 5)]
+        pairs: usize,
+        /// What only today's build is told, to do what the earlier one does.
+        #[arg(last = true, default_values = ["--pooling", "first_token", "--method", "finetune"])]
+        arguments: Vec<String>,
     },
     /// Quality with few labels, against the peers, on rows drawn from labelled sets.
     Quality {
@@ -241,6 +260,10 @@ fn main() -> Result<()> {
             let batch = step::Batch { sequences: batch, tokens };
             let families = bench::FamilySteps { batch, repeats };
             bench::run(&scripts, data.as_deref(), corpus.as_deref(), families, only)
+        }
+        Chore::Earlier { commit, train, rows, pairs, arguments } => {
+            let (commit, arguments) = (commit.as_str(), arguments.as_slice());
+            earlier::run(&earlier::Earlier { commit, train: &train, rows, pairs, arguments })
         }
         Chore::Quality { data, scripts, results, contestants } => {
             python::quality(&data, &scripts, &results, &contestants)
