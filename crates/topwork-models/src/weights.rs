@@ -34,7 +34,7 @@ const LONGEST_HEADER: u64 = 100_000_000;
 const CHUNK: usize = 1 << 20;
 
 /// The tensors of a model directory: names, types and shapes are known, values are read on demand.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     tensors: BTreeMap<String, Stored>,

@@ -79,8 +79,15 @@ fn facts(run: &RunDirectory) -> String {
 /// The verdict, a card for each part.
 pub(crate) fn verdict(results: &Results) -> String {
     let floor = results.floor.iter().map(|floor| ("floor", floor.finding.name(), floor.sentence.as_str()));
-    let cards: String =
-        floor.chain(results.verdict.parts()).map(|(part, finding, sentence)| card(part, finding, sentence)).collect();
+    let choice = results.floor_choice.iter().map(|choice| {
+        let finding = if choice.taken { "linear_head" } else { "trained_model" };
+        ("floor_choice", finding, choice.sentence.as_str())
+    });
+    let cards: String = choice
+        .chain(floor)
+        .chain(results.verdict.parts())
+        .map(|(part, finding, sentence)| card(part, finding, sentence))
+        .collect();
     let mut html = format!("<ul class=cards>\n{cards}</ul>\n");
     if let Some(p) = results.verdict.overfitting.p_chance {
         let _ = writeln!(
@@ -95,6 +102,7 @@ pub(crate) fn verdict(results: &Results) -> String {
 fn card(part: &str, finding: &str, sentence: &str) -> String {
     let question = match part {
         "floor" => "Is it better than without training?",
+        "floor_choice" => "What was kept?",
         "overfitting" => "Did it memorise?",
         "forgetting" => "Did it forget?",
         "learning_rate" => "Was the learning rate right?",

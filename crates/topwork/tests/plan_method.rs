@@ -119,6 +119,32 @@ fn a_file_of_few_rows_spares_none_for_validation_where_a_test_file_judges() {
 }
 
 #[test]
+fn floor_take_has_rows_of_the_training_file_to_choose_by() {
+    let plan = |facts: &Facts, flags: &[(&str, &str)]| {
+        let flags = [&[("floor", "take"), ("test_file", "test.csv")], flags].concat();
+        let plan = resolve(&minimal().overridden_by(said(&flags)), facts).unwrap();
+        let again = resolve(&Recipe::from_toml(&plan.to_toml(), Path::new("plan.toml")).unwrap(), facts).unwrap();
+        let rows = |plan: &topwork::plan::Plan| (plan.validation_fraction.value, plan.folds.value);
+        assert_eq!(rows(&again), rows(&plan), "the plan repeats itself");
+        rows(&plan)
+    };
+    // Few rows are all learnt from, and folds choose: as many as the smallest class can be parted in.
+    assert_eq!(plan(&few_rows(8), &[]), (0.0, Some(5)));
+    assert_eq!(plan(&few_rows(3), &[]), (0.0, Some(3)));
+    assert_eq!(plan(&few_rows(8), &[("folds", "4")]), (0.0, Some(4)));
+    assert_eq!(plan(&few_rows(8), &[("validation_fraction", "0.2")]), (0.2, None));
+    assert_eq!(plan(&few_rows(8), &[("method", "finetune"), ("early_stopping_patience", "2")]), (0.1, None));
+    // More can spare some, also where a test file judges.
+    assert_eq!(plan(&few_rows(70), &[]), (0.1, None));
+    assert_eq!(plan(&few_rows(70), &[("validation_fraction", "0")]), (0.0, Some(5)));
+    let with_file = Facts { validation_rows: Some(30), ..few_rows(8) };
+    assert_eq!(plan(&with_file, &[("validation_file", "validation.csv")]), (0.0, None));
+    // Where nothing is chosen nothing changes.
+    let own = resolve(&minimal().overridden_by(said(&[("test_file", "test.csv")])), &few_rows(70)).unwrap();
+    assert_eq!((own.validation_fraction.value, own.folds.value), (0.1, None));
+}
+
+#[test]
 fn what_has_no_effect_on_a_method_is_refused_or_said() {
     let plan = |flags: &[(&str, &str)]| resolve(&minimal().overridden_by(said(flags)), &few_rows(8));
     for (method, flag, value) in [

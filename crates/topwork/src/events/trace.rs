@@ -98,6 +98,8 @@ impl Observer for &RefCell<Trace> {
 impl Observer for Trace {
     fn event(&mut self, event: &RunEvent) {
         match event {
+            // A head that is fitted in place of a training takes its curves with it.
+            RunEvent::Started { total_steps: 0, .. } => *self = Self::default(),
             RunEvent::Step { step, epoch, loss, learning_rate, grad_norm, .. } => self.steps.push(StepTrace {
                 step: *step,
                 epoch: *epoch,

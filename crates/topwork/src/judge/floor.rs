@@ -5,12 +5,13 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use topwork_data::TargetKind;
+use topwork_metrics::Metric;
 use topwork_metrics::paired::mcnemar;
 
 use super::Answers;
 use super::transfer::{Baseline, FROZEN, RANDOM, TUNED, own_name};
-use crate::events::{Observer, RunEvent, shown};
-use crate::judge::repeats::Own;
+use crate::events::{Observer, RunEvent, number_or_nan, shown};
+use crate::judge::repeats::{LEFT_OUT, Own};
 use crate::session::inputs::Inputs;
 
 /// Two results differ when chance alone makes them differ so much less often than this.
@@ -56,6 +57,54 @@ pub struct Floor {
     pub value: f64,
     /// How likely so uneven a split of the rows that one of both has right is by chance; none where rows are not right or wrong.
     pub p: Option<f64>,
+}
+
+/// What rows of the training file chose: the trained model, or a linear head on the untouched one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FloorChoice {
+    /// Whether the linear head is kept.
+    pub taken: bool,
+    /// In words.
+    pub sentence: String,
+    /// The rows that chose: `validation`, or `left-out` of folds.
+    pub split: Cow<'static, str>,
+    /// How many they are.
+    pub rows: usize,
+    /// The metric, by its name.
+    pub metric: Cow<'static, str>,
+    /// Its value for the trained model; NaN, in files null, where it has none.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub trained: f64,
+    /// Its value for the linear head; NaN, in files null, where it has none.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub linear: f64,
+}
+
+impl FloorChoice {
+    /// `values` are those of the trained model and of the linear head.
+    pub(crate) fn new(
+        split: Cow<'static, str>,
+        rows: usize,
+        metric: Metric,
+        taken: bool,
+        (trained, linear): (f64, f64),
+    ) -> Self {
+        let of_rows = match &*split {
+            LEFT_OUT => format!("{rows} rows that folds left out"),
+            split => format!("{rows} {split} rows"),
+        };
+        let (own, other) = (shown(metric, trained), shown(metric, linear));
+        let label = metric.label();
+        let sentence = match taken {
+            true => format!(
+                "a linear head on the untouched model is kept in place of the trained model: {label} {other} against {own} on {of_rows}"
+            ),
+            false => format!(
+                "the trained model is kept: {label} {own} against {other} of a linear head on the untouched model, on {of_rows}"
+            ),
+        };
+        Self { taken, sentence, split, rows, metric: Cow::Borrowed(metric.name()), trained, linear }
+    }
 }
 
 impl Floor {
@@ -106,7 +155,7 @@ impl Floor {
         let sentence = match (finding, best.name == FROZEN) {
             (FloorFinding::NotBetter, true) => {
                 format!(
-                    "{what} is not better than a linear head on the untouched model: {values}; --method linear gives that head"
+                    "{what} is not better than a linear head on the untouched model: {values}; --method linear gives that head, and --floor take keeps the better of both"
                 )
             }
             (FloorFinding::NotBetter, false) => {

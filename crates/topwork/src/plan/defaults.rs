@@ -26,7 +26,7 @@ const MIDDLE_MODEL: usize = 30_000_000;
 const USUAL_LENGTH: usize = 256;
 /// A training file with fewer rows can spare none for validation where other rows judge: with 8 rows a class, the tenth that is held out
 /// costs about a point.
-const SPARE: usize = 200;
+pub(crate) const SPARE: usize = 200;
 
 /// A training with fewer floating-point operations than this takes seconds on two cores, and is worth repeating for
 /// comparison.

@@ -13,7 +13,7 @@ use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::{Place, Said, Written};
 use crate::plan::schedule::Schedule;
-use crate::plan::value::{ClassWeights, HeadInit, Init, Method, OrAuto, RecipeValue};
+use crate::plan::value::{ClassWeights, FloorRule, HeadInit, Init, Method, OrAuto, RecipeValue};
 
 /// Every fact that a plan pins, and the option whose value it describes.
 const PINNED: &[(&str, &str)] = &[
@@ -274,6 +274,9 @@ options! {
         /// How the model learns the task: its layers and head by the task's loss (finetune), a linear head on untouched layers
         /// (linear), or layers that learn which rows belong together and then such a head (setfit); auto takes what the rows can carry.
         method: OrAuto<Method> => Method, [];
+        /// What is done when the trained model is not better than a linear head on the untouched one: it is said (report), or that head
+        /// is kept in its place (take). Test rows do not choose: validation rows do, or folds.
+        floor: FloorRule => FloorRule, [];
         /// Whether the name of each class is a row of it.
         label_names_as_rows: bool => bool, [];
         /// How often the training rows are gone through.

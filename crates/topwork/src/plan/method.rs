@@ -2,12 +2,12 @@
 
 use topwork_data::TargetKind;
 
-use crate::plan::Resolved;
 use crate::plan::defaults::{SMALL_MODEL, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::value::{Init, Method, OrAuto};
+use crate::plan::{Plan, Resolved};
 
 /// Rows a class up to which layers learn better which rows belong together than what each class is.
 const FEW_A_CLASS: usize = 64;
@@ -164,6 +164,18 @@ pub(crate) fn dropout(method: Method) -> Option<Resolved<f32>> {
 /// Epochs are compared only where the task's own loss is trained.
 pub(crate) fn load_best_model_at_end(method: Method) -> Option<Resolved<bool>> {
     (method != Method::Finetune).then(|| fixed(false, "the head is fitted to the last weights"))
+}
+
+/// The plan of a linear head on the untouched model, for the same rows.
+pub(crate) fn as_linear(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.method = fixed(Method::Linear, "floor take: the trained model is not better");
+    plan.freeze_layers = freeze_layers(Method::Linear, &plan.facts).unwrap_or(plan.freeze_layers);
+    plan.max_steps.value = None;
+    plan.label_smoothing_factor.value = 0.0;
+    plan.load_best_model_at_end.value = false;
+    plan.early_stopping_patience.value = None;
+    plan
 }
 
 /// That flags have no effect, as a head that is fitted to untouched layers takes no step.

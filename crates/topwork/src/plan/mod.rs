@@ -5,6 +5,7 @@ pub(crate) mod defaults;
 pub mod error;
 pub mod facts;
 pub mod fields;
+pub(crate) mod floor;
 pub(crate) mod method;
 pub mod parameter_policy;
 pub(crate) mod pooling;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::plan::defaults::{self, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::{Facts, VERSION};
+use crate::plan::floor;
 use crate::plan::method;
 use crate::plan::pooling;
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
@@ -40,13 +41,21 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let only_finetune = |what: &str| format!("{what} with method {}; method finetune can", how.name());
     let hidden_dropout = dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?
         .or(|| method::dropout(how).unwrap_or_else(|| defaults::hidden_dropout_prob(facts)));
+    let floor = floor::rule(recipe, facts, how, init.value)?;
     let validation_fraction = said(&recipe.validation_fraction, "validation_fraction")
         .within("a number from 0 to below 1", |fraction| (0.0..1.0).contains(fraction))?
         .or(|| match recipe.folds {
             Some(_) if !has_validation_file => fixed(0.0, "folds judge, and every row is learnt from"),
-            _ => defaults::validation_fraction(recipe, facts),
+            _ => floor::validation_fraction(floor.value, recipe, facts)
+                .unwrap_or_else(|| defaults::validation_fraction(recipe, facts)),
         });
     let validation_rows = facts.validation_rows(validation_fraction.value);
+    let folds = match folds(recipe, facts)?.or_absent("each would cost a training") {
+        Resolved { value: None, .. } if validation_rows == 0 => {
+            floor::folds(recipe, floor.value, facts)?.unwrap_or_else(|| fixed(None, "each would cost a training"))
+        }
+        folds => folds,
+    };
     let patience = count(&recipe.early_stopping_patience, "early_stopping_patience")?
         .within(&only_finetune("nothing: epochs are not compared"), |_| how == Method::Finetune)?
         .or_absent("training runs to its last step");
@@ -159,7 +168,8 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         seeds: said(&recipe.seeds, "seeds")
             .within("1 to 100", |seeds| (1..=100).contains(seeds))?
             .or(|| fixed(1, "each more costs a training")),
-        folds: folds(recipe, facts)?.or_absent("each would cost a training"),
+        folds,
+        floor,
         permuted_control: said(&recipe.permuted_control, "permuted_control").or(|| fixed(false, "it costs a training")),
         seed: said(&recipe.seed, "seed").or(|| fixed(42, "any number names a run")),
         threads: said(&recipe.threads, "threads")

@@ -64,6 +64,15 @@ impl Method {
     }
 }
 
+/// What is done about a simpler model that is as good as the trained one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FloorRule {
+    /// It is said.
+    Report,
+    /// A linear head on the untouched model is kept in place of a trained one that is not better on rows of the training file.
+    Take,
+}
+
 /// What is said of a value that the rows can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrAuto<T> {
@@ -343,6 +352,30 @@ impl RecipeValue for Init {
     }
 }
 
+impl RecipeValue for FloorRule {
+    const EXPECTED: &'static str = "report or take";
+    const CHOICES: &'static [&'static str] = &["report", "take"];
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        Self::from_text(value.as_str()?)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "report" => Some(Self::Report),
+            "take" => Some(Self::Take),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        on_one_line(match self {
+            Self::Report => "report",
+            Self::Take => "take",
+        })
+    }
+}
+
 impl RecipeValue for ClassWeights {
     const EXPECTED: &'static str = "none, balanced, or a weight for each label";
 
@@ -445,6 +478,8 @@ mod tests {
         Schedule::ALL.into_iter().for_each(reads_back);
         reads_back(HeadInit::LinearProbe);
         reads_back(Init::Random);
+        reads_back(FloorRule::Report);
+        reads_back(FloorRule::Take);
         Method::ALL.into_iter().for_each(reads_back);
         Method::ALL.into_iter().map(OrAuto::Chosen).for_each(reads_back);
         reads_back(OrAuto::<Method>::Auto);

@@ -33,6 +33,7 @@ use crate::session::label_names;
 use crate::session::pooling_probe::{self, Pretrained};
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
+use crate::session::training::TrainingSetup;
 use crate::tasks::regression::scale_of;
 use crate::tasks::{Scoring, Supervised};
 
@@ -149,6 +150,30 @@ impl Inputs {
         match (self.task.kind(), self.labels()) {
             (TargetKind::Value, [_]) => &[],
             (_, labels) => labels,
+        }
+    }
+
+    /// The same rows and model under another plan. It must not outlive these, whose unpacked model it reads.
+    pub(crate) fn under(&self, setup: &TrainingSetup) -> Self {
+        Self {
+            plan: setup.plan.clone(),
+            policy: setup.policy.clone(),
+            source: self.source.clone(),
+            _unpacked: None,
+            config: self.config.clone(),
+            checkpoint: self.checkpoint.clone(),
+            tokenizer: self.tokenizer.clone(),
+            task: self.task,
+            scoring: self.scoring.clone(),
+            columns: self.columns.clone(),
+            train: self.train.clone(),
+            names: self.names.clone(),
+            validation: self.validation.clone(),
+            test: self.test.clone(),
+            retained: self.retained.clone(),
+            events: Vec::new(),
+            load_seconds: self.load_seconds,
+            tokenize_seconds: self.tokenize_seconds,
         }
     }
 

@@ -143,7 +143,7 @@ impl<'a> ExtraTrainings<'a> {
 
     /// What was found. An error is noted, and so is it when fewer trainings were `done` than asked for, the numbers that the last
     /// argument tells.
-    fn found<T>(
+    pub(super) fn found<T>(
         &mut self,
         key: &str,
         found: Result<Option<T>, Error>,

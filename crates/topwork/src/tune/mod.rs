@@ -1,5 +1,6 @@
 //! Fine-tuning from plan to proven result: [`tune`] reads top to bottom, and its paragraphs are the files beside.
 
+mod choice;
 mod extras;
 pub mod finished_run;
 mod model_card;
@@ -20,10 +21,10 @@ use crate::events::tensorboard::TensorBoardObserver;
 use crate::events::trace::Trace;
 use crate::events::{JsonlObserver, Observer, Observers, RunEvent, SplitScores};
 use crate::fit::{Best, Progress};
-use crate::judge::floor::Floor;
+use crate::judge::floor::{Floor, FloorChoice};
 use crate::judge::hard_rows::{HARD_ROWS, HardRows};
 use crate::judge::overfitting::can_tell;
-use crate::judge::repeats::{LEFT_OUT, Own};
+use crate::judge::repeats::{CrossValidated, LEFT_OUT, Own};
 use crate::judge::{Calibration, FinishedRun, Scored, Verdict, calibrate};
 use crate::network::batch::{Output, infer};
 use crate::plan::facts::VERSION;
@@ -36,6 +37,7 @@ use crate::run::{Outcome, RunContext, announce, lap, thread_pool};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup, starts_from_probe};
 use crate::tasks::{Part, Scoring, Supervised};
+use choice::{Choice, Linear};
 use extras::{ExtraTrainings, Extras};
 use results::{BestResult, Confusion, Folds, Results, Seconds};
 use train::{Trained, diverged, give_up, train};
@@ -88,27 +90,85 @@ fn run(
         Trained::Finished(finished) => finished,
     };
     timer = Instant::now();
+    let mut extra = ExtraTrainings::new(context.interrupt);
+    let Choice { found, folds, linear } = Choice::of(inputs, &loaded, &mut extra, context, observer, &mut seconds);
+    seconds.repeat = lap(&mut timer);
+    let recording = Recording { output: &output, trace: &trace, context };
+    let ended = match linear {
+        None => {
+            let kept = Kept { loaded, trained, folds, choice: found };
+            prove_and_judge(inputs, kept, recording, extra, seconds, observer)?
+        }
+        Some(Linear { inputs, loaded, trained }) => {
+            let kept = Kept { loaded, trained, folds: None, choice: found };
+            prove_and_judge(&inputs, kept, recording, extra, seconds, observer)?
+        }
+    };
+    let results = match ended {
+        Ended::Nothing(error) => return Err(discard(error, board, log, &output, context)?),
+        Ended::Saved(results) => results,
+    };
+    checkpoint::remove(&output)?;
+    observer.event(&RunEvent::Finished { output_dir: path.to_path_buf(), seconds: results.seconds.total });
+    board.finish()?;
+    log.finish()?;
+    Ok(Outcome::Finished { output_dir: path.to_path_buf(), results })
+}
 
+/// A model with the weights that are kept.
+struct Kept<'a> {
+    loaded: LoadedModel,
+    trained: train::Finished,
+    /// The folds of that training, where they chose it.
+    folds: Option<CrossValidated<'a>>,
+    /// What rows of the training file chose.
+    choice: Option<FloorChoice>,
+}
+
+/// Where a run is recorded.
+struct Recording<'a> {
+    output: &'a OutputDirectory,
+    trace: &'a RefCell<Trace>,
+    context: &'a RunContext<'a>,
+}
+
+/// How a run ended whose training is over.
+enum Ended {
+    /// The weights give no numbers for some rows.
+    Nothing(Error),
+    Saved(Box<Results>),
+}
+
+/// Scores a model, saves it, proves what was saved, trains beside it what the plan asks for, and judges it.
+fn prove_and_judge(
+    inputs: &Inputs,
+    kept: Kept<'_>,
+    Recording { output, trace, context }: Recording<'_>,
+    mut extra: ExtraTrainings<'_>,
+    mut seconds: Seconds,
+    observer: &mut dyn Observer,
+) -> Result<Ended, Error> {
+    let Kept { loaded, trained, folds, choice } = kept;
+    let mut timer = Instant::now();
     observer.event(&RunEvent::phase("evaluate"));
     let evaluated = Evaluated::of(inputs, &loaded, &trained, observer);
     if !evaluated.train.0.loss().is_finite() {
         // What was kept gives no numbers for some rows.
         let (step, error) = (trained.progress.step, diverged(inputs, trained.progress.step));
-        return Err(discard(give_up(error, step, observer), board, log, &output, context)?);
+        return Ok(Ended::Nothing(give_up(error, step, observer)));
     }
     evaluated.one_prediction_only(inputs).iter().for_each(|warning| observer.event(&RunEvent::warning(warning)));
     seconds.evaluate += lap(&mut timer);
 
     // What follows takes time and can be killed: the model is saved before.
     observer.event(&RunEvent::phase("save"));
-    write_model::write_model(&output, inputs, &loaded.parameters, evaluated.scoring.thresholds.as_deref())?;
-    let proofs = prove(inputs, &loaded, &trained, &evaluated, &output)?;
+    write_model::write_model(output, inputs, &loaded.parameters, evaluated.scoring.thresholds.as_deref())?;
+    let proofs = prove(inputs, &loaded, &trained, &evaluated, output)?;
     proofs.report(observer);
     seconds.save = lap(&mut timer);
 
-    let mut extra = ExtraTrainings::new(context.interrupt);
-    let folds = extra.folds(inputs, observer);
-    seconds.repeat = lap(&mut timer);
+    let folds = folds.or_else(|| extra.folds(inputs, observer));
+    seconds.repeat += lap(&mut timer);
 
     observer.event(&RunEvent::phase("verdict"));
     let own = evaluated.own(inputs, trained.has_diverged());
@@ -117,7 +177,7 @@ fn run(
     let judged =
         Judged::of(inputs, &loaded.parameters, &trained, &evaluated, left_out, floor.as_ref(), &trace.borrow());
     judged.verdict.report(observer);
-    judged.save(inputs, &output, evaluated.scoring.thresholds.as_deref())?;
+    judged.save(inputs, output, evaluated.scoring.thresholds.as_deref())?;
     seconds.verdict += lap(&mut timer);
 
     let Extras { seeds, permuted_control, transfer } =
@@ -138,6 +198,7 @@ fn run(
         seed: inputs.plan.seed.value,
         best: trained.best.as_ref().map(|best| best_result(inputs, best)),
         stopped: trained.stopped(),
+        floor_choice: choice,
         floor,
         verdict: judged.verdict,
         calibration: judged.calibration,
@@ -151,12 +212,8 @@ fn run(
         proofs,
         topwork_version: VERSION.into(),
     };
-    write_model::write_results(&output, inputs, &results)?;
-    checkpoint::remove(&output)?;
-    observer.event(&RunEvent::Finished { output_dir: path.to_path_buf(), seconds: seconds.total });
-    board.finish()?;
-    log.finish()?;
-    Ok(Outcome::Finished { output_dir: path.to_path_buf(), results: Box::new(results) })
+    write_model::write_results(output, inputs, &results)?;
+    Ok(Ended::Saved(Box::new(results)))
 }
 
 fn scores_of(split: &Option<(SplitScores, Vec<f32>)>) -> Option<SplitScores> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::events::{SplitScores, number_or_nan};
-use crate::judge::floor::Floor;
+use crate::judge::floor::{Floor, FloorChoice};
 use crate::judge::repeats::Repeated;
 use crate::judge::transfer::Transfer;
 use crate::judge::{Calibration, Scored, Verdict};
@@ -49,6 +49,9 @@ pub struct Results {
     /// Why training ended before its last step, when it did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stopped: Option<String>,
+    /// What was kept, where the plan lets rows choose between the trained model and a linear head on the untouched one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub floor_choice: Option<FloorChoice>,
     /// The result beside the best of what answers the held-out rows without any training of layers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub floor: Option<Floor>,

@@ -74,41 +74,74 @@ pub(crate) fn on_folds(
     interrupt: &AtomicBool,
 ) -> Result<Option<Vec<Baseline>>, Error> {
     let rows = &inputs.train;
-    let together = |outputs: &AnswerPart<'_>| -> Option<Vec<f32>> {
-        let mut by_row: Vec<(usize, Vec<f32>)> = Vec::new();
-        for part in parts {
-            if interrupt.load(Ordering::Relaxed) {
-                return None;
-            }
-            let is_other = |row: &usize| part.binary_search(row).is_err();
-            let others: Vec<usize> = (0..rows.len()).filter(is_other).collect();
-            let outputs = outputs(&others, part)?;
-            let lines = lines(inputs, &outputs, &rows.select(part)).into_iter().map(<[f32]>::to_vec);
-            by_row.extend(part.iter().copied().zip(lines));
-        }
-        by_row.sort_by_key(|(row, _)| *row);
-        Some(by_row.into_iter().flat_map(|(_, line)| line).collect())
-    };
-    let frozen = match has_frozen(inputs) {
-        true => {
-            // One pass serves all folds; names follow the rows.
-            let all = with_names(&inputs.plan, TrainingRows::planned(inputs));
-            let features = Frozen::of(inputs)?.features(&all);
-            let width = features.len() / all.len().max(1);
-            let of = |rows: &[usize]| -> Vec<f32> {
-                rows.iter().flat_map(|&row| &features[row * width..(row + 1) * width]).copied().collect()
-            };
-            together(&|others, part| {
-                let learnt: Vec<usize> = others.iter().copied().chain(rows.len()..all.len()).collect();
-                head_outputs(inputs, &of(&learnt), &rows.select(others), &all.select(&learnt), &of(part))
-            })
-        }
-        false => None,
-    };
+    let together = |outputs: &AnswerPart<'_>| left_out(inputs, parts, interrupt, outputs);
+    let frozen = frozen_on_folds(inputs, parts, interrupt)?;
     let of_words = |others: &[usize], part: &[usize]| Some(words(inputs, &rows.select(others), &rows.select(part)));
     let words = has_words(inputs).then(|| together(&of_words)).flatten();
     let guess = together(&|others, part| Some(guess(inputs, &rows.select(others), &rows.select(part))));
     Ok(guess.map(|guess| listed(inputs, answered, guess, words, frozen)))
+}
+
+/// The outputs of a linear head on the untouched model for rows, learnt from all training rows. None where there is no such head, or it
+/// cannot be fitted.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub(crate) fn frozen_on_held_out(inputs: &Inputs, rows: &Split) -> Result<Option<Vec<f32>>, Error> {
+    match has_frozen(inputs) {
+        true => Ok(Frozen::of(inputs)?.outputs(&inputs.train, rows)),
+        false => Ok(None),
+    }
+}
+
+/// As [`frozen_on_held_out`], for the rows of all parts, in the order of the rows: those of each part by a head that learnt from all others.
+/// None when interrupted, too.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub(crate) fn frozen_on_folds(
+    inputs: &Inputs,
+    parts: &[Vec<usize>],
+    interrupt: &AtomicBool,
+) -> Result<Option<Vec<f32>>, Error> {
+    if !has_frozen(inputs) {
+        return Ok(None);
+    }
+    let rows = &inputs.train;
+    // One pass serves all folds; names follow the rows.
+    let all = with_names(&inputs.plan, TrainingRows::planned(inputs));
+    let features = Frozen::of(inputs)?.features(&all);
+    let width = features.len() / all.len().max(1);
+    let of = |rows: &[usize]| -> Vec<f32> {
+        rows.iter().flat_map(|&row| &features[row * width..(row + 1) * width]).copied().collect()
+    };
+    Ok(left_out(inputs, parts, interrupt, &|others, part| {
+        let learnt: Vec<usize> = others.iter().copied().chain(rows.len()..all.len()).collect();
+        head_outputs(inputs, &of(&learnt), &rows.select(others), &all.select(&learnt), &of(part))
+    }))
+}
+
+/// The outputs for the rows of all parts, in the order of the rows, each part by what learnt from all others.
+fn left_out(
+    inputs: &Inputs,
+    parts: &[Vec<usize>],
+    interrupt: &AtomicBool,
+    outputs: &AnswerPart<'_>,
+) -> Option<Vec<f32>> {
+    let rows = &inputs.train;
+    let mut by_row: Vec<(usize, Vec<f32>)> = Vec::new();
+    for part in parts {
+        if interrupt.load(Ordering::Relaxed) {
+            return None;
+        }
+        let is_other = |row: &usize| part.binary_search(row).is_err();
+        let others: Vec<usize> = (0..rows.len()).filter(is_other).collect();
+        let outputs = outputs(&others, part)?;
+        let lines = lines(inputs, &outputs, &rows.select(part)).into_iter().map(<[f32]>::to_vec);
+        by_row.extend(part.iter().copied().zip(lines));
+    }
+    by_row.sort_by_key(|(row, _)| *row);
+    Some(by_row.into_iter().flat_map(|(_, line)| line).collect())
 }
 
 /// Baselines with their scores on rows.
