@@ -109,7 +109,8 @@ def run_line(options, line):
                                    *flags, *flags_of(line["system"]))
             # What the run was compared with, for nothing.
             contenders = (result.get("transfer") or {}).get("contenders", [])
-            extra = dict(floor={own["name"]: own["accuracy"] for own in contenders[:-1]})
+            extra = dict(floor={own["name"]: own["accuracy"] for own in contenders[:-1]},
+                         finding=(result.get("floor") or {}).get("finding"))
         labelled.append_result(options.results, line | dict(
             labels=len({row["label"] for row in drawn}), accuracy=result["test"]["accuracy"], macro_f1=result["test"]["macro_f1"],
             seconds=round(result["seconds"]["total"], 1), **extra))

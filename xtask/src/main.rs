@@ -133,6 +133,18 @@ enum Chore {
         #[arg(long)]
         table: bool,
     },
+    /// Whether the verdict flags runs that are no better than a linear head on the untouched model or a bag of words, and no others.
+    Floors {
+        /// The folder with the labelled sets.
+        #[arg(long, default_value = "../shared/data")]
+        data: PathBuf,
+        /// Where results are kept; finished runs in it are not repeated.
+        #[arg(long, default_value = "benches/runs/floors.jsonl")]
+        results: PathBuf,
+        /// The results of `few-labels`, whose runs of `tune` are the honest ones.
+        #[arg(long, default_value = "benches/runs/few_labels.jsonl")]
+        honest: PathBuf,
+    },
     /// What pre-training is worth: the carried model against random weights, with few labels.
     Transfer {
         /// The folder with the labelled sets.
@@ -282,6 +294,7 @@ fn main() -> Result<()> {
                 table,
             })
         }
+        Chore::Floors { data, results, honest } => python::floors(&data, &results, &honest),
         Chore::Transfer { data, results, model } => python::transfer(&data, &results, &model),
         Chore::Adapt { data, results, model, objective } => python::adapt(&data, &results, &model, &objective),
         Chore::Ranking { data, results, sets } => python::ranking(&data, &results, sets.as_deref()),

@@ -142,6 +142,18 @@ pub(crate) fn few_labels(asked: &FewLabels<'_>) -> Result<()> {
     run(Command::new("python3").arg(SCRIPT).args(["--table", "--results"]).arg(asked.results))
 }
 
+/// Plants runs that are no better than without training, and prints which of them, and of honest runs, the verdict flags.
+pub(crate) fn floors(data: &Path, results: &Path, honest: &Path) -> Result<()> {
+    let minilm = model::fetch()?;
+    let mut plant = Command::new(venv()?);
+    plant.arg("xtask/python/floors.py").arg("--topwork").arg(topwork()?).arg("--data").arg(data);
+    plant.arg("--results").arg(results).arg("--model").arg(minilm).args(["--seeds", "3", "--jobs"]).arg(cores());
+    run(&mut plant)?;
+    let mut table = Command::new(venv()?);
+    table.args(["xtask/python/floors.py", "--table", "--results"]).arg(results);
+    run(table.arg("--honest").arg(honest))
+}
+
 /// Runs the carried model and random weights on few labels and prints the table.
 pub(crate) fn transfer(data: &Path, results: &Path, model: &str) -> Result<()> {
     run(series("transfer.py", data, results, model)?.arg("--jobs").arg(cores()))

@@ -475,7 +475,13 @@ fn column_hint(role: Role, wanted: &str, found: &[String]) -> String {
     });
     let option = role.option();
     match guess {
-        Some(name) => format!("{option} {} (columns found: {})", shell_word(name), found.join(", ")),
+        Some(name) => {
+            let several = match role == Role::Label && near.is_none() && found.len() > 2 {
+                true => "; several columns of 0 and 1 are named with commas between",
+                false => "",
+            };
+            format!("{option} {} (columns found: {}){several}", shell_word(name), found.join(", "))
+        }
         None => format!("{option} NAME"),
     }
 }

@@ -206,7 +206,7 @@ fn few_rows_choose_a_pooling_and_those_that_are_held_out_have_no_say() {
         let folder = Folder::tiny(task);
         let inputs = read(&folder, &[]);
         let (pooling, learnt) = (inputs.plan.pooling.clone(), inputs.train.len());
-        assert!(learnt < 48 && pooling.reason.contains(&format!("{learnt} in turn")), "{}", pooling.reason);
+        assert!(learnt < 48 && pooling.reason.contains(&format!("on {learnt} rows")), "{}", pooling.reason);
         let parts = ["first_token", "mean"].map(|name| {
             let (_, rest) = pooling.reason.rsplit_once(&format!("{name} ")).unwrap();
             rest.split(',').next().unwrap().parse::<f64>().unwrap()

@@ -86,7 +86,7 @@ fn few_rows_choose_the_pooling_that_nobody_names() {
     for flags in [&[][..], &[("pooling", "auto")]] {
         let (value, reason) = plan_of(&probed(0.12, 0.31), flags);
         assert_eq!(value, Pooling::MeanTokens);
-        assert!(reason.contains("40 in turn") && reason.contains("first_token 0.12, mean 0.31"), "{reason}");
+        assert!(reason.contains("on 40 rows") && reason.contains("first_token 0.12, mean 0.31"), "{reason}");
         assert_eq!(plan_of(&probed(0.31, 0.31), flags).0, Pooling::FirstToken, "what costs less, among equals");
         let (value, reason) = plan_of(&probed(-0.2, -0.1), flags);
         assert!(value == Pooling::FirstToken && reason.contains("neither predicts the rows"), "{reason}");

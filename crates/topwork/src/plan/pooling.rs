@@ -62,7 +62,7 @@ fn by_probe(probe: &PoolingProbe) -> Resolved<Pooling> {
     }
     let found: Vec<String> =
         probe.explained.iter().map(|(pooling, part)| format!("{} {part:.2}", pooling.name())).collect();
-    let found = format!("R² of ridge regression on rows that it did not see, {rows} in turn: {}", found.join(", "));
+    let found = format!("leave-one-out R² of ridge regression on {rows} rows: {}", found.join(", "));
     let telling = probe.explained.iter().copied().filter(|(_, part)| *part > 0.0);
     match telling.reduce(|best, next| if next.1 > best.1 { next } else { best }) {
         Some((pooling, _)) => because(pooling, found),
