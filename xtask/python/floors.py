@@ -48,8 +48,10 @@ def damaged(model, fault, seed, folder):
     else:
         source = numpy.random.default_rng(seed)
         for name, values in tensors.items():
-            if values.dtype.kind == "f" and values.ndim > 1:
-                tensors[name] = source.normal(0, 0.02, values.shape).astype(values.dtype)
+            if values.dtype.kind == "f":
+                # As new models of BERT begin: the scales of layer norms are 1, all biases 0.
+                fresh = source.normal(0, 0.02, values.shape) if values.ndim > 1 else numpy.full(values.shape, name.endswith("weight"))
+                tensors[name] = fresh.astype(values.dtype)
     safetensors.save_file(tensors, path, metadata={"format": "pt"})
     return copy
 
@@ -72,7 +74,8 @@ def run_line(options, line):
             flags = ["--pooling", "first_token", "--method", "finetune"]
         labelled.write_rows(folder / "train.csv", drawn, names)
         labelled.write_rows(folder / "test.csv", scored, names)
-        result = labelled.tune(options.topwork, folder / "train.csv", folder / "test.csv", model, line["seed"], folder / "out", *flags)
+        result = labelled.tune(options.topwork, folder / "train.csv", folder / "test.csv", model, line["seed"], folder / "out",
+                               *(["--threads", 1] if options.jobs > 1 else []), *flags)
         floor = result["floor"]
         labelled.append_result(options.results, line | dict(
             finding=floor["finding"], best=floor["best"], own=floor["own"], value=floor["value"], p=floor["p"]))
@@ -108,7 +111,9 @@ def table(results, honest):
     gain = lambda run: run["accuracy"] - max(run["floor"][name] for name in few_labels.FLOORS if name in run["floor"])
     called = [(cell, run) for cell, runs in by_cell.items() for run in runs if run["finding"] == "not_better"]
     false = [run for cell, run in called if statistics.mean(gain(other) for other in by_cell[cell]) > 0]
-    if honest:
+    if not honest:
+        print("\nHonest runs: none with a finding; cargo xtask few-labels makes them")
+    else:
         print(f"\nHonest runs: {len(honest)}; called not_better: {len(called)}, of which {len(false)} in cells whose mean is above the floor "
               f"({100 * len(false) / len(honest):.1f} % false alarms)")
 

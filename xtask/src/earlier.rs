@@ -17,6 +17,8 @@ use crate::step::median;
 /// Where the earlier source, its build and the runs are.
 const FOLDER: &str = "target/earlier";
 const SEED: &str = "5";
+/// The commit before methods and poolings could be chosen: it has no options for them, and does what [`Earlier::arguments`] say.
+pub(crate) const BEFORE_METHODS: &str = "5f0a724";
 
 /// What is compared.
 pub(crate) struct Earlier<'a> {
@@ -28,7 +30,7 @@ pub(crate) struct Earlier<'a> {
     pub(crate) rows: usize,
     /// Runs of each build that count; one pair more warms up.
     pub(crate) pairs: usize,
-    /// What only today's build is told, to do what the earlier one does.
+    /// What both are told, but for [`BEFORE_METHODS`], which does no other thing.
     pub(crate) arguments: &'a [String],
 }
 
@@ -42,7 +44,14 @@ struct Run {
 /// Builds the earlier commit, runs both in turn and prints the ratio of the times.
 #[expect(clippy::print_stdout, reason = "the table is what the chore is for")]
 pub(crate) fn run(asked: &Earlier<'_>) -> Result<()> {
-    let (model, today, earlier) = (model::fetch()?, topwork()?, build(asked.commit)?);
+    ensure!(asked.pairs > 0, "--pairs: expected at least 1, found 0");
+    let commit =
+        Command::new("git").args(["rev-parse", "--verify", &format!("{}^{{commit}}", asked.commit)]).output()?;
+    ensure!(commit.status.success(), "--commit: expected a commit of this repository, found {}", asked.commit);
+    let commit = String::from_utf8(commit.stdout)?.trim().to_string();
+    // A commit that has the options is told the same.
+    let of_earlier = if commit.starts_with(BEFORE_METHODS) { &[][..] } else { asked.arguments };
+    let (model, today, earlier) = (model::fetch()?, topwork()?, build(&commit)?);
     let train = Path::new(FOLDER).join("train.csv");
     fs::write(&train, first_rows(asked.train, asked.rows)?)?;
     let (mut old, mut new, mut identical) = (Vec::new(), Vec::new(), 0);
@@ -52,7 +61,7 @@ pub(crate) fn run(asked: &Earlier<'_>) -> Result<()> {
         // Each comes first in every second pair.
         let first_is_old = pair % 2 == 0;
         let mut runs = [first_is_old, !first_is_old].map(|is_old| {
-            let (binary, more) = if is_old { (&earlier, &[][..]) } else { (&today, asked.arguments) };
+            let (binary, more) = if is_old { (&earlier, of_earlier) } else { (&today, asked.arguments) };
             tune(binary, &train, &model, more)
         });
         if !first_is_old {
@@ -86,7 +95,7 @@ pub(crate) fn run(asked: &Earlier<'_>) -> Result<()> {
         asked.commit, asked.pairs
     );
     record(json!({
-        "bench": "earlier", "earlier": asked.commit, "rows": asked.rows, "arguments": asked.arguments,
+        "bench": "earlier", "earlier": commit, "rows": asked.rows, "arguments": asked.arguments,
         "earlier_seconds": old.iter().map(|run| run.training).collect::<Vec<_>>(),
         "seconds": new.iter().map(|run| run.training).collect::<Vec<_>>(),
         "ratio": training, "ratio_of_median_pair": middle, "ratio_total": total, "identical": identical,
@@ -99,13 +108,19 @@ pub(crate) fn run(asked: &Earlier<'_>) -> Result<()> {
 fn build(commit: &str) -> Result<PathBuf> {
     let folder = Path::new(FOLDER).join(commit);
     let (source, target) = (folder.join("source"), fs::canonicalize(".")?.join(&folder).join("build"));
-    if !source.join("Cargo.toml").exists() {
-        fs::create_dir_all(&source)?;
+    if !source.exists() {
+        // Only what is whole gets the name.
+        let unpacking = folder.join("unpacking");
+        if unpacking.exists() {
+            fs::remove_dir_all(&unpacking)?;
+        }
+        fs::create_dir_all(&unpacking)?;
         let mut archive = Command::new("git").args(["archive", commit]).stdout(Stdio::piped()).spawn()?;
         let files = archive.stdout.take().context("git archive wrote nothing")?;
-        let unpacked = Command::new("tar").arg("-x").current_dir(&source).stdin(files).status()?;
+        let unpacked = Command::new("tar").arg("-x").current_dir(&unpacking).stdin(files).status()?;
         let archived = archive.wait()?;
-        ensure!(archived.success() && unpacked.success(), "{commit}: expected a commit of this repository");
+        ensure!(archived.success() && unpacked.success(), "{commit}: git archive or tar failed");
+        fs::rename(&unpacking, &source)?;
     }
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--locked", "--quiet", "--package", "topwork-cli"]).current_dir(&source);

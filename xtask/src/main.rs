@@ -73,7 +73,7 @@ enum Chore {
     /// Compare classification with the build of an earlier commit, in turns: the same weights, and the ratio of the times.
     Earlier {
         /// The commit to compare with.
-        #[arg(long, default_value = "5f0a724")]
+        #[arg(long, default_value = earlier::BEFORE_METHODS)]
         commit: String,
         /// Labelled rows, one line each after the header.
         #[arg(long, default_value = "../shared/data/trec6/train.csv")]
@@ -84,7 +84,7 @@ enum Chore {
         /// Runs of each build; one pair more warms up.
         #[arg(long, default_value_t = 5)]
         pairs: usize,
-        /// What only today's build is told, to do what the earlier one does.
+        /// Options of `tune` for both builds; the default commit knows none of the usual ones, and does the same without.
         #[arg(last = true, default_values = ["--pooling", "first_token", "--method", "finetune"])]
         arguments: Vec<String>,
     },

@@ -151,6 +151,7 @@ const NOT_OF_A_RANGE: &[&str] = &[
     "permuted_control",
     "seeds",
     "folds",
+    "floor",
 ];
 
 /// The training file and those options of `tune` that have an effect, but for the model and the directory of a result.
@@ -284,7 +285,7 @@ fn curve() -> Command {
         .value_hint(ValueHint::FilePath)
         .help("A page with the curve");
     let train = file("TRAIN").required(false).help("The labelled file to learn from: CSV, TSV or JSON lines");
-    let without = ["output_dir", "compare_seeds", "folds", "permuted_control", "retain_file"];
+    let without = ["output_dir", "compare_seeds", "folds", "floor", "permuted_control", "retain_file"];
     let fields = FIELDS.iter().filter(|field| !without.contains(&field.key));
     with_options(Command::new("curve").arg(train), fields)
         .about("Draw the score against the number of labels, and say how many more the next point would cost")

@@ -477,7 +477,7 @@ fn column_hint(role: Role, wanted: &str, found: &[String]) -> String {
     match guess {
         Some(name) => {
             let several = match role == Role::Label && near.is_none() && found.len() > 2 {
-                true => "; several columns of 0 and 1 are named with commas between",
+                true => "; of several columns of 0 and 1: --label-column A,B,C",
                 false => "",
             };
             format!("{option} {} (columns found: {}){several}", shell_word(name), found.join(", "))

@@ -35,6 +35,12 @@ fn a_linear_head_takes_the_place_of_a_training_that_learnt_nothing() {
         let choice = results.floor_choice.unwrap();
         assert!(choice.taken, "{}: {}", task.name(), choice.sentence);
         assert_eq!((&*choice.split, choice.rows), ("validation", inputs.validation.unwrap().len()));
+        let own = results.seconds;
+        // What was read before the run is not of its time here.
+        let parts = own.train + own.log + own.evaluate + own.save + own.verdict;
+        assert!(parts + own.repeat + own.compare <= own.total, "{}: {own:?}", task.name());
+        let card = std::fs::read_to_string(folder.path("taken").join("README.md")).unwrap();
+        assert!(card.contains(&choice.sentence), "{card}");
         let (_, linear) = folder.tune("linear", &[("method", "linear")]);
         assert!(folder.weights("taken") == folder.weights("linear"), "{}: another head", task.name());
         assert_eq!((&results.test, results.steps, results.tokens), (&linear.test, 0, 0));
@@ -72,6 +78,35 @@ fn a_training_that_learnt_more_is_kept_as_it_is_without_the_choice() {
             assert_eq!(results.folds.unwrap().together.loss(), choice.trained);
         }
     }
+}
+
+#[test]
+fn a_head_that_cannot_be_fitted_leaves_the_trained_model_and_its_curves() {
+    // Every text is the same: both models give every row the same class, and the tie would go to the head.
+    let folder = Folder::tiny(classes());
+    for file in ["train.jsonl", "validation.jsonl"] {
+        let rows: String =
+            (0..30).map(|row| format!("{{\"text\": \"there\", \"label\": \"{}\"}}\n", ["a", "b"][row % 2])).collect();
+        folder.write(file, &rows);
+    }
+    let validation = folder.path("validation.jsonl");
+    let file = [("validation_file", validation.to_str().unwrap()), ("pooling", "first_token")];
+    folder.write("test.jsonl", "{\"text\": \"there\", \"label\": \"a\"}\n");
+    let (_, results) = folder.tune("out", &[&NOTHING[..], &file].concat());
+    let choice = results.floor_choice.unwrap();
+    assert!(!choice.taken && choice.sentence.contains("no linear head can be put in its place"), "{}", choice.sentence);
+    let run = RunDirectory::read(&folder.path("out")).unwrap();
+    assert_eq!((results.steps, run.trace.steps.len(), run.stopped), (1, 1, None));
+    assert!(run.started.unwrap().trainable_parameters > 1000, "the training's beginning is the record's");
+}
+
+#[test]
+fn the_carried_model_is_there_for_the_head_as_well() {
+    let folder = Folder::of(classes());
+    let (_, results) = folder.tune("taken", &NOTHING);
+    assert!(results.floor_choice.unwrap().taken);
+    folder.tune("linear", &[("method", "linear")]);
+    assert!(folder.weights("taken") == folder.weights("linear"));
 }
 
 #[test]
@@ -138,8 +173,10 @@ fn a_choice_that_is_interrupted_keeps_the_trained_model_and_says_so() {
         panic!("the training was over")
     };
     assert!(results.floor_choice.is_none() && results.steps == 1);
-    let said = results.unfinished.join("; ");
-    assert!(said.contains("floor take: interrupted"), "{said}");
+    // Each once: the folds are not run again.
+    let said =
+        ["folds: interrupted after 0 of 5", "floor take: the folds gave no outputs to choose by", "floor: interrupted"];
+    assert_eq!(results.unfinished, said);
     let report = [("floor", "report"), ("validation_fraction", "0")];
     folder.tune("trained", &[&NOTHING[1..], &report].concat());
     assert!(folder.weights("out") == folder.weights("trained"));
@@ -167,5 +204,5 @@ fn what_cannot_be_chosen_is_refused_before_anything_is_written() {
         &format!("{}{{\"text\": \"b\", \"label\": \"x2\"}}\n", task_runs::jsonl(TargetKind::Class, 0..6)),
     );
     let found = refused(&folder, &[("validation_fraction", "0")]);
-    assert!(found.contains("no rows can be spared to choose by"), "{found}");
+    assert!(found.contains("no rows can be spared to choose by, as class `x2` has one row"), "{found}");
 }

@@ -134,6 +134,17 @@ fn floor_take_has_rows_of_the_training_file_to_choose_by() {
     assert_eq!(plan(&few_rows(8), &[("folds", "4")]), (0.0, Some(4)));
     assert_eq!(plan(&few_rows(8), &[("validation_fraction", "0.2")]), (0.2, None));
     assert_eq!(plan(&few_rows(8), &[("method", "finetune"), ("early_stopping_patience", "2")]), (0.1, None));
+    // What is trained besides needs rows that are held out, where no test file has some.
+    for repeated in [("seeds", "3"), ("permuted_control", "true"), ("compare_seeds", "2")] {
+        let flags = said(&[("floor", "take"), repeated]);
+        let plan = resolve(&minimal().overridden_by(flags), &few_rows(8)).unwrap();
+        assert_eq!((plan.validation_fraction.value, plan.folds.value), (0.1, None), "{repeated:?}");
+        let again = Recipe::from_toml(&plan.to_toml(), Path::new("plan.toml")).unwrap();
+        assert_eq!(resolve(&again, &few_rows(8)).unwrap().to_toml().lines().count(), plan.to_toml().lines().count());
+    }
+    // Texts that are the same are in the same fold.
+    assert_eq!(plan(&Facts { fewest_texts: Some(3), ..few_rows(8) }, &[]), (0.0, Some(3)));
+    assert_eq!(plan(&Facts { fewest_texts: Some(1), ..few_rows(8) }, &[]), (0.1, None));
     // More can spare some, also where a test file judges.
     assert_eq!(plan(&few_rows(70), &[]), (0.1, None));
     assert_eq!(plan(&few_rows(70), &[("validation_fraction", "0")]), (0.0, Some(5)));

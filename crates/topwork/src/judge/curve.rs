@@ -424,10 +424,11 @@ fn plan_for(recipe: &Recipe, inputs: &Inputs, train: &Split) -> Result<Plan, Err
     facts.rows = train.len();
     facts.class_counts = counts(&train.targets, inputs.labels().len());
     facts.total_tokens = train.texts.total_tokens();
+    facts.fewest_texts = None;
     let mut recipe = recipe.clone();
-    // What pins the whole file is not of its parts, and folds and repetitions are the curve's own.
+    // What pins the whole file is not of its parts; folds, repetitions and linear heads are the curve's own.
     recipe.pins = Default::default();
-    recipe.folds = None;
+    (recipe.folds, recipe.floor) = (None, None);
     // One curve is of one method and pooling, and of rows alone or of rows and names.
     let method = OrAuto::Chosen(inputs.plan.method.value);
     let place = || Place::Flag { name: "curve".to_string() };

@@ -12,6 +12,7 @@ use super::Answers;
 use super::transfer::{Baseline, FROZEN, RANDOM, TUNED, own_name};
 use crate::events::{Observer, RunEvent, number_or_nan, shown};
 use crate::judge::repeats::{LEFT_OUT, Own};
+use crate::plan::value::{FloorRule, Init};
 use crate::session::inputs::Inputs;
 
 /// Two results differ when chance alone makes them differ so much less often than this.
@@ -59,7 +60,7 @@ pub struct Floor {
     pub p: Option<f64>,
 }
 
-/// What rows of the training file chose: the trained model, or a linear head on the untouched one.
+/// What rows that are no test rows chose: the trained model, or a linear head on the untouched one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FloorChoice {
     /// Whether the linear head is kept.
@@ -104,6 +105,12 @@ impl FloorChoice {
             ),
         };
         Self { taken, sentence, split, rows, metric: Cow::Borrowed(metric.name()), trained, linear }
+    }
+
+    /// Keeps the trained model, as the linear head could not be fitted for this reason.
+    pub(crate) fn keep_trained(&mut self, why: &str) {
+        self.taken = false;
+        self.sentence = format!("the trained model is kept, as no linear head can be put in its place: {why}");
     }
 }
 
@@ -154,9 +161,14 @@ impl Floor {
         };
         let sentence = match (finding, best.name == FROZEN) {
             (FloorFinding::NotBetter, true) => {
-                format!(
-                    "{what} is not better than a linear head on the untouched model: {values}; --method linear gives that head, and --floor take keeps the better of both"
-                )
+                let hint = match (inputs.plan.init.value, inputs.plan.floor.value) {
+                    (Init::Random, _) => "",
+                    (Init::Pretrained, FloorRule::Take) => "; --method linear gives that head",
+                    (Init::Pretrained, FloorRule::Report) => {
+                        "; --method linear gives that head, --floor take lets validation rows or folds choose"
+                    }
+                };
+                format!("{what} is not better than a linear head on the untouched model: {values}{hint}")
             }
             (FloorFinding::NotBetter, false) => {
                 format!("{what} is not better than a bag of words: {values}; words alone tell as much here")

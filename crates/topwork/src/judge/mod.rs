@@ -90,6 +90,8 @@ pub(crate) struct FinishedRun<'a> {
     pub(crate) tokens: u64,
     /// The step at which the loss was no number any more.
     pub(crate) diverged_at: Option<usize>,
+    /// Whether validation rows chose between the trained model and a linear head.
+    pub(crate) is_chosen_by_validation: bool,
     /// The run beside what answers without a training of layers, where that was measured.
     pub(crate) floor: Option<&'a Floor>,
 }
@@ -99,10 +101,10 @@ impl FinishedRun<'_> {
     pub(crate) fn verdict(&self) -> Verdict {
         let (inputs, trace) = (self.inputs, self.trace);
         // The last scoring is not one that weights were chosen by. A run that diverged goes back to the best as well.
-        let chosen_among = |held_out: &Scored<'_>| match held_out.name == "validation"
-            && (inputs.plan.load_best_model_at_end.value || self.diverged_at.is_some())
-        {
-            true => trace.of("validation").count().saturating_sub(1).max(1),
+        let has_kept_best = inputs.plan.load_best_model_at_end.value || self.diverged_at.is_some();
+        let epochs = if has_kept_best { trace.of("validation").count().saturating_sub(1).max(1) } else { 1 };
+        let chosen_among = |held_out: &Scored<'_>| match held_out.name == "validation" {
+            true => epochs + usize::from(self.is_chosen_by_validation),
             false => 1,
         };
         let overfitting = match inputs.task.kind() {

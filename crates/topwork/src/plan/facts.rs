@@ -26,6 +26,9 @@ pub struct Facts {
     pub named_labels: bool,
     /// Rows of each label, where each row has one; words of each tag; none of numbers.
     pub class_counts: Vec<usize>,
+    /// Different texts of the class with the fewest, or of all rows where they have no classes: no more folds have some of each. None where
+    /// they were not counted.
+    pub fewest_texts: Option<usize>,
     /// What a linear head tells by each pooling, where the rows are to choose one.
     pub pooling_probe: Option<PoolingProbe>,
     /// What is learnt.

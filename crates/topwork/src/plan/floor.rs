@@ -8,7 +8,7 @@ use crate::plan::defaults::{SPARE, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::Recipe;
-use crate::plan::resolve::said;
+use crate::plan::resolve::{said, smallest_class};
 use crate::plan::value::{FloorRule, Init, Method, RecipeValue};
 
 /// Parts of few rows that are left out in turn.
@@ -23,7 +23,7 @@ pub(crate) fn rule(
 ) -> Result<Resolved<FloorRule>, PlanError> {
     let why_not = match (method, init) {
         (Method::Linear, _) => Some("report: method linear is that head".to_string()),
-        (_, Init::Random) => Some("report: random layers are no floor, and init is random".to_string()),
+        (_, Init::Random) => Some("report: take compares with a pretrained model, and init is random".to_string()),
         _ if !facts.task.starts_from_probe => {
             Some(format!("report: {} has no linear head on the untouched model", facts.task.name))
         }
@@ -39,10 +39,14 @@ pub(crate) fn validation_fraction(rule: FloorRule, recipe: &Recipe, facts: &Fact
     if rule == FloorRule::Report || recipe.validation_file.is_some() {
         return None;
     }
-    // Thresholds of labels, and the best epoch, need rows that are held out.
+    // Thresholds of labels, the best epoch, and what is trained to compare with need rows that are held out.
     let compares = recipe.early_stopping_patience.is_some()
         || recipe.load_best_model_at_end.as_ref().is_some_and(|said| said.value);
-    let is_spared = !compares && facts.task.kind != TargetKind::Labels && facts.rows < SPARE && most_folds(facts) >= 2;
+    let repeats = recipe.seeds.as_ref().is_some_and(|said| said.value > 1)
+        || recipe.permuted_control.as_ref().is_some_and(|said| said.value)
+        || recipe.compare_seeds.as_ref().is_some_and(|said| said.value > 0);
+    let needs_rows = compares || repeats && recipe.test_file.is_none() || facts.task.kind == TargetKind::Labels;
+    let is_spared = !needs_rows && facts.rows < SPARE && most_folds(facts) >= 2;
     Some(match is_spared {
         true => because(
             0.0,
@@ -66,7 +70,7 @@ pub(crate) fn folds(
     if most < 2 {
         return Err(PlanError::Invalid {
             place: said.place.of("floor"),
-            expected: "report: no rows can be spared to choose by, as a class has a single one".to_string(),
+            expected: format!("report: no rows can be spared to choose by, as {}", too_few(facts)),
             found: said.value.to_toml(),
         });
     }
@@ -74,10 +78,16 @@ pub(crate) fn folds(
     Ok(Some(because(Some(count), "they choose for floor take, as no rows are held out".to_string())))
 }
 
-/// Every class needs a row in every fold.
+/// Every class needs a text of its own in every fold.
 fn most_folds(facts: &Facts) -> usize {
-    match facts.task.kind {
-        TargetKind::Class => facts.class_counts.iter().copied().filter(|count| *count > 0).min().unwrap_or(0),
-        TargetKind::Labels | TargetKind::Value | TargetKind::TokenTags => facts.rows,
+    smallest_class(facts).1.min(facts.fewest_texts.unwrap_or(usize::MAX))
+}
+
+/// Why there are no folds.
+fn too_few(facts: &Facts) -> String {
+    match smallest_class(facts) {
+        (Some(label), 1) => format!("class `{label}` has one row"),
+        (Some(_), _) => "the rows of a class all have the same text".to_string(),
+        (None, _) => "all rows have the same text".to_string(),
     }
 }

@@ -7,7 +7,7 @@ use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::value::{Init, Method, OrAuto};
-use crate::plan::{Plan, Resolved};
+use crate::plan::{Origin, Plan, Resolved};
 
 /// Rows a class up to which layers learn better which rows belong together than what each class is.
 const FEW_A_CLASS: usize = 64;
@@ -171,10 +171,12 @@ pub(crate) fn as_linear(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     plan.method = fixed(Method::Linear, "floor take: the trained model is not better");
     plan.freeze_layers = freeze_layers(Method::Linear, &plan.facts).unwrap_or(plan.freeze_layers);
-    plan.max_steps.value = None;
     plan.label_smoothing_factor.value = 0.0;
     plan.load_best_model_at_end.value = false;
     plan.early_stopping_patience.value = None;
+    if plan.compare_seeds.origin == Origin::Default {
+        plan.compare_seeds.value = 0;
+    }
     plan
 }
 

@@ -229,16 +229,21 @@ fn one_seed(recipe: &Recipe) -> Option<String> {
     Some(format!("{}: one training has a score and no interval; 3 or more have", said.place.of("seeds")))
 }
 
-/// Every class needs a row in every fold.
-fn folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
+/// The class with the fewest rows, and how many they are; of all rows where they have no classes.
+pub(crate) fn smallest_class(facts: &Facts) -> (Option<&String>, usize) {
     // A class that is declared and has no row at all is in no fold.
-    let (label, smallest) = match (facts.task.kind, facts.class_counts.iter().filter(|count| **count > 0).min()) {
+    match (facts.task.kind, facts.class_counts.iter().filter(|count| **count > 0).min()) {
         (TargetKind::Class, Some(&smallest)) => {
             let class = facts.class_counts.iter().position(|count| *count == smallest);
             (class.and_then(|class| facts.labels.get(class)), smallest)
         }
         _ => (None, facts.rows),
-    };
+    }
+}
+
+/// Every class needs a row in every fold.
+fn folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
+    let (label, smallest) = smallest_class(facts);
     let expected = match label {
         Some(label) if smallest >= 2 => format!("2 to {smallest}, the rows of the smallest class, `{label}`"),
         Some(label) => format!("at least 2 rows in every class to part them: `{label}` has {smallest}"),

@@ -69,7 +69,8 @@ impl Method {
 pub enum FloorRule {
     /// It is said.
     Report,
-    /// A linear head on the untouched model is kept in place of a trained one that is not better on rows of the training file.
+    /// A linear head on the untouched model is kept in place of a trained one that is not better on validation rows, or on rows that folds
+    /// leave out.
     Take,
 }
 

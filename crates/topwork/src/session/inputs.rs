@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -25,6 +26,7 @@ use crate::plan::parameter_policy::{Policy, policy};
 use crate::plan::pooling;
 use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::resolve::resolve;
+use crate::plan::value::FloorRule;
 use crate::run::output_directory::unused_directory;
 use crate::run::thread_pool;
 pub use crate::session::files::Datasets;
@@ -46,7 +48,7 @@ pub struct Inputs {
     /// The pretrained model's directory.
     pub source: PathBuf,
     /// The same, where the model is the carried one: it goes with this value.
-    _unpacked: Option<TempDir>,
+    _unpacked: Option<Arc<TempDir>>,
     /// Its configuration.
     pub config: ModelConfig,
     /// Its weights.
@@ -153,13 +155,13 @@ impl Inputs {
         }
     }
 
-    /// The same rows and model under another plan. It must not outlive these, whose unpacked model it reads.
+    /// The same rows and model under another plan.
     pub(crate) fn under(&self, setup: &TrainingSetup) -> Self {
         Self {
             plan: setup.plan.clone(),
             policy: setup.policy.clone(),
             source: self.source.clone(),
-            _unpacked: None,
+            _unpacked: self._unpacked.clone(),
             config: self.config.clone(),
             checkpoint: self.checkpoint.clone(),
             tokenizer: self.tokenizer.clone(),
@@ -264,7 +266,7 @@ impl Inputs {
             plan,
             policy,
             source,
-            _unpacked: unpacked,
+            _unpacked: unpacked.map(Arc::new),
             config,
             checkpoint,
             tokenizer,
@@ -400,6 +402,7 @@ fn facts(
         has_pairs: train.columns.text_pair.is_some(),
         named_labels,
         class_counts: files.counts(targets),
+        fewest_texts: fewest_texts(train, &Strata::new(&files.space, targets), &files.space).map(|(_, texts)| texts),
         pooling_probe: None,
         task: files.task_facts(),
         tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),
@@ -415,9 +418,8 @@ fn facts(
     })
 }
 
-/// A class is in as many folds as it has different texts, and every fold needs one of it; other targets need as many different
-/// texts as there are folds.
-fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpace) -> Result<(), Error> {
+/// The class with the fewest different texts, and how many they are; of all rows where they have no classes.
+fn fewest_texts(train: &Dataset, strata: &Strata, space: &TargetSpace) -> Option<(usize, usize)> {
     let texts = match space.kind() {
         TargetKind::Class => strata.distinct_texts(&train.examples),
         TargetKind::Labels | TargetKind::Value | TargetKind::TokenTags => {
@@ -425,8 +427,13 @@ fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpa
         }
     };
     // A class that is declared and has no row is in no fold.
-    let occurring = texts.iter().enumerate().filter(|(_, texts)| **texts > 0);
-    let Some((class, &fewest)) = occurring.min_by_key(|(_, texts)| **texts) else { return Ok(()) };
+    texts.into_iter().enumerate().filter(|(_, texts)| *texts > 0).min_by_key(|(_, texts)| *texts)
+}
+
+/// A class is in as many folds as it has different texts, and every fold needs one of it; other targets need as many different
+/// texts as there are folds.
+fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpace) -> Result<(), Error> {
+    let Some((class, fewest)) = fewest_texts(train, strata, space) else { return Ok(()) };
     if count <= fewest {
         return Ok(());
     }
@@ -519,7 +526,8 @@ fn no_validation_rows(plan: &Plan, observer: &mut dyn Observer) -> Result<(), Er
         plan.validation_fraction.value,
         plan.facts.rows
     );
-    if plan.early_stopping_patience.value.is_some() || plan.load_best_model_at_end.value {
+    let chooses = plan.floor.value == FloorRule::Take && plan.folds.value.is_none();
+    if plan.early_stopping_patience.value.is_some() || plan.load_best_model_at_end.value || chooses {
         return Err(Error::run(message, "--validation FILE"));
     }
     observer.event(&RunEvent::warning(message));

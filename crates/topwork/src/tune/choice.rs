@@ -1,13 +1,18 @@
-//! Whether the trained model is kept, or a linear head on the untouched model in its place: rows of the training file tell, before
-//! anything is scored on test rows or saved.
+//! Whether the trained model is kept, or a linear head on the untouched model in its place: validation rows tell, or rows that folds leave
+//! out, before anything is scored on test rows or saved.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use topwork_data::Targets;
+use topwork_metrics::multi_label;
 
 use super::extras::ExtraTrainings;
 use super::results::Seconds;
 use super::train::{self, Trained, train};
 use crate::error::Error;
-use crate::events::{Observer, RunEvent, SplitScores};
+use crate::events::{Observer, RecordedEvents, RunEvent};
 use crate::fit::Progress;
 use crate::judge::floor::FloorChoice;
 use crate::judge::repeats::{CrossValidated, LEFT_OUT};
@@ -16,7 +21,7 @@ use crate::network::batch::{Output, infer};
 use crate::plan::method;
 use crate::plan::value::FloorRule;
 use crate::run::RunContext;
-use crate::session::inputs::Inputs;
+use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup};
 
 /// What was chosen.
@@ -24,8 +29,8 @@ use crate::session::training::{LoadedModel, TrainingSetup};
 pub(super) struct Choice<'a> {
     /// What was found; none where nothing was to be chosen, or nothing could tell.
     pub(super) found: Option<FloorChoice>,
-    /// The folds that told.
-    pub(super) folds: Option<CrossValidated<'a>>,
+    /// The folds of the plan, where they were to tell; none inside where they came to nothing.
+    pub(super) folds: Option<Option<CrossValidated<'a>>>,
     /// What is kept in place of the trained model.
     pub(super) linear: Option<Linear>,
 }
@@ -52,57 +57,93 @@ impl<'a> Choice<'a> {
         if inputs.plan.floor.value != FloorRule::Take {
             return Self::default();
         }
+        let started = Instant::now();
         observer.event(&RunEvent::phase("choose"));
-        // Validation rows, where there are some; else the plan has folds.
         let folds = match inputs.validation {
             Some(_) => None,
-            None => extra.folds(inputs, observer),
+            None => Some(extra.folds(inputs, observer)),
         };
-        let compared = match &folds {
-            Some(folds) => by_folds(inputs, folds, context),
-            None => by_validation(inputs, loaded),
+        let compared = match (&inputs.validation, folds.as_ref().map(Option::as_ref)) {
+            (Some(rows), _) => by_validation(inputs, loaded, rows, context),
+            (None, Some(Some(folds))) => by_folds(inputs, folds, context),
+            (None, _) => Err("the folds gave no outputs to choose by".to_string()),
         };
-        let found = extra.found("floor take", compared, |found| (usize::from(found.is_some()), 1));
-        let taken = found.as_ref().is_some_and(|found| found.taken);
-        let linear = match taken.then(|| Linear::fitted(inputs, context, observer, seconds)) {
-            Some(Ok(linear)) => Some(linear),
-            Some(Err(error)) => {
-                extra.unfinished.push(format!("floor take: {error}"));
+        let spent = started.elapsed().as_secs_f64();
+        match inputs.validation {
+            Some(_) => seconds.evaluate += spent,
+            None => seconds.repeat += spent,
+        }
+        let mut found = match compared {
+            Ok(found) => found,
+            Err(why) => {
+                extra.unfinished.push(format!("floor take: {why}"));
                 return Self { folds, ..Self::default() };
             }
-            None => None,
         };
-        if let Some(found) = &found {
-            observer.event(&RunEvent::Note { message: found.sentence.clone() });
-        }
-        Self { found, folds, linear }
+        let linear = match found.taken.then(|| Linear::fitted(inputs, context, observer, seconds)) {
+            Some(Err(error)) => {
+                found.keep_trained(&error.to_string());
+                None
+            }
+            linear => linear.and_then(Result::ok),
+        };
+        observer.event(&RunEvent::Note { message: found.sentence.clone() });
+        Self { found: Some(found), folds, linear }
     }
 }
 
-/// Both on the validation rows.
-fn by_validation(inputs: &Inputs, loaded: &LoadedModel) -> Result<Option<FloorChoice>, Error> {
-    let Some(rows) = &inputs.validation else { return Ok(None) };
-    let Some(linear) = baselines::frozen_on_held_out(inputs, rows)? else { return Ok(None) };
+/// Both on the validation rows, or why that cannot be.
+fn by_validation(
+    inputs: &Inputs,
+    loaded: &LoadedModel,
+    rows: &Split,
+    context: &RunContext<'_>,
+) -> Result<FloorChoice, String> {
+    let linear = baselines::frozen_on_held_out(inputs, rows).map_err(|error| error.to_string())?;
+    let linear = linear.ok_or_else(|| why_none(context))?;
     let batch_size = inputs.plan.per_device_eval_batch_size.value;
     let own = infer(&loaded.model, &loaded.parameters, &rows.texts, batch_size, Output::Logits);
-    Ok(Some(compared(inputs, "validation", &inputs.evaluate(&own, rows), &inputs.evaluate(&linear, rows))))
+    Ok(compared(inputs, "validation", rows, (&own, &linear)))
 }
 
-/// Both on rows that folds left out of their training.
-fn by_folds(
-    inputs: &Inputs,
-    folds: &CrossValidated<'_>,
-    context: &RunContext<'_>,
-) -> Result<Option<FloorChoice>, Error> {
-    let linear = baselines::frozen_on_folds(inputs, &folds.parts, context.interrupt)?;
-    Ok(linear.map(|linear| compared(inputs, LEFT_OUT, &folds.together, &inputs.evaluate(&linear, &folds.answered))))
+/// Both on rows that folds left out of their training, or why that cannot be.
+fn by_folds(inputs: &Inputs, folds: &CrossValidated<'_>, context: &RunContext<'_>) -> Result<FloorChoice, String> {
+    // Those that diverged, or were interrupted, would be left out of the trained model's score.
+    if folds.answered.len() < inputs.train.len() {
+        return Err(format!(
+            "{} of {} rows have no output of a fold",
+            inputs.train.len() - folds.answered.len(),
+            inputs.train.len()
+        ));
+    }
+    let linear =
+        baselines::frozen_on_folds(inputs, &folds.parts, context.interrupt).map_err(|error| error.to_string())?;
+    let linear = linear.ok_or_else(|| why_none(context))?;
+    Ok(compared(inputs, LEFT_OUT, &folds.answered, (&folds.logits, &linear)))
 }
 
-/// By the metric that the plan calls better; what has no value there is not better.
-fn compared(inputs: &Inputs, split: &'static str, own: &SplitScores, linear: &SplitScores) -> FloorChoice {
+/// Why there are no outputs of a linear head.
+fn why_none(context: &RunContext<'_>) -> String {
+    match context.interrupt.load(Ordering::Relaxed) {
+        true => "interrupted".to_string(),
+        false => "no linear head can be fitted to these rows".to_string(),
+    }
+}
+
+/// By the metric that the plan calls better; what has no value there is not better. Labels have the thresholds that suit each model.
+fn compared(inputs: &Inputs, split: &'static str, rows: &Split, outputs: (&[f32], &[f32])) -> FloorChoice {
     let metric = inputs.plan.metric_for_best_model.value;
-    let taken = linear.value(metric).is_finite() && !metric.better(own.value(metric), linear.value(metric));
-    FloorChoice::new(Cow::Borrowed(split), own.rows, metric, taken, (own.value(metric), linear.value(metric)))
+    let value = |outputs: &[f32]| {
+        let mut scoring = inputs.scoring.clone();
+        if let Targets::Labels(labels) = &rows.targets {
+            scoring.thresholds = Some(multi_label::fit_thresholds(outputs, labels.values(), labels.width()));
+        }
+        let scores = inputs.task.evaluate(outputs, &rows.targets, &scoring);
+        scores.get(metric).unwrap_or(f64::NAN)
+    };
+    let (trained, linear) = (value(outputs.0), value(outputs.1));
+    let taken = linear.is_finite() && !metric.better(trained, linear);
+    FloorChoice::new(Cow::Borrowed(split), rows.len(), metric, taken, (trained, linear))
 }
 
 impl Linear {
@@ -116,11 +157,16 @@ impl Linear {
         let setup = TrainingSetup::of(inputs, method::as_linear(&inputs.plan))?;
         let inputs = inputs.under(&setup);
         let mut loaded = LoadedModel::load(&inputs, &setup, inputs.plan.seed.value)?;
-        let mut own = Seconds::default();
-        let trained = train(&inputs, &setup, &mut loaded, Progress::default(), false, context, &mut own, observer)?;
-        seconds.train += own.train;
+        // What is reported is of the model that is kept: of a head that cannot be fitted, nothing is.
+        let (mut recorded, mut own) = (RecordedEvents::default(), Seconds::default());
+        let trained =
+            train(&inputs, &setup, &mut loaded, Progress::default(), false, context, &mut own, &mut recorded)?;
         match trained {
-            Trained::Finished(trained) => Ok(Self { inputs, loaded, trained }),
+            Trained::Finished(trained) => {
+                seconds.train += own.train;
+                recorded.events.iter().for_each(|event| observer.event(event));
+                Ok(Self { inputs, loaded, trained })
+            }
             Trained::Lost(error) => Err(error),
             Trained::Interrupted { .. } => Err(Error::run("interrupted", "topwork tune again")),
         }

@@ -1,4 +1,4 @@
-//! What is trained beside the model, which is saved by then: nothing that goes wrong here may lose it.
+//! What is trained beside the model: nothing that goes wrong here may lose it. It is saved by then, unless folds choose what is saved.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -143,7 +143,7 @@ impl<'a> ExtraTrainings<'a> {
 
     /// What was found. An error is noted, and so is it when fewer trainings were `done` than asked for, the numbers that the last
     /// argument tells.
-    pub(super) fn found<T>(
+    fn found<T>(
         &mut self,
         key: &str,
         found: Result<Option<T>, Error>,

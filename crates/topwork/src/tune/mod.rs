@@ -89,17 +89,18 @@ fn run(
         Trained::Lost(error) => return Err(discard(error, board, log, &output, context)?),
         Trained::Finished(finished) => finished,
     };
-    timer = Instant::now();
     let mut extra = ExtraTrainings::new(context.interrupt);
     let Choice { found, folds, linear } = Choice::of(inputs, &loaded, &mut extra, context, observer, &mut seconds);
-    seconds.repeat = lap(&mut timer);
     let recording = Recording { output: &output, trace: &trace, context };
     let ended = match linear {
         None => {
             let kept = Kept { loaded, trained, folds, choice: found };
             prove_and_judge(inputs, kept, recording, extra, seconds, observer)?
         }
-        Some(Linear { inputs, loaded, trained }) => {
+        Some(Linear { inputs, loaded: of_linear, trained: fitted }) => {
+            // What is not kept takes as much memory as what is.
+            drop((loaded, trained, folds));
+            let (loaded, trained) = (of_linear, fitted);
             let kept = Kept { loaded, trained, folds: None, choice: found };
             prove_and_judge(&inputs, kept, recording, extra, seconds, observer)?
         }
@@ -119,8 +120,8 @@ fn run(
 struct Kept<'a> {
     loaded: LoadedModel,
     trained: train::Finished,
-    /// The folds of that training, where they chose it.
-    folds: Option<CrossValidated<'a>>,
+    /// The folds of that training, where they chose it; none inside where they came to nothing.
+    folds: Option<Option<CrossValidated<'a>>>,
     /// What rows of the training file chose.
     choice: Option<FloorChoice>,
 }
@@ -167,15 +168,15 @@ fn prove_and_judge(
     proofs.report(observer);
     seconds.save = lap(&mut timer);
 
-    let folds = folds.or_else(|| extra.folds(inputs, observer));
+    let folds = folds.unwrap_or_else(|| extra.folds(inputs, observer));
     seconds.repeat += lap(&mut timer);
 
     observer.event(&RunEvent::phase("verdict"));
     let own = evaluated.own(inputs, trained.has_diverged());
     let (baselines, floor) = extra.floor(inputs, own.as_ref(), folds.as_ref(), observer);
     let left_out = folds.as_ref().map(|folds| Scored { name: LEFT_OUT, split: &folds.answered, logits: &folds.logits });
-    let judged =
-        Judged::of(inputs, &loaded.parameters, &trained, &evaluated, left_out, floor.as_ref(), &trace.borrow());
+    let of_floor = (floor.as_ref(), choice.as_ref());
+    let judged = Judged::of(inputs, &loaded.parameters, &trained, &evaluated, left_out, of_floor, &trace.borrow());
     judged.verdict.report(observer);
     judged.save(inputs, output, evaluated.scoring.thresholds.as_deref())?;
     seconds.verdict += lap(&mut timer);
@@ -403,7 +404,7 @@ impl Judged {
         trained: &train::Finished,
         evaluated: &Evaluated,
         left_out: Option<Scored<'_>>,
-        floor: Option<&Floor>,
+        (floor, choice): (Option<&Floor>, Option<&FloorChoice>),
         trace: &Trace,
     ) -> Self {
         let on_validation = Scored::of("validation", inputs.validation.as_ref(), evaluated.validation.as_ref());
@@ -416,6 +417,7 @@ impl Judged {
         };
         let held_out = on_test.filter(says_something).or(on_validation).or(left_out).or(on_test);
         let run = FinishedRun {
+            is_chosen_by_validation: choice.is_some_and(|choice| choice.split != LEFT_OUT),
             floor,
             inputs,
             parameters,

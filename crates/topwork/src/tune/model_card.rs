@@ -46,6 +46,9 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
     let _ = write!(card, "---\n\n# {title}\n\n");
     let _ =
         writeln!(card, "{}, fine-tuned from `{base}` with topwork {}.\n", what_it_is(inputs), results.topwork_version);
+    if let Some(choice) = &results.floor_choice {
+        let _ = writeln!(card, "Kept: {}.\n", choice.sentence);
+    }
     let metrics: Vec<Metric> = results.train.scores.iter().map(|(metric, _)| metric).collect();
     let heads: String = metrics.iter().map(|metric| format!(" {} |", metric.label())).collect();
     let _ = writeln!(card, "| rows |{heads}\n|---|{}", "---|".repeat(metrics.len()));
