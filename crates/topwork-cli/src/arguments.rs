@@ -104,7 +104,8 @@ fn audit() -> Command {
         .action(ArgAction::SetTrue)
         .help("Look at the texts and labels alone: no tokens, no doubted labels");
     measuring(Command::new("audit"), |field| {
-        field.table == Table::Data && field.key != "retain_file" || ["seed", "threads"].contains(&field.key)
+        field.table == Table::Data && !["retain_file", "unlabelled_file"].contains(&field.key)
+            || ["seed", "threads"].contains(&field.key)
     })
     .about("Find what is wrong with labelled files: duplicates, leaks, conflicts, doubtful labels")
     .after_help("Example:\n  topwork audit train.csv --test test.csv --label-issues doubted.csv")
@@ -140,6 +141,7 @@ fn lr_find() -> Command {
 const NOT_OF_A_RANGE: &[&str] = &[
     "test_file",
     "retain_file",
+    "unlabelled_file",
     "num_train_epochs",
     "max_steps",
     "lr_scheduler_type",
@@ -285,7 +287,8 @@ fn curve() -> Command {
         .value_hint(ValueHint::FilePath)
         .help("A page with the curve");
     let train = file("TRAIN").required(false).help("The labelled file to learn from: CSV, TSV or JSON lines");
-    let without = ["output_dir", "compare_seeds", "folds", "floor", "permuted_control", "retain_file"];
+    let without =
+        ["output_dir", "compare_seeds", "folds", "floor", "permuted_control", "retain_file", "unlabelled_file"];
     let fields = FIELDS.iter().filter(|field| !without.contains(&field.key));
     with_options(Command::new("curve").arg(train), fields)
         .about("Draw the score against the number of labels, and say how many more the next point would cost")

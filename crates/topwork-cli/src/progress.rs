@@ -45,6 +45,7 @@ impl Progress {
             "load" => "reading data and model",
             "tokenize" => "tokenizing",
             "train" => "preparing the first step",
+            "label" => "labelling the texts without labels",
             "choose" => "comparing with a linear head on the untouched model",
             "evaluate" => "scoring",
             "verdict" => "judging: memorised, forgotten, learning rate",

@@ -184,7 +184,7 @@ pub(crate) fn every_row(recipe: &Recipe, model: &str) -> Result<Recipe, Error> {
     // What takes rows held out says nothing of a model.
     let mut recipe = recipe.clone();
     (recipe.early_stopping_patience, recipe.seeds, recipe.permuted_control) = (None, None, None);
-    (recipe.folds, recipe.floor) = (None, None);
+    (recipe.folds, recipe.floor, recipe.unlabelled_file) = (None, None, None);
     Ok(recipe.overridden_by(own))
 }
 

@@ -428,7 +428,7 @@ fn plan_for(recipe: &Recipe, inputs: &Inputs, train: &Split) -> Result<Plan, Err
     let mut recipe = recipe.clone();
     // What pins the whole file is not of its parts; folds, repetitions and linear heads are the curve's own.
     recipe.pins = Default::default();
-    (recipe.folds, recipe.floor) = (None, None);
+    (recipe.folds, recipe.floor, recipe.unlabelled_file) = (None, None, None);
     // One curve is of one method and pooling, and of rows alone or of rows and names.
     let method = OrAuto::Chosen(inputs.plan.method.value);
     let place = || Place::Flag { name: "curve".to_string() };

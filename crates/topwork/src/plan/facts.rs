@@ -47,6 +47,10 @@ pub struct Facts {
     pub test_sha256: Option<String>,
     /// SHA-256 of the file of what should not be forgotten.
     pub retain_sha256: Option<String>,
+    /// Texts without labels that are no labelled rows, where there is a file of them.
+    pub unlabelled_rows: Option<usize>,
+    /// SHA-256 of their file.
+    pub unlabelled_sha256: Option<String>,
     /// SHA-256 of the file with the names of labels.
     pub label_names_sha256: Option<String>,
     /// A directory for the result that is not taken.
@@ -181,6 +185,7 @@ impl Facts {
             optional("validation_sha256", &self.validation_sha256),
             optional("test_sha256", &self.test_sha256),
             optional("retain_sha256", &self.retain_sha256),
+            optional("unlabelled_sha256", &self.unlabelled_sha256),
             optional("label_names_sha256", &self.label_names_sha256),
             Some(("model_sha256", on_one_line(&self.model.sha256))),
             Some(("config_sha256", on_one_line(&self.model.config_sha256))),

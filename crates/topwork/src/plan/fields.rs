@@ -22,6 +22,7 @@ const PINNED: &[(&str, &str)] = &[
     ("validation_sha256", "validation_file"),
     ("test_sha256", "test_file"),
     ("retain_sha256", "retain_file"),
+    ("unlabelled_sha256", "unlabelled_file"),
     ("label_names_sha256", "label_names_file"),
     ("model_sha256", "model_name_or_path"),
     ("config_sha256", "model_name_or_path"),
@@ -247,6 +248,9 @@ options! {
         /// Texts that the model should not get worse at, or the labelled file of an earlier task whose head the model has: they are
         /// looked at before and after.
         retain_file: PathBuf => Option<PathBuf>, ["retain"];
+        /// Texts without labels, of the same kind as the rows: a model that was trained on the rows labels them, and those of which it is
+        /// sure are learnt from as well. How sure it must be is measured on folds of the rows.
+        unlabelled_file: PathBuf => Option<PathBuf>, ["unlabelled"];
         /// The column with the text.
         text_column: String => Option<String>, ["text_column_name", "text_column_names"];
         /// The column with the second text of a pair.

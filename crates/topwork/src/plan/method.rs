@@ -1,12 +1,14 @@
 //! Which method the rows can carry, and what each method takes where nothing else was said.
 
+use std::path::PathBuf;
+
 use topwork_data::TargetKind;
 
 use crate::plan::defaults::{SMALL_MODEL, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::{Place, Recipe, Said};
-use crate::plan::value::{Init, Method, OrAuto};
+use crate::plan::value::{FloorRule, Init, Method, OrAuto};
 use crate::plan::{Origin, Plan, Resolved};
 
 /// Rows a class up to which layers learn better which rows belong together than what each class is.
@@ -137,9 +139,63 @@ pub(crate) fn label_names_as_rows(said: Option<&Said<bool>>, facts: &Facts) -> R
 pub(crate) fn max_steps(method: Method, recipe: &Recipe, facts: &Facts) -> Option<Resolved<Option<usize>>> {
     let is_open = recipe.max_steps.is_none() && recipe.num_train_epochs.is_none();
     let (least, most) = STEPS;
-    let steps = (least + facts.rows / 2).min(most);
+    let steps = contrastive_steps(facts.rows);
     let reason = format!("setfit, {} rows: {least} steps, one more for every two rows, at most {most}", facts.rows);
     (method == Method::Setfit && is_open).then(|| because(Some(steps), reason))
+}
+
+/// What goes with more rows to learn from: the steps of a contrastive training, unless they or the epochs are said.
+pub(crate) fn learn_from_more(plan: &mut Plan, rows: usize) {
+    // These rows come beside the names of classes, and in their way.
+    plan.label_names_as_rows.value = true;
+    if plan.method.value == Method::Setfit && plan.max_steps.origin == Origin::Default && plan.max_steps.value.is_some()
+    {
+        plan.max_steps.value = Some(contrastive_steps(rows));
+    }
+}
+
+/// Texts without labels, which only classes are given to; and nothing that repeats the training, as it would be repeated without them.
+pub(crate) fn unlabelled_file(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Option<PathBuf>>, PlanError> {
+    let expected = format!("nothing: {} has no classes to give to texts", facts.task.name);
+    let choice = super::resolve::said(&recipe.unlabelled_file, "unlabelled_file")
+        .within(&expected, |_| facts.task.kind == TargetKind::Class)?;
+    let Some(said) = &recipe.unlabelled_file else {
+        return Ok(choice.or_absent("only rows with labels are learnt from"));
+    };
+    let repeats = [
+        recipe.seeds.as_ref().filter(|said| said.value > 1).map(|said| said.place.of("seeds")),
+        recipe.compare_seeds.as_ref().filter(|said| said.value > 0).map(|said| said.place.of("compare_seeds")),
+        recipe.permuted_control.as_ref().filter(|said| said.value).map(|said| said.place.of("permuted_control")),
+        recipe.folds.as_ref().map(|said| said.place.of("folds")),
+        recipe.floor.as_ref().filter(|said| said.value == FloorRule::Take).map(|said| said.place.of("floor")),
+    ];
+    if let Some(second) = repeats.into_iter().flatten().next() {
+        return Err(PlanError::Contradiction {
+            first: said.place.of("unlabelled_file"),
+            second,
+            reason: "expected one of them, found both: other trainings do not learn from texts without labels".into(),
+            hint: "leave one of them out".into(),
+        });
+    }
+    let smallest = super::resolve::smallest_class(facts).1.min(facts.fewest_texts.unwrap_or(usize::MAX));
+    if smallest < 2 {
+        return Err(PlanError::Invalid {
+            place: said.place.of("unlabelled_file"),
+            expected: "two rows with different texts in every class, to measure how sure a model must be".to_string(),
+            found: format!("a class with {smallest}"),
+        });
+    }
+    Ok(choice.or_absent(""))
+}
+
+/// Nothing is compared where texts without labels are learnt from.
+pub(crate) fn compare_seeds(recipe: &Recipe) -> Option<Resolved<usize>> {
+    recipe.unlabelled_file.as_ref().map(|_| fixed(0, "other trainings do not learn from texts without labels"))
+}
+
+fn contrastive_steps(rows: usize) -> usize {
+    let (least, most) = STEPS;
+    (least + rows / 2).min(most)
 }
 
 /// The rows of a step.

@@ -78,7 +78,8 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
                 Some(steps) => steps as f64 * (batch_size.value as f64 * accumulation.value as f64),
                 None => epochs.value as f64 * facts.rows as f64,
             };
-            defaults::compare_seeds(facts, how, rows_seen, has_held_out)
+            method::compare_seeds(recipe)
+                .unwrap_or_else(|| defaults::compare_seeds(facts, how, rows_seen, has_held_out))
         });
     Ok(Plan {
         model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path")
@@ -98,6 +99,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         validation_file: said(&recipe.validation_file, "validation_file").or_absent("rows are held out"),
         test_file: said(&recipe.test_file, "test_file").or_absent("nothing is scored at the end"),
         retain_file: said(&recipe.retain_file, "retain_file").or_absent("the model's own sample, or general English"),
+        unlabelled_file: method::unlabelled_file(recipe, facts)?,
         text_column: said(&recipe.text_column, "text_column").or_absent("found by its usual name"),
         text_pair_column: said(&recipe.text_pair_column, "text_pair_column").or_absent("found by its usual name"),
         label_column: said(&recipe.label_column, "label_column").or_absent("found by its usual name"),

@@ -12,6 +12,8 @@ use crate::error::Error;
 
 /// What the run did, as a recipe that repeats it.
 pub const PLAN: &str = "plan.toml";
+/// The texts that were learnt from with a model's label, where there are some: a line each.
+pub const PSEUDO_LABELS: &str = "pseudo_labels.jsonl";
 /// What happened, one JSON object a line.
 pub const EVENTS: &str = "events.jsonl";
 /// The folder with what TensorBoard shows.
@@ -119,7 +121,7 @@ impl OutputDirectory {
     /// # Errors
     /// When a file cannot be removed.
     pub fn discard(&self) -> Result<(), Error> {
-        for name in [PLAN, EVENTS] {
+        for name in [PLAN, EVENTS, PSEUDO_LABELS] {
             let path = self.file(name);
             if path.exists() {
                 fs::remove_file(&path).map_err(|source| Error::write(&path, source))?;

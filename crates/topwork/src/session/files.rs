@@ -12,6 +12,7 @@ use crate::plan::error::PlanError;
 use crate::plan::facts::TaskFacts;
 use crate::plan::recipe::{Recipe, Said};
 use crate::session::retained::RetainedFile;
+use crate::session::unlabelled::UnlabelledFile;
 use crate::tasks::{Supervised, TaskDescription, of_kind};
 
 /// The data files of a run.
@@ -235,6 +236,18 @@ impl Files {
     pub(crate) fn retained(&self, recipe: &Recipe) -> Result<Option<RetainedFile>, Error> {
         let Some(file) = &recipe.retain_file else { return Ok(None) };
         RetainedFile::read(&file.value, &said_columns(recipe), &self.columns).map(Some)
+    }
+
+    /// The file of texts without labels, if there is one.
+    pub(crate) fn unlabelled(
+        &self,
+        recipe: &Recipe,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<UnlabelledFile>, Error> {
+        let Some(file) = &recipe.unlabelled_file else { return Ok(None) };
+        let file = UnlabelledFile::read(&file.value, &self.datasets)?;
+        file.note().into_iter().for_each(|message| observer.event(&RunEvent::Note { message }));
+        Ok(Some(file))
     }
 
     pub(crate) fn task_facts(&self) -> TaskFacts {

@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_data::{
-    Columns, Dataset, Example, HoldOut, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, distinct_texts,
-    for_words,
+    Columns, Dataset, Example, HoldOut, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, for_words,
 };
 use topwork_models::{
     Checkpoint, HeadKind, HeadRule, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
@@ -31,11 +30,13 @@ use crate::run::output_directory::unused_directory;
 use crate::run::thread_pool;
 pub use crate::session::files::Datasets;
 use crate::session::files::Files;
+use crate::session::folds::{check_folds, fewest_texts};
 use crate::session::label_names;
 use crate::session::pooling_probe::{self, Pretrained};
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
 use crate::session::training::TrainingSetup;
+use crate::session::unlabelled::{Unlabelled, UnlabelledFile};
 use crate::tasks::regression::scale_of;
 use crate::tasks::{Scoring, Supervised};
 
@@ -63,8 +64,10 @@ pub struct Inputs {
     pub columns: Columns,
     /// The rows to learn from.
     pub train: Split,
-    /// The name of each class as a row of it, where the plan has them as rows.
+    /// Rows that are learnt from and are not of the training file: the name of each class, where the plan has them as rows.
     pub(crate) names: Option<Split>,
+    /// Texts without labels.
+    pub unlabelled: Option<Unlabelled>,
     /// The rows to look at after each epoch.
     pub validation: Option<Split>,
     /// The rows to score once, at the end.
@@ -170,6 +173,7 @@ impl Inputs {
             columns: self.columns.clone(),
             train: self.train.clone(),
             names: self.names.clone(),
+            unlabelled: None,
             validation: self.validation.clone(),
             test: self.test.clone(),
             retained: self.retained.clone(),
@@ -195,11 +199,10 @@ impl Inputs {
         let files = files()?;
         files.warn(observer);
         let retained = files.retained(recipe)?;
+        let unlabelled = files.unlabelled(recipe, observer)?;
         let spec = recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str());
         let (source, unpacked) = find_model(spec, hub)?;
-        if recipe.model_name_or_path.is_some() {
-            warn_of_namesake(spec, observer);
-        }
+        recipe.model_name_or_path.iter().for_each(|said| warn_of_namesake(&said.value, observer));
         let config = ModelConfig::load(&source)?;
         let checkpoint = Checkpoint::open(&source)?;
         let mut tokenizer = load_tokenizer(&source)?;
@@ -218,7 +221,8 @@ impl Inputs {
         let train_texts = TokenizedTexts::tokenize(&tokenizer, &train.examples, usize::MAX, &train.path)?;
         let train_targets = files.space.encode(train)?;
         let named = is_named(&files, &tokenizer);
-        let facts = facts(recipe, &files, model, &train_texts, &train_targets, retained.as_ref(), named)?;
+        let beside = (retained.as_ref(), unlabelled.as_ref());
+        let facts = facts(recipe, &files, model, &train_texts, &train_targets, beside, named)?;
         let mut plan = resolve(recipe, &facts)?;
         let retained = Retained::gather(retained, &source, &config, &tokenizer, &plan)?;
         let strata = Strata::new(&files.space, &train_targets);
@@ -236,8 +240,7 @@ impl Inputs {
             (plan, probe_seconds) = chosen_by_rows(recipe, facts, &plan, &tokenizer, rows, model, observer)?;
         }
         let policy = policy(&specs, &plan)?;
-        let warnings = plan.warnings.iter().chain(&retained.warnings);
-        warnings.for_each(|warning| observer.event(&RunEvent::warning(warning)));
+        plan.warnings.iter().chain(&retained.warnings).for_each(|text| observer.event(&RunEvent::warning(text)));
         let Files { datasets: Datasets { train, validation, test }, task, space, columns, .. } = files;
         let mut scoring = Scoring::of(space);
         let mut reader = Reader {
@@ -251,12 +254,13 @@ impl Inputs {
         let texts = reader.tokenize(&train, Some(train_texts))?;
         let whole = Split { texts, targets: train_targets, examples: train.examples };
         let test = test.map(|test| reader.split(test)).transpose()?;
-        let is_held_out = held_out.is_some();
+        let lacks_file = validation.is_none();
         let (train, validation) = reader.train_and_validation(whole, held_out, validation)?;
         let names = reader.names(&plan)?;
+        let unlabelled = unlabelled.map(|file| reader.unlabelled(file)).transpose()?;
         let tokenize_seconds = started.elapsed().as_secs_f64() - probe_seconds;
         reader.counted.warn_unknown(observer);
-        if is_held_out && validation.is_none() && plan.validation_fraction.value > 0.0 {
+        if lacks_file && validation.is_none() && plan.validation_fraction.value > 0.0 {
             no_validation_rows(&plan, observer)?;
         }
         if let Targets::Values(values) = &train.targets {
@@ -275,6 +279,7 @@ impl Inputs {
             columns,
             train,
             names,
+            unlabelled,
             validation,
             test,
             retained,
@@ -359,6 +364,13 @@ impl Reader<'_> {
         Ok(Some(Split { texts, targets: Targets::Class((0..labels.len() as u32).collect()), examples }))
     }
 
+    /// Texts without labels.
+    fn unlabelled(&mut self, file: UnlabelledFile) -> Result<Unlabelled, Error> {
+        let dataset = file.into_dataset();
+        let texts = self.tokenize(&dataset, None)?;
+        Ok(Unlabelled { texts, examples: dataset.examples })
+    }
+
     /// The tokens of a file; `whole` are those before any text is cut.
     fn tokenize(&mut self, dataset: &Dataset, whole: Option<TokenizedTexts>) -> Result<TokenizedTexts, Error> {
         let texts = match whole {
@@ -389,7 +401,7 @@ fn facts(
     model: ModelFacts,
     texts: &TokenizedTexts,
     targets: &Targets,
-    retained: Option<&RetainedFile>,
+    (retained, unlabelled): (Option<&RetainedFile>, Option<&UnlabelledFile>),
     named_labels: bool,
 ) -> Result<Facts, Error> {
     let Datasets { train, validation, test } = &files.datasets;
@@ -412,43 +424,12 @@ fn facts(
         validation_sha256: sha256(validation),
         test_sha256: sha256(test),
         retain_sha256: retained.map(|file| file.sha256().to_string()),
+        unlabelled_rows: unlabelled.map(UnlabelledFile::len),
+        unlabelled_sha256: unlabelled.map(|file| file.sha256().to_string()),
         label_names_sha256: label_names,
         unused_output_dir: unused_directory(&train.path),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     })
-}
-
-/// The class with the fewest different texts, and how many they are; of all rows where they have no classes.
-fn fewest_texts(train: &Dataset, strata: &Strata, space: &TargetSpace) -> Option<(usize, usize)> {
-    let texts = match space.kind() {
-        TargetKind::Class => strata.distinct_texts(&train.examples),
-        TargetKind::Labels | TargetKind::Value | TargetKind::TokenTags => {
-            distinct_texts(&train.examples, &vec![0; train.examples.len()], 1)
-        }
-    };
-    // A class that is declared and has no row is in no fold.
-    texts.into_iter().enumerate().filter(|(_, texts)| *texts > 0).min_by_key(|(_, texts)| *texts)
-}
-
-/// A class is in as many folds as it has different texts, and every fold needs one of it; other targets need as many different
-/// texts as there are folds.
-fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpace) -> Result<(), Error> {
-    let Some((class, fewest)) = fewest_texts(train, strata, space) else { return Ok(()) };
-    if count <= fewest {
-        return Ok(());
-    }
-    let of = match space {
-        TargetSpace::Class(labels) => format!(" of `{}`", labels.names().get(class).map_or("", String::as_str)),
-        _ => String::new(),
-    };
-    let message =
-        format!("folds: {}: expected at most {fewest}, the different texts{of}, found {count}", train.path.display());
-    let hint = match fewest {
-        0 | 1 if !of.is_empty() => "more texts of that class, or --validation FILE instead of folds".to_string(),
-        0 | 1 => "more texts, or --validation FILE instead of folds".to_string(),
-        fewest => format!("--folds {fewest}"),
-    };
-    Err(Error::run(message, hint))
 }
 
 /// Words that the tokenizer drops, such as one of zero-width letters alone: a tagger neither learns them nor finds them.

@@ -1,6 +1,7 @@
 //! What a run works on: files, model and plan, read and checked, and a training on them.
 
 pub(crate) mod files;
+mod folds;
 pub mod inputs;
 mod label_names;
 pub(crate) mod masked_words;
@@ -9,3 +10,4 @@ pub mod profile;
 pub mod retained;
 pub mod split;
 pub(crate) mod training;
+pub mod unlabelled;

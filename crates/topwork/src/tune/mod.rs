@@ -5,6 +5,7 @@ mod extras;
 pub mod finished_run;
 mod model_card;
 pub mod results;
+pub mod self_training;
 mod train;
 mod write_model;
 
@@ -40,6 +41,7 @@ use crate::tasks::{Part, Scoring, Supervised};
 use choice::{Choice, Linear};
 use extras::{ExtraTrainings, Extras};
 use results::{BestResult, Confusion, Folds, Results, Seconds};
+use self_training::{Labelled, PseudoLabels, SelfTraining};
 use train::{Trained, diverged, give_up, train};
 
 /// The training split is scored on at most so many rows: enough to see a gap to the validation rows.
@@ -77,13 +79,28 @@ fn run(
     announce(context.resume && progress.step == 0, &loaded.report, observer);
     seconds.load += lap(&mut timer);
 
-    observer.event(&RunEvent::phase("train"));
-    let trained = match train(inputs, &setup, &mut loaded, progress, from_probe, context, &mut seconds, observer)? {
-        Trained::Interrupted { progress, total_steps } => {
-            let step = progress.step;
-            observer.event(&RunEvent::Stopped { step, reason: "interrupted".to_string() });
-            checkpoint::save(&output, &loaded.parameters, &progress)?;
+    let labelled = match SelfTraining::of(inputs, &output, context.interrupt, observer) {
+        Ok(Labelled::Interrupted) => {
+            stop(&output, &loaded.parameters, &progress, observer)?;
             log.finish()?;
+            let (step, total_steps) = (progress.step, inputs.plan.max_steps.value.unwrap_or(progress.step));
+            return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step, total_steps });
+        }
+        Ok(Labelled::Nothing) => None,
+        Ok(Labelled::Texts(labelled)) => Some(*labelled),
+        Err(error) => return Err(discard(error, board, log, &output, context)?),
+    };
+    let (pseudo_labels, more) = labelled.map_or((None, None), |labelled| (Some(labelled.found), labelled.inputs));
+    seconds.repeat += lap(&mut timer);
+
+    observer.event(&RunEvent::phase("train"));
+    let learnt = more.as_ref().unwrap_or(inputs);
+    let setup = TrainingSetup::planned(learnt);
+    let trained = match train(learnt, &setup, &mut loaded, progress, from_probe, context, &mut seconds, observer)? {
+        Trained::Interrupted { progress, total_steps } => {
+            stop(&output, &loaded.parameters, &progress, observer)?;
+            log.finish()?;
+            let step = progress.step;
             return Ok(Outcome::Interrupted { output_dir: path.to_path_buf(), step, total_steps });
         }
         Trained::Lost(error) => return Err(discard(error, board, log, &output, context)?),
@@ -94,14 +111,14 @@ fn run(
     let recording = Recording { output: &output, trace: &trace, context };
     let ended = match linear {
         None => {
-            let kept = Kept { loaded, trained, folds, choice: found };
+            let kept = Kept { loaded, trained, folds, choice: found, pseudo_labels };
             prove_and_judge(inputs, kept, recording, extra, seconds, observer)?
         }
         Some(Linear { inputs, loaded: of_linear, trained: fitted }) => {
             // What is not kept takes as much memory as what is.
             drop((loaded, trained, folds));
             let (loaded, trained) = (of_linear, fitted);
-            let kept = Kept { loaded, trained, folds: None, choice: found };
+            let kept = Kept { loaded, trained, folds: None, choice: found, pseudo_labels };
             prove_and_judge(&inputs, kept, recording, extra, seconds, observer)?
         }
     };
@@ -116,14 +133,27 @@ fn run(
     Ok(Outcome::Finished { output_dir: path.to_path_buf(), results })
 }
 
+/// Saves the state of a run that is interrupted.
+fn stop(
+    output: &OutputDirectory,
+    parameters: &Parameters,
+    progress: &Progress,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    observer.event(&RunEvent::Stopped { step: progress.step, reason: "interrupted".to_string() });
+    checkpoint::save(output, parameters, progress)
+}
+
 /// A model with the weights that are kept.
 struct Kept<'a> {
     loaded: LoadedModel,
     trained: train::Finished,
     /// The folds of that training, where they chose it; none inside where they came to nothing.
     folds: Option<Option<CrossValidated<'a>>>,
-    /// What rows of the training file chose.
+    /// What was chosen of a linear head and it.
     choice: Option<FloorChoice>,
+    /// What came of texts without labels.
+    pseudo_labels: Option<PseudoLabels>,
 }
 
 /// Where a run is recorded.
@@ -149,7 +179,7 @@ fn prove_and_judge(
     mut seconds: Seconds,
     observer: &mut dyn Observer,
 ) -> Result<Ended, Error> {
-    let Kept { loaded, trained, folds, choice } = kept;
+    let Kept { loaded, trained, folds, choice, pseudo_labels } = kept;
     let mut timer = Instant::now();
     observer.event(&RunEvent::phase("evaluate"));
     let evaluated = Evaluated::of(inputs, &loaded, &trained, observer);
@@ -199,6 +229,7 @@ fn prove_and_judge(
         seed: inputs.plan.seed.value,
         best: trained.best.as_ref().map(|best| best_result(inputs, best)),
         stopped: trained.stopped(),
+        pseudo_labels,
         floor_choice: choice,
         floor,
         verdict: judged.verdict,

@@ -10,6 +10,7 @@ use crate::judge::repeats::Repeated;
 use crate::judge::transfer::Transfer;
 use crate::judge::{Calibration, Scored, Verdict};
 use crate::run::proofs::Proofs;
+use crate::tune::self_training::PseudoLabels;
 
 /// Why training ended: the loss was no number any more, and the best epoch before was kept.
 pub const DIVERGED: &str = "diverged";
@@ -49,6 +50,9 @@ pub struct Results {
     /// Why training ended before its last step, when it did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stopped: Option<String>,
+    /// What came of texts without labels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pseudo_labels: Option<PseudoLabels>,
     /// What was kept, where the plan lets rows choose between the trained model and a linear head on the untouched one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub floor_choice: Option<FloorChoice>,

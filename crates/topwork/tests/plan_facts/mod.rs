@@ -38,6 +38,8 @@ pub(crate) fn facts() -> Facts {
         validation_sha256: None,
         test_sha256: None,
         retain_sha256: None,
+        unlabelled_rows: None,
+        unlabelled_sha256: None,
         label_names_sha256: None,
         task: TaskFacts::default(),
         unused_output_dir: "runs/train".into(),
