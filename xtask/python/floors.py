@@ -6,15 +6,17 @@
 
 Three faults are planted, on rows that few_labels.py draws of the training file:
 
-- `flat`: an encoder whose first token hardly varies. The scale of its last layer norm is a thousandth; the head reads the first token.
+- `flat`: an encoder whose first token hardly varies. The scale of its last layer norm is a thousandth; the head reads the first token, and all
+  layers are frozen: with them, training gets over it.
 - `random`: an encoder of the same shape with random weights, in a directory like any other.
-- `words`: the label is appended to every text. Words alone tell all.
+- `words`: every text is its label and a number. Words alone tell all.
 
 Each must be flagged: its finding is `not_better` or `within_chance`. Honest are the runs of `tune` in the results of few_labels.py. Of
 those the table tells how many are called `not_better`, and of how many of these the cell's mean over draws is above the floor's: these are
 false alarms.
 """
 import collections
+import json
 import pathlib
 import shutil
 import statistics
@@ -56,9 +58,13 @@ def damaged(model, fault, seed, folder):
     return copy
 
 
+def layers(model):
+    return json.loads((pathlib.Path(model) / "config.json").read_text())["num_hidden_layers"]
+
+
 def with_label(rows, names):
     text = names[0]
-    return [dict(row, **{text: f"{row[text]} {row['label']}"}) for row in rows]
+    return [dict(row, **{text: f"{row['label']} {number}"}) for number, row in enumerate(rows)]
 
 
 def run_line(options, line):
@@ -71,7 +77,7 @@ def run_line(options, line):
         else:
             model = damaged(options.model, line["fault"], line["seed"], folder)
         if line["fault"] == "flat":
-            flags = ["--pooling", "first_token", "--method", "finetune"]
+            flags = ["--pooling", "first_token", "--method", "finetune", "--freeze-layers", layers(options.model)]
         labelled.write_rows(folder / "train.csv", drawn, names)
         labelled.write_rows(folder / "test.csv", scored, names)
         result = labelled.tune(options.topwork, folder / "train.csv", folder / "test.csv", model, line["seed"], folder / "out",
