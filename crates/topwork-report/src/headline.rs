@@ -79,11 +79,16 @@ fn facts(run: &RunDirectory) -> String {
 /// The verdict, a card for each part.
 pub(crate) fn verdict(results: &Results) -> String {
     let floor = results.floor.iter().map(|floor| ("floor", floor.finding.name(), floor.sentence.as_str()));
+    let texts = results.pseudo_labels.iter().map(|labels| {
+        let finding = if labels.taken > 0 { "some" } else { "none" };
+        ("pseudo_labels", finding, labels.sentence.as_str())
+    });
     let choice = results.floor_choice.iter().map(|choice| {
         let finding = if choice.taken { "linear_head" } else { "trained_model" };
         ("floor_choice", finding, choice.sentence.as_str())
     });
-    let cards: String = choice
+    let cards: String = texts
+        .chain(choice)
         .chain(floor)
         .chain(results.verdict.parts())
         .map(|(part, finding, sentence)| card(part, finding, sentence))
@@ -103,6 +108,7 @@ fn card(part: &str, finding: &str, sentence: &str) -> String {
     let question = match part {
         "floor" => "Is it better than without training?",
         "floor_choice" => "What was kept?",
+        "pseudo_labels" => "Were texts without labels learnt from?",
         "overfitting" => "Did it memorise?",
         "forgetting" => "Did it forget?",
         "learning_rate" => "Was the learning rate right?",

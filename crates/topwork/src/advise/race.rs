@@ -336,7 +336,7 @@ impl Track<'_> {
         let prefix = prefixes.get(&entrant.freeze_layers);
         let of_train = prefix.map(|prefix| prefix.select(&learnt));
         let batch_size = options.eval_batch_size;
-        let learnt_rows = TrainingRows { train: &train, validation: None, names: None };
+        let learnt_rows = TrainingRows { train: &train, validation: None, added: None };
         let mut problem = learning(self.inputs, learnt_rows, &setup, &model, options.seed);
         (problem.prefix, problem.options) = (of_train.as_ref(), options);
         let steps = ((heat.part * total_steps(plan, &problem) as f64).round() as usize).max(1);

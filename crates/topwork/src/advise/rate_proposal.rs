@@ -138,7 +138,7 @@ pub(crate) fn test(
     let loaded = LoadedModel::load(inputs, &setup, inputs.plan.seed.value)?;
     let from_probe = starts_from_probe(&inputs.plan, &loaded);
     let LoadedModel { mut parameters, model, .. } = loaded;
-    let learnt = TrainingRows { train: rows, validation: inputs.validation.as_ref(), names: None };
+    let learnt = TrainingRows { train: rows, validation: inputs.validation.as_ref(), added: None };
     let mut problem = learning(inputs, learnt, &setup, &model, inputs.plan.seed.value);
     if from_probe {
         start_from_probe(inputs, &model, &mut parameters, pooled, rows, &problem.options);

@@ -250,9 +250,9 @@ fn run(
                     true => TrainingSetup::without_transfer(inputs, plan)?,
                     false => TrainingSetup::of(inputs, plan)?,
                 };
-                let learnt = TrainingRows { train: &train, validation: None, names: inputs.names.as_ref() };
+                let learnt = TrainingRows { train: &train, validation: None, added: inputs.added.as_ref() };
                 let seed = inputs.plan.seed.value.wrapping_add(item.seed);
-                match train_and_predict(inputs, &setup, learnt, seed, held_out, interrupt)? {
+                match train_and_predict(inputs, &setup, learnt, seed, &held_out.texts, interrupt)? {
                     Some(Trained { logits, .. }) => logits,
                     None => return Ok(None),
                 }

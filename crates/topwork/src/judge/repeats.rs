@@ -291,19 +291,19 @@ fn train_all(
 ) -> Result<Vec<Option<Trained>>, Error> {
     let setup = TrainingSetup::planned(inputs);
     let at_once = trainings_at_once(inputs, repetitions.len());
-    let on = |train: &Split, names: Option<&Split>, answers: &Split, seed: u64| {
+    let on = |train: &Split, added: Option<&Split>, answers: &Split, seed: u64| {
         // Epochs are compared by validation rows where there are some; a fold's own rows are not looked at before the end.
-        let learnt = TrainingRows { train, validation: inputs.validation.as_ref(), names };
-        train_and_predict(inputs, &setup, learnt, seed, answers, interrupt)
+        let learnt = TrainingRows { train, validation: inputs.validation.as_ref(), added };
+        train_and_predict(inputs, &setup, learnt, seed, &answers.texts, interrupt)
     };
-    let names = inputs.names.as_ref();
+    let added = inputs.added.as_ref();
     let train = |repetition: &Repetition<'_>| match repetition.rows {
         RepeatedRows::AllBut(part) => {
             let is_other = |row: &usize| part.binary_search(row).is_err();
             let others: Vec<usize> = (0..inputs.train.len()).filter(is_other).collect();
-            on(&inputs.train.select(&others), names, &inputs.train.select(part), repetition.seed)
+            on(&inputs.train.select(&others), added, &inputs.train.select(part), repetition.seed)
         }
-        RepeatedRows::All { answers } => on(&inputs.train, names, answers, repetition.seed),
+        RepeatedRows::All { answers } => on(&inputs.train, added, answers, repetition.seed),
         RepeatedRows::Labelled { targets, answers } => {
             let train = Split { targets: targets.clone(), ..inputs.train.clone() };
             // The names would say what the order hides.

@@ -8,7 +8,7 @@ use crate::plan::defaults::{SPARE, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
 use crate::plan::recipe::Recipe;
-use crate::plan::resolve::{said, smallest_class};
+use crate::plan::resolve::{most_folds, said, smallest_class};
 use crate::plan::value::{FloorRule, Init, Method, RecipeValue};
 
 /// Parts of few rows that are left out in turn.
@@ -76,11 +76,6 @@ pub(crate) fn folds(
     }
     let count = FOLDS.min(most);
     Ok(Some(because(Some(count), "they choose for floor take, as no rows are held out".to_string())))
-}
-
-/// Every class needs a text of its own in every fold.
-fn most_folds(facts: &Facts) -> usize {
-    smallest_class(facts).1.min(facts.fewest_texts.unwrap_or(usize::MAX))
 }
 
 /// Why there are no folds.

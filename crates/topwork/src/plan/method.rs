@@ -96,7 +96,8 @@ fn carried(facts: &Facts, init: Init, has_names: bool) -> Resolved<Method> {
     )
 }
 
-fn rows_a_class(facts: &Facts) -> usize {
+/// Rows of a class, on average.
+pub(crate) fn rows_a_class(facts: &Facts) -> usize {
     facts.rows / facts.class_counts.iter().filter(|count| **count > 0).count().max(1)
 }
 
@@ -146,8 +147,6 @@ pub(crate) fn max_steps(method: Method, recipe: &Recipe, facts: &Facts) -> Optio
 
 /// What goes with more rows to learn from: the steps of a contrastive training, unless they or the epochs are said.
 pub(crate) fn learn_from_more(plan: &mut Plan, rows: usize) {
-    // These rows come beside the names of classes, and in their way.
-    plan.label_names_as_rows.value = true;
     if plan.method.value == Method::Setfit && plan.max_steps.origin == Origin::Default && plan.max_steps.value.is_some()
     {
         plan.max_steps.value = Some(contrastive_steps(rows));
@@ -177,7 +176,7 @@ pub(crate) fn unlabelled_file(recipe: &Recipe, facts: &Facts) -> Result<Resolved
             hint: "leave one of them out".into(),
         });
     }
-    let smallest = super::resolve::smallest_class(facts).1.min(facts.fewest_texts.unwrap_or(usize::MAX));
+    let smallest = super::resolve::most_folds(facts);
     if smallest < 2 {
         return Err(PlanError::Invalid {
             place: said.place.of("unlabelled_file"),

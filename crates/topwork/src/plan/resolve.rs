@@ -243,6 +243,11 @@ pub(crate) fn smallest_class(facts: &Facts) -> (Option<&String>, usize) {
     }
 }
 
+/// Every class needs a text of its own in every fold.
+pub(crate) fn most_folds(facts: &Facts) -> usize {
+    smallest_class(facts).1.min(facts.fewest_texts.unwrap_or(usize::MAX))
+}
+
 /// Every class needs a row in every fold.
 fn folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
     let (label, smallest) = smallest_class(facts);

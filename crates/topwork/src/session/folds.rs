@@ -1,15 +1,15 @@
 //! In how many folds rows can be parted.
 
-use topwork_data::{Dataset, Strata, TargetKind, TargetSpace, distinct_texts};
+use topwork_data::{Dataset, Example, Strata, TargetKind, TargetSpace, distinct_texts};
 
 use crate::error::Error;
 
 /// The class with the fewest different texts, and how many they are; of all rows where they have no classes.
-pub(crate) fn fewest_texts(train: &Dataset, strata: &Strata, space: &TargetSpace) -> Option<(usize, usize)> {
+pub(crate) fn fewest_texts(examples: &[Example], strata: &Strata, space: &TargetSpace) -> Option<(usize, usize)> {
     let texts = match space.kind() {
-        TargetKind::Class => strata.distinct_texts(&train.examples),
+        TargetKind::Class => strata.distinct_texts(examples),
         TargetKind::Labels | TargetKind::Value | TargetKind::TokenTags => {
-            distinct_texts(&train.examples, &vec![0; train.examples.len()], 1)
+            distinct_texts(examples, &vec![0; examples.len()], 1)
         }
     };
     // A class that is declared and has no row is in no fold.
@@ -22,7 +22,7 @@ pub(crate) fn fewest_texts(train: &Dataset, strata: &Strata, space: &TargetSpace
 /// # Errors
 /// When there are more folds than that.
 pub(crate) fn check_folds(count: usize, train: &Dataset, strata: &Strata, space: &TargetSpace) -> Result<(), Error> {
-    let Some((class, fewest)) = fewest_texts(train, strata, space) else { return Ok(()) };
+    let Some((class, fewest)) = fewest_texts(&train.examples, strata, space) else { return Ok(()) };
     if count <= fewest {
         return Ok(());
     }

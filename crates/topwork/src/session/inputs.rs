@@ -64,8 +64,8 @@ pub struct Inputs {
     pub columns: Columns,
     /// The rows to learn from.
     pub train: Split,
-    /// Rows that are learnt from and are not of the training file: the name of each class, where the plan has them as rows.
-    pub(crate) names: Option<Split>,
+    /// Rows that are learnt from as well and are none of the file: the name of each class, where the plan has them as rows.
+    pub(crate) added: Option<Split>,
     /// Texts without labels.
     pub unlabelled: Option<Unlabelled>,
     /// The rows to look at after each epoch.
@@ -172,7 +172,7 @@ impl Inputs {
             scoring: self.scoring.clone(),
             columns: self.columns.clone(),
             train: self.train.clone(),
-            names: self.names.clone(),
+            added: self.added.clone(),
             unlabelled: None,
             validation: self.validation.clone(),
             test: self.test.clone(),
@@ -256,7 +256,7 @@ impl Inputs {
         let test = test.map(|test| reader.split(test)).transpose()?;
         let lacks_file = validation.is_none();
         let (train, validation) = reader.train_and_validation(whole, held_out, validation)?;
-        let names = reader.names(&plan)?;
+        let added = reader.names(&plan)?;
         let unlabelled = unlabelled.map(|file| reader.unlabelled(file)).transpose()?;
         let tokenize_seconds = started.elapsed().as_secs_f64() - probe_seconds;
         reader.counted.warn_unknown(observer);
@@ -278,7 +278,7 @@ impl Inputs {
             scoring,
             columns,
             train,
-            names,
+            added,
             unlabelled,
             validation,
             test,
@@ -414,7 +414,8 @@ fn facts(
         has_pairs: train.columns.text_pair.is_some(),
         named_labels,
         class_counts: files.counts(targets),
-        fewest_texts: fewest_texts(train, &Strata::new(&files.space, targets), &files.space).map(|(_, texts)| texts),
+        fewest_texts: fewest_texts(&train.examples, &Strata::new(&files.space, targets), &files.space)
+            .map(|(_, texts)| texts),
         pooling_probe: None,
         task: files.task_facts(),
         tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),

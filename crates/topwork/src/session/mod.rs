@@ -1,7 +1,7 @@
 //! What a run works on: files, model and plan, read and checked, and a training on them.
 
 pub(crate) mod files;
-mod folds;
+pub(crate) mod folds;
 pub mod inputs;
 mod label_names;
 pub(crate) mod masked_words;

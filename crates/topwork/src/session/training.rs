@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use topwork_data::TargetKind;
+use topwork_data::{TargetKind, TokenizedTexts};
 use topwork_engine::{AdamWOptions, ParameterId, Parameters};
 use topwork_models::{Block, Dropouts, HeadRule, LoadReport, Model, ModelOptions, OutputLayer, WeightOptions, Weights};
 
@@ -115,14 +115,14 @@ pub(crate) struct TrainingRows<'a> {
     pub(crate) train: &'a Split,
     /// Those to look at after each epoch.
     pub(crate) validation: Option<&'a Split>,
-    /// The name of each class as a row of it, which are learnt from where the plan says so.
-    pub(crate) names: Option<&'a Split>,
+    /// Rows that are learnt from as well and are none of the file: names of classes, and texts that a model labelled.
+    pub(crate) added: Option<&'a Split>,
 }
 
 impl<'a> TrainingRows<'a> {
     /// The rows as the plan parts them.
     pub(crate) fn planned(inputs: &'a Inputs) -> Self {
-        Self { train: &inputs.train, validation: inputs.validation.as_ref(), names: inputs.names.as_ref() }
+        Self { train: &inputs.train, validation: inputs.validation.as_ref(), added: inputs.added.as_ref() }
     }
 }
 
@@ -237,10 +237,10 @@ fn put_head(model: &Model, parameters: &mut Parameters, fitted: &LinearModel, sc
     vec![weight, bias]
 }
 
-/// The rows to learn from, and the names of their classes where the plan has them as rows.
-pub(crate) fn with_names<'a>(plan: &Plan, learnt: TrainingRows<'a>) -> Cow<'a, Split> {
-    match learnt.names.filter(|_| plan.label_names_as_rows.value) {
-        Some(names) => Cow::Owned(learnt.train.followed_by(names)),
+/// All rows that are learnt from: those of the file, and then the added ones.
+pub(crate) fn with_added(learnt: TrainingRows<'_>) -> Cow<'_, Split> {
+    match learnt.added {
+        Some(added) => Cow::Owned(learnt.train.followed_by(added)),
         None => Cow::Borrowed(learnt.train),
     }
 }
@@ -354,13 +354,13 @@ impl Trained {
     }
 }
 
-/// Trains, and answers for `rows`; none when interrupted.
+/// Trains, and answers for texts; none when interrupted.
 pub(crate) fn train_and_predict(
     inputs: &Inputs,
     setup: &TrainingSetup,
     learnt: TrainingRows<'_>,
     seed: u64,
-    rows: &Split,
+    texts: &TokenizedTexts,
     interrupt: &AtomicBool,
 ) -> Result<Option<Trained>, Error> {
     let plan = &setup.plan;
@@ -371,7 +371,7 @@ pub(crate) fn train_and_predict(
     }
     let mut loaded = LoadedModel::load(inputs, setup, seed)?;
     let options = LearningOptions { seed, ..learning_options(plan, learnt.train, &inputs.scoring) };
-    let rows_learnt = with_names(plan, learnt);
+    let rows_learnt = with_added(learnt);
     let learnt = TrainingRows { train: &rows_learnt, ..learnt };
     if starts_from_probe(plan, &loaded) && !is_interrupted() {
         fit_probe(inputs, learnt.train, &mut loaded, &options);
@@ -419,7 +419,7 @@ pub(crate) fn train_and_predict(
         (None, Some(_)) => return Ok(Some(Trained { logits: None, diverged })),
         (None, None) => {}
     }
-    let logits = infer(model, parameters, &rows.texts, batch_size, Output::Logits);
+    let logits = infer(model, parameters, texts, batch_size, Output::Logits);
     let is_sound = logits.iter().all(|logit| logit.is_finite());
     Ok(Some(Trained {
         logits: is_sound.then_some(logits),

@@ -17,6 +17,7 @@ pub mod token_classification;
 
 use topwork_data::{TargetKind, TargetSpace, Targets};
 use topwork_engine::{Tape, Value};
+use topwork_metrics::multi_label::fit_thresholds;
 use topwork_metrics::{Metric, TaskScores};
 use topwork_models::{HeadKind, OutputScale, ProblemType};
 
@@ -265,6 +266,14 @@ impl Scoring {
     /// How many outputs there are.
     pub fn outputs(&self) -> usize {
         self.space.names().len()
+    }
+
+    /// With the thresholds that suit outputs for rows, where the targets are labels.
+    pub(crate) fn with_thresholds(mut self, outputs: &[f32], targets: &Targets) -> Self {
+        if let Targets::Labels(labels) = targets {
+            self.thresholds = Some(fit_thresholds(outputs, labels.values(), labels.width()));
+        }
+        self
     }
 }
 

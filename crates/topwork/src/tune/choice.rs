@@ -5,9 +5,6 @@ use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use topwork_data::Targets;
-use topwork_metrics::multi_label;
-
 use super::extras::ExtraTrainings;
 use super::results::Seconds;
 use super::train::{self, Trained, train};
@@ -134,10 +131,7 @@ fn why_none(context: &RunContext<'_>) -> String {
 fn compared(inputs: &Inputs, split: &'static str, rows: &Split, outputs: (&[f32], &[f32])) -> FloorChoice {
     let metric = inputs.plan.metric_for_best_model.value;
     let value = |outputs: &[f32]| {
-        let mut scoring = inputs.scoring.clone();
-        if let Targets::Labels(labels) = &rows.targets {
-            scoring.thresholds = Some(multi_label::fit_thresholds(outputs, labels.values(), labels.width()));
-        }
+        let scoring = inputs.scoring.clone().with_thresholds(outputs, &rows.targets);
         let scores = inputs.task.evaluate(outputs, &rows.targets, &scoring);
         scores.get(metric).unwrap_or(f64::NAN)
     };

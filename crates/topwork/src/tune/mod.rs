@@ -15,7 +15,6 @@ use std::time::Instant;
 
 use topwork_data::Targets;
 use topwork_engine::Parameters;
-use topwork_metrics::multi_label;
 
 use crate::error::Error;
 use crate::events::tensorboard::TensorBoardObserver;
@@ -328,10 +327,8 @@ impl Evaluated {
             |split: &Split| infer(&loaded.model, &loaded.parameters, &split.texts, batch_size, Output::Logits);
         let mut scoring = inputs.scoring.clone();
         let of_validation = inputs.validation.as_ref().map(|split| (split, outputs(split)));
-        if let Some((split, outputs)) = &of_validation
-            && let Targets::Labels(labels) = &split.targets
-        {
-            scoring.thresholds = Some(multi_label::fit_thresholds(outputs, labels.values(), labels.width()));
+        if let Some((split, outputs)) = &of_validation {
+            scoring = scoring.with_thresholds(outputs, &split.targets);
         }
         let mut scored = |name: &str, split: &Split, outputs: Vec<f32>| {
             let scores = inputs.task.evaluate(&outputs, &split.targets, &scoring);

@@ -9,15 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use topwork_data::{Strata, Targets};
-use topwork_metrics::softmax;
+use topwork_metrics::{argmax, softmax};
 
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::judge::repeats;
-use crate::plan::method;
+use crate::plan::method::{self, rows_a_class};
 use crate::run::output_directory::{OutputDirectory, PSEUDO_LABELS};
+use crate::session::folds::fewest_texts;
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{TrainingRows, TrainingSetup, train_and_predict};
+use crate::session::unlabelled::Unlabelled;
 
 /// Parts of the labelled rows that are left out in turn.
 const FOLDS: usize = 5;
@@ -78,13 +80,10 @@ impl SelfTraining {
     ) -> Result<Labelled, Error> {
         let Some(unlabelled) = &inputs.unlabelled else { return Ok(Labelled::Nothing) };
         observer.event(&RunEvent::phase("label"));
-        let count = Strata::new(&inputs.scoring.space, &inputs.train.targets)
-            .distinct_texts(&inputs.train.examples)
-            .into_iter()
-            .filter(|texts| *texts > 0)
-            .min()
-            .map_or(0, |fewest| fewest.min(FOLDS));
-        let folds = repeats::cross_validate(inputs, count.max(2), observer, interrupt)?;
+        let strata = Strata::new(&inputs.scoring.space, &inputs.train.targets);
+        let fewest = fewest_texts(&inputs.train.examples, &strata, &inputs.scoring.space);
+        let count = fewest.map_or(2, |(_, texts)| texts.clamp(2, FOLDS));
+        let folds = repeats::cross_validate(inputs, count, observer, interrupt)?;
         if interrupt.load(Ordering::Relaxed) {
             return Ok(Labelled::Interrupted);
         }
@@ -93,26 +92,23 @@ impl SelfTraining {
         let right: Vec<bool> = sure.iter().zip(classes).map(|(own, gold)| own.class == *gold).collect();
         let (accuracy, threshold) = threshold(&sure, &right);
 
-        let texts = Split {
-            targets: Targets::Class(vec![0; unlabelled.examples.len()]),
-            examples: unlabelled.examples.clone(),
-            texts: unlabelled.texts.clone(),
-        };
         let mut taken = Vec::new();
         if let Some((least, _)) = threshold {
             let (setup, seed) = (TrainingSetup::planned(inputs), inputs.plan.seed.value);
-            let teacher = train_and_predict(inputs, &setup, TrainingRows::planned(inputs), seed, &texts, interrupt)?;
+            let teacher =
+                train_and_predict(inputs, &setup, TrainingRows::planned(inputs), seed, &unlabelled.texts, interrupt)?;
             let Some(teacher) = teacher else { return Ok(Labelled::Interrupted) };
             let outputs = teacher.logits.ok_or_else(|| lost(inputs, "the training on labelled rows"))?;
-            taken = chosen(&Sure::of(&outputs, inputs.labels().len()), least, A_ROW * a_class(inputs));
+            taken = chosen(&Sure::of(&outputs, inputs.labels().len()), least, A_ROW * rows_a_class(&inputs.plan.facts));
         }
-        let found = PseudoLabels::new(inputs, texts.len(), &taken, accuracy, threshold);
+        let found = PseudoLabels::new(inputs, unlabelled.examples.len(), &taken, accuracy, threshold);
         observer.event(&RunEvent::Note { message: found.sentence.clone() });
-        write(output, inputs, &texts, &taken)?;
+        write(output, inputs, unlabelled, &taken)?;
         let rows: Vec<usize> = taken.iter().map(|(row, _)| *row).collect();
         let pseudo = Split {
+            examples: rows.iter().map(|&row| unlabelled.examples[row].clone()).collect(),
             targets: Targets::Class(taken.iter().map(|(_, sure)| sure.class).collect()),
-            ..texts.select(&rows)
+            texts: unlabelled.texts.select(&rows),
         };
         let inputs = (!pseudo.is_empty()).then(|| learning_from(inputs, pseudo));
         Ok(Labelled::Texts(Box::new(Self { found, inputs })))
@@ -126,14 +122,6 @@ fn lost(inputs: &Inputs, what: &str) -> Error {
     Error::run(message, format!("--learning-rate {lower:e}, or no --unlabelled"))
 }
 
-/// Labelled rows of a class, on average.
-fn a_class(inputs: &Inputs) -> usize {
-    let mut classes = inputs.train.classes().to_vec();
-    classes.sort_unstable();
-    classes.dedup();
-    inputs.train.len() / classes.len().max(1)
-}
-
 /// The class that a model is surest of, and how sure it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Sure {
@@ -144,15 +132,9 @@ struct Sure {
 impl Sure {
     /// Of logits `[rows, classes]`.
     fn of(logits: &[f32], classes: usize) -> Vec<Self> {
-        let of = |row: &[f32]| {
-            let probabilities = softmax(row, classes);
-            let first = Self { class: 0, probability: f64::NEG_INFINITY };
-            probabilities.iter().enumerate().fold(first, |best, (class, &probability)| {
-                let probability = f64::from(probability);
-                if probability > best.probability { Self { class: class as u32, probability } } else { best }
-            })
-        };
-        logits.chunks_exact(classes.max(1)).map(of).collect()
+        let of =
+            |(row, class): (&[f32], u32)| Self { class, probability: f64::from(softmax(row, classes)[class as usize]) };
+        logits.chunks_exact(classes.max(1)).zip(argmax(logits, classes)).map(of).collect()
     }
 }
 
@@ -199,14 +181,14 @@ fn learning_from(inputs: &Inputs, pseudo: Split) -> Inputs {
     let mut setup = TrainingSetup::planned(inputs);
     let rows = inputs.train.len() + pseudo.len();
     method::learn_from_more(&mut setup.plan, rows);
-    let names = inputs.names.as_ref().map_or_else(|| pseudo.clone(), |names| names.followed_by(&pseudo));
+    let added = inputs.added.as_ref().map_or_else(|| pseudo.clone(), |names| names.followed_by(&pseudo));
     let mut inputs = inputs.under(&setup);
-    inputs.names = Some(names);
+    inputs.added = Some(added);
     inputs
 }
 
 /// A line for each text that is learnt from.
-fn write(output: &OutputDirectory, inputs: &Inputs, texts: &Split, taken: &[(usize, Sure)]) -> Result<(), Error> {
+fn write(output: &OutputDirectory, inputs: &Inputs, texts: &Unlabelled, taken: &[(usize, Sure)]) -> Result<(), Error> {
     let mut lines = Vec::new();
     for (row, sure) in taken {
         let example = &texts.examples[*row];

@@ -14,7 +14,7 @@ use crate::run::{RunContext, lap};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{
     FittedHead, LoadedModel, TrainingRows, TrainingSetup, blew_up_at_last, check_partners, contrast, fit_head,
-    fit_options, fit_probe, learning, learning_options, total_steps, with_names,
+    fit_options, fit_probe, learning, learning_options, total_steps, with_added,
 };
 use crate::tasks::supervised_problem::TrainingSample;
 
@@ -75,7 +75,7 @@ pub(super) fn train(
     }
     let mut timer = Instant::now();
     let planned = TrainingRows::planned(inputs);
-    let rows = with_names(&inputs.plan, planned);
+    let rows = with_added(planned);
     let learnt = TrainingRows { train: &rows, ..planned };
     let seed = inputs.plan.seed.value;
     let frozen = hash_frozen(&loaded.parameters);
@@ -140,7 +140,7 @@ fn fit_to_rows(
     let mut timer = Instant::now();
     let LoadedModel { parameters, model, .. } = &mut *loaded;
     let frozen = hash_frozen(parameters);
-    let rows = with_names(&inputs.plan, TrainingRows::planned(inputs));
+    let rows = with_added(TrainingRows::planned(inputs));
     let plan = &inputs.plan;
     let mut problem = contrast(setup, model, &rows, plan.seed.value);
     let steps_per_epoch = problem.steps_per_epoch().max(1);

@@ -15,7 +15,7 @@ use crate::network::batch::{Output, infer};
 use crate::network::probe;
 use crate::plan::value::{Init, Method};
 use crate::session::inputs::{Inputs, Split};
-use crate::session::training::{LoadedModel, TrainingRows, TrainingSetup, learning_options, with_names};
+use crate::session::training::{LoadedModel, TrainingRows, TrainingSetup, learning_options, with_added};
 use crate::tasks::supervised_problem::LearningOptions;
 use crate::tasks::{LossOptions, Part};
 
@@ -109,7 +109,7 @@ pub(crate) fn frozen_on_folds(
     }
     let rows = &inputs.train;
     // One pass serves all folds; names follow the rows.
-    let all = with_names(&inputs.plan, TrainingRows::planned(inputs));
+    let all = with_added(TrainingRows::planned(inputs));
     let features = Frozen::of(inputs)?.features(&all);
     let width = features.len() / all.len().max(1);
     let of = |rows: &[usize]| -> Vec<f32> {
@@ -199,7 +199,7 @@ impl<'a> Frozen<'a> {
 
     /// The outputs for rows of a linear head that is fitted to training rows; none where there is no fit.
     fn outputs(&self, train: &Split, rows: &Split) -> Option<Vec<f32>> {
-        let learnt = with_names(&self.inputs.plan, TrainingRows { train, ..TrainingRows::planned(self.inputs) });
+        let learnt = with_added(TrainingRows { train, ..TrainingRows::planned(self.inputs) });
         head_outputs(self.inputs, &self.features(&learnt), train, &learnt, &self.features(rows))
     }
 }

@@ -204,7 +204,14 @@ fn train_all(
         trained.report(&name, |logits| score(logits), observer);
     };
     let train = |training: &Training<'_>| {
-        train_and_predict(inputs, training.setup, TrainingRows::planned(inputs), training.seed(inputs), rows, interrupt)
+        train_and_predict(
+            inputs,
+            training.setup,
+            TrainingRows::planned(inputs),
+            training.seed(inputs),
+            &rows.texts,
+            interrupt,
+        )
     };
     let trained = side_by_side(inputs.plan.threads.value, at_once, trainings, train, done)?;
     Ok(trained.into_iter().map(|trained| Some(score(&trained?.logits?))).collect())
