@@ -159,7 +159,7 @@ impl LoadReport {
 }
 
 /// Why what a checkpoint has between the tokens and the output layer is not taken.
-const OTHER_POOLING: &str = "the checkpoint's was made for another pooling of the tokens";
+const OTHER_POOLING: &str = "in the checkpoint it was made for another pooling of the tokens";
 
 /// What may happen to a checkpoint's parameters.
 struct Rules {
