@@ -161,7 +161,18 @@ impl Trial<'_> {
         let epochs = self.asked.epochs.to_string();
         let seed = SEED.to_string();
         let data = ["train.jsonl", "--task", self.task, "--output", name, "--compare-seeds", "0"];
-        let training = ["--model", "seedling", "--epochs", &epochs, "--seed", &seed, "--threads", "2"];
+        let training = [
+            "--model",
+            "seedling",
+            "--epochs",
+            &epochs,
+            "--seed",
+            &seed,
+            "--threads",
+            "2",
+            "--validation-fraction",
+            "0.1",
+        ];
         self.run(&[&["tune"], &data[..], &training].concat())
     }
 

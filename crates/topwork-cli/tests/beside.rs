@@ -115,7 +115,7 @@ fn what_asks_for_held_out_rows_says_so_when_a_fraction_leaves_none() {
 #[test]
 fn folds_take_the_place_of_a_fraction_in_a_plan() {
     let folder = Folder::new();
-    folder.tune("out", &["--epochs", "1"]);
+    folder.tune("out", &["--epochs", "1", "--validation-fraction", "0.1"]);
     let arguments = ["tune", "--recipe", "out/plan.toml", "--output", "again", "--folds", "3", "--compare-seeds", "0"];
     let hint = folder.fails(&arguments, &["--folds", "validation_fraction"]);
     assert_eq!(hint, "--folds 3 --validation-fraction 0");

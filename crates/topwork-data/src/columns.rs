@@ -48,6 +48,8 @@ pub enum Labels {
     Sparse,
     /// They are read where they are.
     Optional,
+    /// None are looked for.
+    Ignored,
 }
 
 /// Names of a single text, most usual first.
@@ -157,7 +159,9 @@ impl Header<'_> {
         let has_tags = match &names.labels[..] {
             [] => {
                 let has_label = LABEL_NAMES.iter().any(|name| matches!(self.find(name), Ok(Some(_))));
-                labels != Labels::Optional && !has_label && self.find_list(&only_tags)?.is_some()
+                matches!(labels, Labels::Required | Labels::Sparse)
+                    && !has_label
+                    && self.find_list(&only_tags)?.is_some()
             }
             [name] => only_tags.contains(&name.as_str()) && self.find_list(&[name])?.is_some(),
             _ => false,
@@ -223,6 +227,9 @@ impl Header<'_> {
     }
 
     fn labels(&self, names: &ColumnNames, labels: Labels, words: bool) -> Result<Vec<usize>, DataError> {
+        if labels == Labels::Ignored {
+            return Ok(Vec::new());
+        }
         let usual: &[&str] = if words { &TAG_NAMES } else { &LABEL_NAMES };
         let mut missing = usual[0];
         match &names.labels[..] {
@@ -252,7 +259,7 @@ impl Header<'_> {
         }
         match labels {
             Labels::Required | Labels::Sparse => Err(self.missing(missing, Role::Label)),
-            Labels::Optional => Ok(Vec::new()),
+            Labels::Optional | Labels::Ignored => Ok(Vec::new()),
         }
     }
 

@@ -23,7 +23,8 @@ const LEAST_WORDS: usize = 8;
 pub(crate) fn rows(source: &Source<'_>, file: Conll<'_>) -> Result<Parts, DataError> {
     let said = source.names.text.as_deref().map(|name| file.said(name));
     let tag = file.tag(&source.names.labels);
-    if tag.is_none() && source.labels != Labels::Optional {
+    let may_lack_tags = matches!(source.labels, Labels::Optional | Labels::Ignored);
+    if tag.is_none() && !may_lack_tags {
         return Err(file.no_tag(source, said.unwrap_or_default().unwrap_or(0)));
     }
     let found = match said {
@@ -32,7 +33,7 @@ pub(crate) fn rows(source: &Source<'_>, file: Conll<'_>) -> Result<Parts, DataEr
         Some(Said::Usual) | None => file.word(tag),
     };
     // Without labels, two columns may be a number and the word.
-    let is_untagged = source.labels == Labels::Optional && source.names.labels.is_empty();
+    let is_untagged = may_lack_tags && source.names.labels.is_empty();
     let (word, tag) = match tag {
         Some(last) if found == 0 && file.columns == 2 && is_untagged && file.counts(0) => (last, None),
         tag => (found, tag),

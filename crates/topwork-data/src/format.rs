@@ -76,7 +76,7 @@ impl Format {
                 (None, Labels::Required | Labels::Sparse) => {
                     Err(DataError::UnknownFormat { path: path.into(), found: format!("`{}`", shortened(first_line)) })
                 }
-                (_, Labels::Optional) => Ok(Format::Lines),
+                (_, Labels::Optional | Labels::Ignored) => Ok(Format::Lines),
             },
         }
     }

@@ -107,8 +107,7 @@ fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
     let mut numbers: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
     let mut rows: Vec<Vec<usize>> = Vec::new();
     for (row, example) in examples.iter().enumerate() {
-        let texts = (normalised(&example.text), example.text_pair.as_deref().map(normalised));
-        let number = *numbers.entry(texts).or_insert(rows.len());
+        let number = *numbers.entry(text_key(example)).or_insert(rows.len());
         if number == rows.len() {
             rows.push(Vec::new());
         }
@@ -129,6 +128,11 @@ fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
         Group { rows, class }
     };
     rows.into_iter().map(group).collect()
+}
+
+/// What rows have in common whose texts count as the same: both texts, [`normalised`].
+pub fn text_key(example: &Example) -> (String, Option<String>) {
+    (normalised(&example.text), example.text_pair.as_deref().map(normalised))
 }
 
 /// The text in lower case, with one space between words: what texts have in common that count as the same.

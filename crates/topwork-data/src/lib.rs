@@ -47,7 +47,7 @@ pub use dataset::Dataset;
 pub use error::DataError;
 pub use example::{Example, Label};
 pub use format::Format;
-pub use hold_out::{HoldOut, distinct_texts, folds, hold_out, normalised};
+pub use hold_out::{HoldOut, distinct_texts, folds, hold_out, normalised, text_key};
 pub use labels::{LabelSet, label_variants, without_case};
 pub use order::epoch_order;
 pub use random::Stream;

@@ -96,7 +96,7 @@ fn names_of_classes_are_rows_where_they_are_words_and_rows_are_few() {
 }
 
 #[test]
-fn a_file_of_few_rows_spares_none_for_validation_where_a_test_file_judges() {
+fn a_file_of_few_rows_spares_none_for_validation() {
     let fraction = |rows: usize, kind: TargetKind, flags: &[(&str, &str)]| {
         let task = TaskFacts { kind, starts_from_probe: false, ..TaskFacts::default() };
         let facts = Facts { rows, task, ..facts() };
@@ -105,7 +105,7 @@ fn a_file_of_few_rows_spares_none_for_validation_where_a_test_file_judges() {
     let test = [("test_file", "test.csv")];
     assert_eq!(fraction(199, TargetKind::Value, &test), 0.0);
     assert_eq!(fraction(200, TargetKind::Value, &test), 0.1);
-    assert_eq!(fraction(199, TargetKind::Value, &[]), 0.1, "nothing else would judge");
+    assert_eq!(fraction(199, TargetKind::Value, &[]), 0.0, "folds judge");
     assert_eq!(fraction(199, TargetKind::Labels, &test), 0.1, "thresholds are fitted on rows that are held out");
     assert_eq!(fraction(199, TargetKind::Value, &[test[0], ("validation_fraction", "0.2")]), 0.2);
     // Where epochs are compared, rows are held out to compare them by; the plan repeats itself.
@@ -116,6 +116,38 @@ fn a_file_of_few_rows_spares_none_for_validation_where_a_test_file_judges() {
         let again = Recipe::from_toml(&plan.to_toml(), Path::new("plan.toml")).unwrap();
         assert_eq!(resolve(&again, &facts).unwrap().validation_fraction.value, 0.1);
     }
+}
+
+#[test]
+fn without_a_test_file_folds_judge_few_rows_unless_something_needs_others() {
+    let rows_of = |facts: &Facts, flags: &[(&str, &str)]| {
+        let plan = resolve(&minimal().overridden_by(said(flags)), facts).unwrap();
+        // The plan repeats itself, whatever the defaults would be.
+        let repeated = resolve(&Recipe::from_toml(&plan.to_toml(), Path::new("plan.toml")).unwrap(), facts).unwrap();
+        assert_eq!(
+            (repeated.validation_fraction.value, repeated.folds.value),
+            (plan.validation_fraction.value, plan.folds.value)
+        );
+        (plan.validation_fraction.value, plan.folds.value)
+    };
+    let of = |classes: [usize; 2]| Facts { rows: classes.iter().sum(), class_counts: classes.to_vec(), ..facts() };
+    assert_eq!(rows_of(&of([99, 100]), &[]), (0.0, Some(5)));
+    assert_eq!(rows_of(&of([100, 100]), &[]), (0.1, None), "enough rows to hold some out");
+    assert_eq!(rows_of(&of([3, 20]), &[]), (0.0, Some(3)), "each fold has a row of each class");
+    assert_eq!(rows_of(&of([1, 20]), &[]), (0.1, None), "a class of one row cannot be parted");
+    let few = of([20, 20]);
+    assert_eq!(rows_of(&Facts { fewest_texts: Some(2), ..few.clone() }, &[]), (0.0, Some(2)));
+    assert_eq!(rows_of(&few, &[("test_file", "test.csv")]), (0.0, None), "the test file judges");
+    assert_eq!(rows_of(&few, &[("validation_file", "validation.csv")]), (0.0, None));
+    assert_eq!(rows_of(&few, &[("validation_fraction", "0")]), (0.0, None), "nothing is to judge");
+    assert_eq!(rows_of(&few, &[("validation_fraction", "0.2")]), (0.2, None));
+    for needing in ["seeds", "compare_seeds", "early_stopping_patience"] {
+        assert_eq!(rows_of(&few, &[(needing, "2")]), (0.1, None), "{needing}");
+    }
+    for needing in ["permuted_control", "load_best_model_at_end"] {
+        assert_eq!(rows_of(&few, &[(needing, "true")]), (0.1, None), "{needing}");
+    }
+    assert_eq!(rows_of(&few, &[("unlabelled_file", "more.txt")]), (0.1, None));
 }
 
 #[test]

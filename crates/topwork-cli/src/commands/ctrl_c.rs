@@ -49,7 +49,13 @@ pub(crate) fn carry_out<R: Serialize>(
         }
         Outcome::Interrupted { output_dir, step, total_steps } => {
             let directory = output_dir.display();
-            writeln!(std::io::stderr(), "interrupted after step {step} of {total_steps}; its state is in {directory}")?;
+            match step {
+                0 => writeln!(std::io::stderr(), "interrupted before the first step; the plan is in {directory}")?,
+                _ => writeln!(
+                    std::io::stderr(),
+                    "interrupted after step {step} of {total_steps}; its state is in {directory}"
+                )?,
+            }
             writeln!(std::io::stderr(), "go on with: topwork {command} --resume '{directory}'")?;
             Ok(Ended::Interrupted)
         }

@@ -186,10 +186,15 @@ pub fn curve(
     let mut recipe = recipe.clone();
     // Draws are trained to their last step.
     (recipe.load_best_model_at_end, recipe.early_stopping_patience) = (None, None);
-    if recipe.test_file.is_some() && recipe.validation_fraction.is_none() {
-        // Nothing is compared by validation rows: they would only be fewer labels.
-        let place = Place::Advice { measurement: "a curve scores test rows".to_string() };
-        recipe.validation_fraction = Some(Said { value: 0.0, place });
+    let is_open = recipe.validation_fraction.is_none() && recipe.validation_file.is_none() && recipe.folds.is_none();
+    if recipe.test_file.is_some() || is_open {
+        // Nothing is compared by validation rows beside a test file: they would only be fewer labels. Without one they are what is scored.
+        let (fraction, measurement) = match recipe.test_file {
+            Some(_) => (0.0, "a curve scores test rows"),
+            None => (0.1, "a curve scores rows that are held out"),
+        };
+        let place = Place::Advice { measurement: measurement.to_string() };
+        recipe.validation_fraction.get_or_insert(Said { value: fraction, place });
     }
     let inputs = Inputs::read(&recipe, hub, observer)?;
     thread_pool(inputs.plan.threads.value)?.install(|| run(&recipe, &inputs, options, started, observer, interrupt))

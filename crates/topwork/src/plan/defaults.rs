@@ -6,7 +6,6 @@ use topwork_metrics::Metric;
 use topwork_models::{DropoutRate, DropoutRates};
 
 use crate::plan::facts::Facts;
-use crate::plan::recipe::Recipe;
 use crate::plan::schedule::Schedule;
 use crate::plan::value::{ClassWeights, HeadInit, Init, Method};
 use crate::plan::{Origin, Resolved};
@@ -24,9 +23,6 @@ pub(crate) const SMALL_MODEL: usize = 5_000_000;
 const MIDDLE_MODEL: usize = 30_000_000;
 /// Longer texts are cut unless most rows are longer.
 const USUAL_LENGTH: usize = 256;
-/// A training file with fewer rows can spare none for validation where other rows judge: with 8 rows a class, the tenth that is held out
-/// costs about a point.
-pub(crate) const SPARE: usize = 200;
 
 /// A training with fewer floating-point operations than this takes seconds on two cores, and is worth repeating for
 /// comparison.
@@ -59,23 +55,6 @@ pub(crate) fn max_seq_length(facts: &Facts) -> Resolved<usize> {
         return because(limit, format!("the model's limit: the longest row has {longest} tokens"));
     }
     because(most, format!("95 % of the rows have at most {} tokens, the longest {longest}", facts.tokens.p95))
-}
-
-/// A tenth, when there is no file.
-pub(crate) fn validation_fraction(recipe: &Recipe, facts: &Facts) -> Resolved<f64> {
-    if recipe.validation_file.is_some() {
-        return fixed(0.0, "validation_file is given");
-    }
-    // Epochs are compared by rows that are held out, and thresholds of labels are fitted on them.
-    let compares = recipe.early_stopping_patience.is_some()
-        || recipe.load_best_model_at_end.as_ref().is_some_and(|said| said.value);
-    if recipe.test_file.is_some() && !compares && facts.rows < SPARE && facts.task.kind != TargetKind::Labels {
-        return because(
-            0.0,
-            format!("{} rows, fewer than {SPARE}: all are learnt from, the test file judges", facts.rows),
-        );
-    }
-    fixed(0.1, "no validation_file")
 }
 
 /// At most 3,000 rows are seen in all, but each at least three and at most twenty times.

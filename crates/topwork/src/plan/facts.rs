@@ -47,9 +47,7 @@ pub struct Facts {
     pub test_sha256: Option<String>,
     /// SHA-256 of the file of what should not be forgotten.
     pub retain_sha256: Option<String>,
-    /// Texts without labels that are no labelled rows, where there is a file of them.
-    pub unlabelled_rows: Option<usize>,
-    /// SHA-256 of their file.
+    /// SHA-256 of the file of texts without labels.
     pub unlabelled_sha256: Option<String>,
     /// SHA-256 of the file with the names of labels.
     pub label_names_sha256: Option<String>,

@@ -275,8 +275,9 @@ options! {
         huber_delta: f64 => Option<f64>, [];
     }
     Training {
-        /// How the model learns the task: its layers and head by the task's loss (finetune), a linear head on untouched layers
-        /// (linear), or layers that learn which rows belong together and then such a head (setfit); auto takes what the rows can carry.
+        /// How the model learns the task: its layers and head by the task's loss (finetune; with head_init linear_probe this is LP-FT), a
+        /// linear head on untouched layers (linear), or layers that learn which rows belong together and then such a head (setfit); auto
+        /// takes what the rows can carry.
         method: OrAuto<Method> => Method, [];
         /// What is done when the trained model is not better than a linear head on the untouched one: it is said (report), or that head
         /// is kept in its place (take). Test rows do not choose: validation rows do, or folds.

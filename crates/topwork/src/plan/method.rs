@@ -17,6 +17,10 @@ const FEW_A_CLASS: usize = 64;
 const FEW_IN_ALL: usize = 512;
 /// Steps of a contrastive training: so many, one more for every two rows, and no more than the second.
 const STEPS: (usize, usize) = (40, 200);
+/// Left-out labelled rows at least, by which it is measured how sure a model must be of a text without a label.
+pub(crate) const LEAST_MEASURED: usize = 5;
+/// Parts of the labelled rows that are left out in turn for that, at most.
+pub(crate) const PARTS: usize = 5;
 /// Its rows of a step. Each is compared with all others.
 const ROWS_A_STEP: usize = 16;
 
@@ -145,16 +149,22 @@ pub(crate) fn max_steps(method: Method, recipe: &Recipe, facts: &Facts) -> Optio
     (method == Method::Setfit && is_open).then(|| because(Some(steps), reason))
 }
 
-/// What goes with more rows to learn from: the steps of a contrastive training, unless they or the epochs are said.
+/// What goes with more rows to learn from: the steps of a contrastive training, where they are those of the labelled rows. A plan that is
+/// repeated says them and not that nobody did, so that steps that were said and are these too are taken for them.
 pub(crate) fn learn_from_more(plan: &mut Plan, rows: usize) {
-    if plan.method.value == Method::Setfit && plan.max_steps.origin == Origin::Default && plan.max_steps.value.is_some()
-    {
+    let of_labelled = Some(contrastive_steps(plan.facts.rows));
+    if plan.method.value == Method::Setfit && plan.max_steps.value == of_labelled {
         plan.max_steps.value = Some(contrastive_steps(rows));
     }
 }
 
 /// Texts without labels, which only classes are given to; and nothing that repeats the training, as it would be repeated without them.
-pub(crate) fn unlabelled_file(recipe: &Recipe, facts: &Facts) -> Result<Resolved<Option<PathBuf>>, PlanError> {
+pub(crate) fn unlabelled_file(
+    recipe: &Recipe,
+    facts: &Facts,
+    method: Method,
+    has_names: bool,
+) -> Result<Resolved<Option<PathBuf>>, PlanError> {
     let expected = format!("nothing: {} has no classes to give to texts", facts.task.name);
     let choice = super::resolve::said(&recipe.unlabelled_file, "unlabelled_file")
         .within(&expected, |_| facts.task.kind == TargetKind::Class)?;
@@ -176,15 +186,31 @@ pub(crate) fn unlabelled_file(recipe: &Recipe, facts: &Facts) -> Result<Resolved
             hint: "leave one of them out".into(),
         });
     }
-    let smallest = super::resolve::most_folds(facts);
-    if smallest < 2 {
-        return Err(PlanError::Invalid {
+    let smallest = super::held_out::most_folds(facts);
+    let largest = facts.class_counts.iter().max().copied().unwrap_or(0);
+    // What is left of the largest class while a part of it is left out.
+    let compared = largest - largest.div_ceil(smallest.clamp(1, PARTS));
+    let needed = match () {
+        () if smallest < 2 => {
+            Some(("two rows with different texts in every class".into(), format!("a class with {smallest}")))
+        }
+        () if facts.rows < LEAST_MEASURED => {
+            Some((format!("{LEAST_MEASURED} labelled rows"), format!("{}", facts.rows)))
+        }
+        () if method == Method::Setfit && !has_names && compared < 2 => Some((
+            "more rows of a class, as setfit compares two while others are left out".into(),
+            format!("{largest} of the largest class"),
+        )),
+        () => None,
+    };
+    match needed {
+        Some((expected, found)) => Err(PlanError::Invalid {
             place: said.place.of("unlabelled_file"),
-            expected: "two rows with different texts in every class, to measure how sure a model must be".to_string(),
-            found: format!("a class with {smallest}"),
-        });
+            expected: format!("{expected}, to measure how sure a model must be"),
+            found,
+        }),
+        None => Ok(choice.or_absent("")),
     }
-    Ok(choice.or_absent(""))
 }
 
 /// Nothing is compared where texts without labels are learnt from.

@@ -9,6 +9,7 @@ use crate::plan::defaults::{self, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::{Facts, VERSION};
 use crate::plan::floor;
+use crate::plan::held_out;
 use crate::plan::method;
 use crate::plan::pooling;
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
@@ -32,7 +33,6 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let layers = facts.model.num_hidden_layers;
     let longest = facts.model.max_position_embeddings;
     let positions = format!("2 to {longest} tokens, the positions of the model");
-    let has_validation_file = recipe.validation_file.is_some();
 
     let init = said(&recipe.init, "init").or(|| fixed(Init::Pretrained, "that is what transfer is"));
     let label_names_as_rows = method::label_names_as_rows(recipe.label_names_as_rows.as_ref(), facts)?;
@@ -42,20 +42,9 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let hidden_dropout = dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?
         .or(|| method::dropout(how).unwrap_or_else(|| defaults::hidden_dropout_prob(facts)));
     let floor = floor::rule(recipe, facts, how, init.value)?;
-    let validation_fraction = said(&recipe.validation_fraction, "validation_fraction")
-        .within("a number from 0 to below 1", |fraction| (0.0..1.0).contains(fraction))?
-        .or(|| match recipe.folds {
-            Some(_) if !has_validation_file => fixed(0.0, "folds judge, and every row is learnt from"),
-            _ => floor::validation_fraction(floor.value, recipe, facts)
-                .unwrap_or_else(|| defaults::validation_fraction(recipe, facts)),
-        });
+    let validation_fraction = held_out::validation_fraction(recipe, facts, floor.value)?;
     let validation_rows = facts.validation_rows(validation_fraction.value);
-    let folds = match folds(recipe, facts)?.or_absent("each would cost a training") {
-        Resolved { value: None, .. } if validation_rows == 0 => {
-            floor::folds(recipe, floor.value, facts)?.unwrap_or_else(|| fixed(None, "each would cost a training"))
-        }
-        folds => folds,
-    };
+    let folds = held_out::folds(recipe, facts, floor.value, validation_rows)?;
     let patience = count(&recipe.early_stopping_patience, "early_stopping_patience")?
         .within(&only_finetune("nothing: epochs are not compared"), |_| how == Method::Finetune)?
         .or_absent("training runs to its last step");
@@ -99,7 +88,7 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         validation_file: said(&recipe.validation_file, "validation_file").or_absent("rows are held out"),
         test_file: said(&recipe.test_file, "test_file").or_absent("nothing is scored at the end"),
         retain_file: said(&recipe.retain_file, "retain_file").or_absent("the model's own sample, or general English"),
-        unlabelled_file: method::unlabelled_file(recipe, facts)?,
+        unlabelled_file: method::unlabelled_file(recipe, facts, how, label_names_as_rows.value)?,
         text_column: said(&recipe.text_column, "text_column").or_absent("found by its usual name"),
         text_pair_column: said(&recipe.text_pair_column, "text_pair_column").or_absent("found by its usual name"),
         label_column: said(&recipe.label_column, "label_column").or_absent("found by its usual name"),
@@ -229,34 +218,6 @@ fn one_seed(recipe: &Recipe) -> Option<String> {
     let is_flag = |said: &&Said<usize>| matches!(said.place, Place::Flag { .. });
     let said = recipe.seeds.as_ref().filter(|said| said.value == 1).filter(is_flag)?;
     Some(format!("{}: one training has a score and no interval; 3 or more have", said.place.of("seeds")))
-}
-
-/// The class with the fewest rows, and how many they are; of all rows where they have no classes.
-pub(crate) fn smallest_class(facts: &Facts) -> (Option<&String>, usize) {
-    // A class that is declared and has no row at all is in no fold.
-    match (facts.task.kind, facts.class_counts.iter().filter(|count| **count > 0).min()) {
-        (TargetKind::Class, Some(&smallest)) => {
-            let class = facts.class_counts.iter().position(|count| *count == smallest);
-            (class.and_then(|class| facts.labels.get(class)), smallest)
-        }
-        _ => (None, facts.rows),
-    }
-}
-
-/// Every class needs a text of its own in every fold.
-pub(crate) fn most_folds(facts: &Facts) -> usize {
-    smallest_class(facts).1.min(facts.fewest_texts.unwrap_or(usize::MAX))
-}
-
-/// Every class needs a row in every fold.
-fn folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
-    let (label, smallest) = smallest_class(facts);
-    let expected = match label {
-        Some(label) if smallest >= 2 => format!("2 to {smallest}, the rows of the smallest class, `{label}`"),
-        Some(label) => format!("at least 2 rows in every class to part them: `{label}` has {smallest}"),
-        None => format!("2 to {smallest}, the rows there are"),
-    };
-    said(&recipe.folds, "folds").within(&expected, |folds| (2..=smallest).contains(folds))
 }
 
 /// What was said about an option, on its way to a plan.

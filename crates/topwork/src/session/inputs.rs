@@ -64,7 +64,8 @@ pub struct Inputs {
     pub columns: Columns,
     /// The rows to learn from.
     pub train: Split,
-    /// Rows that are learnt from as well and are none of the file: the name of each class, where the plan has them as rows.
+    /// Rows that are learnt from as well and are none of the file: the name of each class, where the plan has them as rows, and texts with a
+    /// model's label.
     pub(crate) added: Option<Split>,
     /// Texts without labels.
     pub unlabelled: Option<Unlabelled>,
@@ -425,7 +426,6 @@ fn facts(
         validation_sha256: sha256(validation),
         test_sha256: sha256(test),
         retain_sha256: retained.map(|file| file.sha256().to_string()),
-        unlabelled_rows: unlabelled.map(UnlabelledFile::len),
         unlabelled_sha256: unlabelled.map(|file| file.sha256().to_string()),
         label_names_sha256: label_names,
         unused_output_dir: unused_directory(&train.path),

@@ -370,8 +370,8 @@ pub(crate) fn train_and_predict(
         return Ok(None);
     }
     let mut loaded = LoadedModel::load(inputs, setup, seed)?;
-    let options = LearningOptions { seed, ..learning_options(plan, learnt.train, &inputs.scoring) };
     let rows_learnt = with_added(learnt);
+    let options = LearningOptions { seed, ..learning_options(plan, &rows_learnt, &inputs.scoring) };
     let learnt = TrainingRows { train: &rows_learnt, ..learnt };
     if starts_from_probe(plan, &loaded) && !is_interrupted() {
         fit_probe(inputs, learnt.train, &mut loaded, &options);

@@ -132,7 +132,7 @@ fn run(
     Ok(Outcome::Finished { output_dir: path.to_path_buf(), results })
 }
 
-/// Saves the state of a run that is interrupted.
+/// Saves the state of a run that is interrupted. Before the first step there is none: such a run starts again.
 fn stop(
     output: &OutputDirectory,
     parameters: &Parameters,
@@ -140,6 +140,9 @@ fn stop(
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     observer.event(&RunEvent::Stopped { step: progress.step, reason: "interrupted".to_string() });
+    if progress.step == 0 {
+        return Ok(());
+    }
     checkpoint::save(output, parameters, progress)
 }
 

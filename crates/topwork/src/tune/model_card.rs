@@ -88,6 +88,9 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
         plan.rows_per_step(),
         results.seed,
     );
+    if let Some(found) = &results.pseudo_labels {
+        let _ = writeln!(card, "\nBesides these rows, {}.", found.sentence);
+    }
     let _ = write!(
         card,
         "\n## Use\n\n```python\nfrom transformers import pipeline\nmodel = pipeline(\"{pipeline}\", model=\"{title}\"{})\n```\n",

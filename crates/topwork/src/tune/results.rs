@@ -166,7 +166,7 @@ pub struct Seconds {
     pub save: f64,
     /// The verdict: training rows scored along the way, the texts that are not to be forgotten, and what is told from curves.
     pub verdict: f64,
-    /// The same training with other seeds, on parts of the rows, on labels in random order.
+    /// The same training with other seeds, on parts of the rows, on labels in random order; labelling the texts of `unlabelled_file`.
     pub repeat: f64,
     /// Training what the result is compared with.
     pub compare: f64,

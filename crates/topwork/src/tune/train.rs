@@ -86,7 +86,7 @@ pub(super) fn train(
     let (steps_per_epoch, total_steps) = steps;
     observer.event(&started(inputs, total_steps, total_steps.div_ceil(steps_per_epoch), &loaded.parameters));
     if from_probe {
-        fit_probe(inputs, &rows, loaded, &learning_options(&inputs.plan, &inputs.train, &inputs.scoring));
+        fit_probe(inputs, &rows, loaded, &learning_options(&inputs.plan, &rows, &inputs.scoring));
     }
     let probe_seconds = lap(&mut timer);
     let before = progress.seconds;
@@ -160,7 +160,7 @@ fn fit_to_rows(
             Some(Stop::Early) | None => {}
         }
     }
-    let options = learning_options(plan, &inputs.train, &inputs.scoring);
+    let options = learning_options(plan, &rows, &inputs.scoring);
     let fitted = match fit_head(inputs, &rows, model, parameters, &options) {
         Ok(fitted) => fitted,
         Err(error) => return Ok(Trained::Lost(give_up(error, progress.step, observer))),

@@ -38,7 +38,6 @@ pub(crate) fn facts() -> Facts {
         validation_sha256: None,
         test_sha256: None,
         retain_sha256: None,
-        unlabelled_rows: None,
         unlabelled_sha256: None,
         label_names_sha256: None,
         task: TaskFacts::default(),

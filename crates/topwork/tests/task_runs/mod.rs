@@ -139,8 +139,7 @@ impl Folder {
         options: &[(&str, &str)],
         observer: &mut (dyn Observer + Send),
     ) -> (Inputs, Results) {
-        let (inputs, outcome) = run(&self.recipe(name, options), false, &AtomicBool::new(false), observer).unwrap();
-        (inputs, finished(outcome))
+        tune_recipe(&self.recipe(name, options), observer)
     }
 
     /// The rows of a file in memory, and those of others.
@@ -214,6 +213,13 @@ impl Folder {
     }
 }
 
+/// A run of this recipe to its end.
+#[track_caller]
+pub(crate) fn tune_recipe(recipe: &Recipe, observer: &mut (dyn Observer + Send)) -> (Inputs, Results) {
+    let (inputs, outcome) = run(recipe, false, &AtomicBool::new(false), observer).unwrap();
+    (inputs, finished(outcome))
+}
+
 fn run(
     recipe: &Recipe,
     resume: bool,
@@ -240,16 +246,22 @@ pub(crate) fn interrupted_after(
     step: usize,
     options: &[(&str, &str)],
 ) -> Outcome<Results> {
-    struct InterruptAt<'a>(&'a AtomicBool, usize);
-    impl Observer for InterruptAt<'_> {
+    let is_that = move |event: &RunEvent| matches!(event, RunEvent::Step { step: other, .. } if *other == step);
+    interrupted_at(&folder.recipe(name, options), is_that)
+}
+
+/// Starts a run and interrupts it when an event happens.
+pub(crate) fn interrupted_at(recipe: &Recipe, is_that: impl Fn(&RunEvent) -> bool + Send) -> Outcome<Results> {
+    struct InterruptAt<'a, F>(&'a AtomicBool, F);
+    impl<F: Fn(&RunEvent) -> bool> Observer for InterruptAt<'_, F> {
         fn event(&mut self, event: &RunEvent) {
-            if matches!(event, RunEvent::Step { step, .. } if *step == self.1) {
+            if (self.1)(event) {
                 self.0.store(true, Ordering::Relaxed);
             }
         }
     }
     let interrupt = AtomicBool::new(false);
-    run(&folder.recipe(name, options), false, &interrupt, &mut InterruptAt(&interrupt, step)).unwrap().1
+    run(recipe, false, &interrupt, &mut InterruptAt(&interrupt, is_that)).unwrap().1
 }
 
 /// Copies the directory of a run at some points: what is on disk at a point is what a process leaves that is killed there.
