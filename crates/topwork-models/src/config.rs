@@ -29,6 +29,8 @@ pub struct ModelConfig {
     description: FamilyDescription,
     /// Whether the directory has a layer more than `raw` says, which computes the mean.
     has_mean_layer: bool,
+    /// The same with all layers, where the upper ones are left out.
+    whole: Option<Arc<ModelConfig>>,
 }
 
 /// What a head for sequences was trained for: `problem_type` in `config.json`.
@@ -108,6 +110,37 @@ impl ModelConfig {
         Ok(true)
     }
 
+    /// The model of the lowest `layers` layers: those above, and a head that was trained on them, are left out when weights are loaded.
+    /// `directory` is the model's.
+    ///
+    /// # Errors
+    /// When the model has not as many.
+    pub fn with_layers(&self, layers: usize, directory: &Path) -> Result<Self, ModelError> {
+        let all = self.encoder.sizes().num_hidden_layers;
+        let path = directory.join("config.json");
+        if layers == all {
+            return Ok(self.clone());
+        }
+        if layers == 0 || layers > all {
+            let expected = format!("1 to {all} layers");
+            return Err(Fields::of(&path, &self.raw).invalid(self.encoder.layers_key(), &expected, layers.to_string()));
+        }
+        let mut raw = self.raw.clone();
+        raw[self.encoder.layers_key()] = json!(layers);
+        let below = Self::parse_as(&self.description, &path, raw)?;
+        Ok(Self { has_mean_layer: self.has_mean_layer, whole: Some(Arc::new(self.whole().clone())), ..below })
+    }
+
+    /// This configuration with every layer of the directory's model.
+    pub fn whole(&self) -> &Self {
+        self.whole.as_deref().unwrap_or(self)
+    }
+
+    /// Whether layers of the directory's model are left out.
+    pub fn has_fewer_layers(&self) -> bool {
+        self.whole.is_some()
+    }
+
     /// What the head of the directory's model reads of the tokens.
     pub fn pooling(&self) -> Pooling {
         if self.has_mean_layer { Pooling::MeanTokens } else { Pooling::FirstToken }
@@ -141,7 +174,7 @@ impl ModelConfig {
     pub(crate) fn parse_as(description: &FamilyDescription, path: &Path, raw: Value) -> Result<Self, ModelError> {
         let fields = Fields::of(path, &raw);
         let encoder: Arc<dyn EncoderConfig> = (description.parse)(&fields)?.into();
-        Ok(Self { raw, encoder, description: *description, has_mean_layer: false })
+        Ok(Self { raw, encoder, description: *description, has_mean_layer: false, whole: None })
     }
 
     /// The family that `model_type` chose.
@@ -207,6 +240,9 @@ impl ModelConfig {
         const OTHER_KIND: &str = "the checkpoint's head is of another kind";
         if matches!(head, HeadKind::Pretraining { .. }) {
             return HeadRule::LoadIfShapeFits;
+        }
+        if self.has_fewer_layers() {
+            return HeadRule::New("the checkpoint's head reads layers that are left out");
         }
         let architectures = self.raw.get("architectures").and_then(Value::as_array).filter(|list| !list.is_empty());
         let own = self.encoder.architecture(head);

@@ -60,10 +60,19 @@ impl Weights {
         let rules = Rules {
             head,
             head_rule,
-            // What was pretrained for another pooling says nothing of this one.
-            other_pooling: if pooling == config.pooling() { Vec::new() } else { layout.made_for_pooling() },
+            // What was pretrained for another pooling, or for the mean after other layers, says nothing of this one.
+            other_vector: match pooling == config.pooling() {
+                false => Some((layout.made_for_pooling(), OTHER_POOLING)),
+                true if pooling == Pooling::MeanTokens && config.has_fewer_layers() => {
+                    Some((layout.made_for_pooling(), OTHER_LAYERS))
+                }
+                true => None,
+            },
+            upper_layers: config.whole().specs(head)?.into_iter().map(|spec| spec.name).collect(),
             mean_layer: match config.pooling() {
-                Pooling::MeanTokens => config.encoder().mean_layer().into_iter().map(|(spec, _)| spec.name).collect(),
+                Pooling::MeanTokens => {
+                    config.whole().encoder().mean_layer().into_iter().map(|(spec, _)| spec.name).collect()
+                }
                 Pooling::FirstToken => Vec::new(),
             },
         };
@@ -161,14 +170,19 @@ impl LoadReport {
 /// Why what a checkpoint has between the tokens and the output layer is not taken.
 const OTHER_POOLING: &str = "in the checkpoint it was made for another pooling of the tokens";
 
+/// The same, of a mean after layers that are left out.
+const OTHER_LAYERS: &str = "in the checkpoint it was made for the mean after layers that are left out";
+
 /// What may happen to a checkpoint's parameters.
 struct Rules {
     head: HeadKind,
     head_rule: HeadRule,
-    /// Parameters that are new, because the checkpoint's were made for another pooling.
-    other_pooling: Vec<String>,
+    /// Parameters that are new because the checkpoint's were made for another vector of a text, and why.
+    other_vector: Option<(Vec<String>, &'static str)>,
     /// Parameters of the checkpoint's layer that computes the mean.
     mean_layer: Vec<String>,
+    /// Parameters of the model with all its layers. Those that the model has not are left out.
+    upper_layers: Vec<String>,
 }
 
 /// The key that each parameter comes from, `None` for a new one.
@@ -183,8 +197,11 @@ fn plan<'a>(
     let mut unused = Vec::new();
     let mut found = translate_keys(checkpoint, family, rules.head, &mut report, &mut unused)?;
     let of_mean = rules.mean_layer.iter().map(|name| (name, "topwork computes the mean of the tokens itself"));
-    let of_other = rules.other_pooling.iter().map(|name| (name, OTHER_POOLING));
-    for (name, reason) in of_mean.chain(of_other) {
+    let of_other = rules.other_vector.iter().flat_map(|(names, reason)| names.iter().map(|name| (name, *reason)));
+    let own: BTreeSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    let is_upper = |name: &&String| !own.contains(name.as_str());
+    let of_upper = rules.upper_layers.iter().filter(is_upper).map(|name| (name, "of a layer that is left out"));
+    for (name, reason) in of_mean.chain(of_other).chain(of_upper) {
         if let Some(key) = found.remove(name) {
             report.ignored.push((key.to_string(), reason.to_string()));
         }
@@ -212,8 +229,10 @@ fn plan<'a>(
             None if may_be_new(spec, specs, &found, head) => {
                 let reason = match &replaced {
                     Some(reason) if spec.block == Block::Head => reason,
-                    _ if rules.other_pooling.contains(&spec.name) => OTHER_POOLING,
-                    _ => "not in the checkpoint",
+                    _ => match &rules.other_vector {
+                        Some((names, reason)) if names.contains(&spec.name) => reason,
+                        _ => "not in the checkpoint",
+                    },
                 };
                 report.new.push((spec.name.clone(), reason.to_string()));
             }

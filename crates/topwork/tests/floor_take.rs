@@ -17,6 +17,7 @@ use topwork::tasks::Supervised;
 use topwork::tune::finished_run::RunDirectory;
 use topwork::tune::tune;
 use topwork_data::TargetKind;
+use topwork_metrics::Metric;
 use topwork_models::HubSettings;
 
 /// A training that learns nothing: one step at next to no rate, from a random head.
@@ -41,7 +42,7 @@ fn a_linear_head_takes_the_place_of_a_training_that_learnt_nothing() {
         assert!(parts + own.repeat + own.compare <= own.total, "{}: {own:?}", task.name());
         let card = std::fs::read_to_string(folder.path("taken").join("README.md")).unwrap();
         assert!(card.contains(&choice.sentence), "{card}");
-        let (_, linear) = folder.tune("linear", &[("method", "linear")]);
+        let (_, linear) = folder.tune("linear", &[("method", "linear"), ("num_hidden_layers", "3")]);
         assert!(folder.weights("taken") == folder.weights("linear"), "{}: another head", task.name());
         assert_eq!((&results.test, results.steps, results.tokens), (&linear.test, 0, 0));
         assert_eq!(results.proofs.frozen_unchanged.tensors, linear.proofs.frozen_unchanged.tensors);
@@ -101,11 +102,29 @@ fn a_head_that_cannot_be_fitted_leaves_the_trained_model_and_its_curves() {
 }
 
 #[test]
+fn a_head_is_chosen_with_the_class_weights_that_it_is_fitted_with() {
+    let folder = Folder::tiny(classes());
+    // Twice as many rows of one class, and names of classes as rows besides.
+    let rows = task_runs::jsonl(TargetKind::Class, 0..48);
+    let more: String =
+        task_runs::jsonl(TargetKind::Class, 48..96).lines().step_by(3).map(|row| format!("{row}\n")).collect();
+    folder.write("train.jsonl", &(rows + &more));
+    let weighted = [("class_weights", "balanced"), ("label_names_as_rows", "true")];
+    let (_, results) = folder.tune("taken", &[&NOTHING[..], &weighted].concat());
+    let choice = results.floor_choice.unwrap();
+    assert!(choice.taken, "{}", choice.sentence);
+    let (_, linear) =
+        folder.tune("linear", &[&[("method", "linear"), ("num_hidden_layers", "3")], &weighted[..]].concat());
+    assert!(folder.weights("taken") == folder.weights("linear"));
+    assert_eq!(Some(choice.linear), linear.validation.unwrap().scores.get(Metric::Accuracy));
+}
+
+#[test]
 fn the_carried_model_is_there_for_the_head_as_well() {
     let folder = Folder::of(classes());
     let (_, results) = folder.tune("taken", &NOTHING);
     assert!(results.floor_choice.unwrap().taken);
-    folder.tune("linear", &[("method", "linear")]);
+    folder.tune("linear", &[("method", "linear"), ("num_hidden_layers", "4")]);
     assert!(folder.weights("taken") == folder.weights("linear"));
 }
 

@@ -225,6 +225,98 @@ fn few_rows_choose_a_pooling_and_those_that_are_held_out_have_no_say() {
     }
 }
 
+/// R² after each number of layers that was looked at, as the plan says it.
+fn by_layers(inputs: &Inputs) -> Vec<(usize, f64)> {
+    let (_, found) = inputs.plan.num_hidden_layers.reason.rsplit_once(": ").unwrap();
+    let pair = |text: &str| {
+        let (layers, part) = text.split_once(' ').unwrap();
+        (layers.parse().unwrap(), part.parse().unwrap())
+    };
+    found.split(", ").map(pair).collect()
+}
+
+#[test]
+fn rows_choose_the_layers_that_a_linear_head_stands_on_and_the_saved_model_has_no_others() {
+    let (linear, all) = (("method", "linear"), ("validation_fraction", "0"));
+    let mut kept = Vec::new();
+    for task in supervised().filter(|task| task.starts_from_probe()) {
+        let folder = Folder::of(task);
+        let (inputs, _) = folder.tune("out", &[linear, all, ("pooling", "mean")]);
+        let (chosen, found) = (&inputs.plan.num_hidden_layers, by_layers(&inputs));
+        assert!(found.len() > 1 && chosen.reason.contains("on 48 rows"), "{}", chosen.reason);
+        let best = found.iter().map(|(_, part)| *part).fold(f64::NEG_INFINITY, f64::max);
+        assert!(found.contains(&(chosen.value, best)), "{}: {}", task.name(), chosen.reason);
+        kept.push(chosen.value);
+        // Whoever says that number has the same model, and one layer more in the file computes the mean.
+        let layers = chosen.value.to_string();
+        folder.tune("said", &[linear, all, ("pooling", "mean"), ("num_hidden_layers", &layers)]);
+        assert!(folder.weights("out") == folder.weights("said"), "{}", task.name());
+        let config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.path("out/config.json")).unwrap()).unwrap();
+        assert_eq!(config["num_hidden_layers"], chosen.value + 1, "{}", task.name());
+        // A vector that the last layer alone makes is read after it, and trained layers are all kept.
+        for options in [[linear, ("pooling", "first_token")], [("method", "finetune"), ("pooling", "mean")]] {
+            let recipe = folder.recipe("other", &options);
+            let inputs = Inputs::read(&recipe, &HubSettings::from_env(), &mut NoObserver).unwrap();
+            assert!(inputs.plan.num_hidden_layers.reason.starts_with("all layers of the model: "));
+        }
+        // Held-out rows have no say.
+        let part = folder.recipe("part", &[linear, ("pooling", "mean")]);
+        let part = Inputs::read(&part, &HubSettings::from_env(), &mut NoObserver).unwrap();
+        let (learnt, reason) = (part.train.len(), &part.plan.num_hidden_layers.reason);
+        assert!(learnt < 48 && reason.contains(&format!("on {learnt} rows")), "{reason}");
+    }
+    assert!(kept.iter().any(|layers| *layers < 4), "no task of these left out a layer: {kept:?}");
+}
+
+#[test]
+fn labels_in_random_order_are_told_by_no_layer() {
+    let folder = Folder::of(classes());
+    let mut best = Vec::new();
+    for seed in 0..10 {
+        let lines = task_runs::jsonl(TargetKind::Class, 0..48);
+        let rows: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut labels: Vec<String> = rows.iter().map(|row| row["label"].as_str().unwrap().to_string()).collect();
+        topwork_data::Stream::named("order", seed).shuffle(&mut labels);
+        let mut shuffled = String::new();
+        for (row, label) in rows.iter().zip(labels) {
+            writeln!(shuffled, "{}", serde_json::json!({ "text": row["text"], "label": label })).unwrap();
+        }
+        folder.write("train.jsonl", &shuffled);
+        let recipe = folder.recipe("out", &[("method", "linear"), ("validation_fraction", "0"), ("pooling", "mean")]);
+        let inputs = Inputs::read(&recipe, &HubSettings::from_env(), &mut NoObserver).unwrap();
+        best.push(by_layers(&inputs).into_iter().map(|(_, part)| part).fold(f64::NEG_INFINITY, f64::max));
+    }
+    // The best of several is a little above what any one has by chance.
+    let mean = best.iter().sum::<f64>() / 10.0;
+    assert!(mean < 0.05 && best.iter().all(|part| *part < 0.2), "{best:?}");
+}
+
+#[test]
+fn every_method_learns_on_the_layers_that_are_kept() {
+    for method in ALL {
+        let folder = Folder::tiny(classes());
+        let kept = [("method", method), ("num_hidden_layers", "1")];
+        let (inputs, results) = folder.tune("out", &kept);
+        let names: Vec<&str> = inputs.policy.parameters.iter().map(|own| &*own.name).collect();
+        assert!(
+            names.iter().any(|name| name.contains("layer.0.")) && !names.iter().any(|name| name.contains("layer.1."))
+        );
+        let predictor = Predictor::load(&folder.path("out")).unwrap();
+        let test = inputs.test.as_ref().unwrap();
+        let texts = predictor.tokenize(&test.examples, &folder.path("out")).unwrap();
+        let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
+        let scores = SplitScores::new(test.len(), classes().evaluate(&outputs, &test.targets, &predictor.scoring));
+        assert_eq!(Some(&scores), results.test.as_ref(), "{method}");
+        // From the model of one layer it goes on as from any other.
+        let directory = folder.path("out").to_str().unwrap().to_string();
+        let (again, _) = folder.tune("again", &[("model_name_or_path", &directory), ("method", method)]);
+        assert_eq!(again.plan.num_hidden_layers.value, 1, "{method}");
+    }
+    let found = refused(&Folder::tiny(classes()), &[("num_hidden_layers", "4")]);
+    assert!(found.contains("num_hidden_layers: expected auto, or 1 to 3, the layers of the model, found 4"), "{found}");
+}
+
 /// What is said of a recipe that cannot be.
 #[track_caller]
 fn refused(folder: &Folder, options: &[(&str, &str)]) -> String {

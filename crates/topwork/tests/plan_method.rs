@@ -6,7 +6,7 @@ mod plan_facts;
 use std::path::Path;
 
 use plan_facts::{facts, minimal, said};
-use topwork::plan::facts::{Facts, ModelFacts, TaskFacts};
+use topwork::plan::facts::{Facts, LayerProbe, ModelFacts, TaskFacts};
 use topwork::plan::recipe::{Options, Recipe};
 use topwork::plan::resolve::resolve;
 use topwork::plan::value::Method;
@@ -148,6 +148,53 @@ fn without_a_test_file_folds_judge_few_rows_unless_something_needs_others() {
         assert_eq!(rows_of(&few, &[(needing, "true")]), (0.1, None), "{needing}");
     }
     assert_eq!(rows_of(&few, &[("unlabelled_file", "more.txt")]), (0.1, None));
+    // Of four rows a tenth is none; there are no folds beside it all the same.
+    assert_eq!(rows_of(&of([2, 2]), &[("seeds", "3")]), (0.1, None));
+    assert_eq!(rows_of(&few, &[("folds", "0")]), (0.1, None));
+    assert_eq!(rows_of(&of([200, 200]), &[("folds", "0")]), (0.1, None));
+    // Flags over a plan that has folds because its rows were few.
+    let plan = resolve(&minimal(), &few).unwrap().to_toml();
+    let over = |flags: &[(&str, &str)]| {
+        let recipe = Recipe::from_toml(&plan, Path::new("plan.toml")).unwrap().overridden_by(said(flags));
+        resolve(&recipe, &few).map(|plan| (plan.validation_fraction.value, plan.folds.value))
+    };
+    assert_eq!(over(&[("folds", "0"), ("validation_fraction", "0.1")]).unwrap(), (0.1, None));
+    assert_eq!(over(&[("folds", "0")]).unwrap(), (0.0, None));
+    let refused = format!("{:?}", over(&[("validation_fraction", "0.1")]).unwrap_err());
+    assert!(refused.contains("--folds 0 --validation-fraction 0.1"), "{refused}");
+    let refused = format!("{:?}", over(&[("early_stopping_patience", "2")]).unwrap_err());
+    assert!(refused.contains("--folds 0 --validation-fraction 0.1"), "{refused}");
+    let refused = format!("{:?}", over(&[("unlabelled_file", "more.txt")]).unwrap_err());
+    assert!(refused.contains("--folds 0"), "{refused}");
+}
+
+#[test]
+fn a_linear_head_stands_on_layers_as_they_were_whatever_was_said_of_freezing() {
+    for frozen in ["0", "2", "6"] {
+        let flags = [("method", "linear"), ("freeze_layers", frozen)];
+        let plan = resolve(&minimal().overridden_by(said(&flags)), &facts()).unwrap();
+        assert_eq!(plan.freeze_layers.value, facts().model.num_hidden_layers);
+        assert!(plan.warnings.iter().any(|text| text.contains("no effect")), "{:?}", plan.warnings);
+        // Facts of fewer layers, which the rows chose: the plan of all is repeated.
+        let model = ModelFacts { num_hidden_layers: 4, ..facts().model };
+        let probe = LayerProbe { rows: 64, explained: vec![(3, 0.1), (4, 0.4), (5, 0.3), (6, 0.2)] };
+        let fewer = Facts { model, layer_probe: Some(probe), ..facts() };
+        let plan = resolve(&minimal().overridden_by(said(&flags)), &fewer).unwrap();
+        assert_eq!((plan.freeze_layers.value, plan.num_hidden_layers.value), (4, 4));
+        let expected = "on 64 rows after so many layers: 3 0.10, 4 0.40, 5 0.30, 6 0.20";
+        assert!(plan.num_hidden_layers.reason.ends_with(expected), "{}", plan.num_hidden_layers.reason);
+    }
+    let reason = |flags: &[(&str, &str)], facts: &Facts| {
+        resolve(&minimal().overridden_by(said(flags)), facts).unwrap().num_hidden_layers.reason
+    };
+    let linear = [("method", "linear"), ("num_hidden_layers", "auto")];
+    assert!(reason(&linear, &facts()).contains("the last one makes what first_token reads"));
+    assert!(reason(&[("num_hidden_layers", "auto")], &facts()).contains("method finetune trains them"));
+    let of_mean = [linear[0], linear[1], ("pooling", "mean")];
+    assert!(reason(&of_mean, &Facts { rows: 15, ..facts() }).contains("15 rows, fewer than 16"));
+    let nothing = |explained| Facts { layer_probe: Some(LayerProbe { rows: 20, explained }), ..facts() };
+    assert!(reason(&of_mean, &nothing(Vec::new())).contains("20 rows cannot tell them apart"));
+    assert!(reason(&of_mean, &nothing(vec![(5, -0.2), (6, -0.1)])).contains("none predicts the rows"));
 }
 
 #[test]

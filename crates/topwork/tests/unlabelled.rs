@@ -166,7 +166,7 @@ fn what_cannot_be_learnt_from_is_refused_before_anything_is_written() {
     let leaked = folder.path("leaked.txt").to_str().unwrap().to_string();
     let found = refused(&folder, &leaked, &[]);
     assert!(
-        found.contains("leaked.txt: lines 4: expected no text of the test file") && found.ends_with("found 1"),
+        found.contains("leaked.txt: line 4: expected no text of the test file") && found.ends_with("found 1"),
         "{found}"
     );
     // The same in a column of another name, which the training file has too.
@@ -177,7 +177,7 @@ fn what_cannot_be_learnt_from_is_refused_before_anything_is_written() {
     tables.write("leaked.txt", &format!("review,label\n{},x\n{text},y\n", texts(200..201)[0]));
     let leaked = tables.path("leaked.txt").to_str().unwrap().to_string();
     let found = refused(&tables, &leaked, &[("text_column", "review")]);
-    assert!(found.contains("lines 3: expected no text of the test file"), "{found}");
+    assert!(found.contains("line 3: expected no text of the test file"), "{found}");
     folder.write("known.txt", &texts(0..24).join("\n"));
     let known = folder.path("known.txt").to_str().unwrap().to_string();
     let found = refused(&folder, &known, &[]);

@@ -373,9 +373,11 @@ pub(crate) fn interrupted() -> Error {
     Error::Interrupted { message: "nothing was advised" }
 }
 
-/// How many trainings `tune` is asked for, in parts of one: other seeds, labels in random order, folds without their part.
+/// How many trainings `tune` is asked for, in parts of one: other seeds, labels in random order, folds without their part, which is as
+/// long where steps are counted, not epochs.
 fn trainings(plan: &Plan) -> f64 {
-    let folds = plan.folds.value.map_or(0.0, |folds| folds as f64 - 1.0);
+    let part = if plan.max_steps.value.is_some() { 0.0 } else { 1.0 };
+    let folds = plan.folds.value.map_or(0.0, |folds| folds as f64 - part);
     plan.seeds.value.max(1) as f64 + f64::from(plan.permuted_control.value) + folds
 }
 

@@ -186,7 +186,11 @@ pub fn curve(
     let mut recipe = recipe.clone();
     // Draws are trained to their last step.
     (recipe.load_best_model_at_end, recipe.early_stopping_patience) = (None, None);
-    let is_open = recipe.validation_fraction.is_none() && recipe.validation_file.is_none() && recipe.folds.is_none();
+    if recipe.folds.take().is_some() {
+        // A plan with folds holds out nothing.
+        recipe.validation_fraction = recipe.validation_fraction.filter(|said| said.value > 0.0);
+    }
+    let is_open = recipe.validation_fraction.is_none() && recipe.validation_file.is_none();
     if recipe.test_file.is_some() || is_open {
         // Nothing is compared by validation rows beside a test file: they would only be fewer labels. Without one they are what is scored.
         let (fraction, measurement) = match recipe.test_file {
@@ -434,7 +438,7 @@ fn plan_for(recipe: &Recipe, inputs: &Inputs, train: &Split) -> Result<Plan, Err
     // What pins the whole file is not of its parts; folds, repetitions and linear heads are the curve's own.
     recipe.pins = Default::default();
     (recipe.folds, recipe.floor, recipe.unlabelled_file) = (None, None, None);
-    // One curve is of one method and pooling, and of rows alone or of rows and names.
+    // One curve is of one method, of one pooling and one number of layers, which all rows chose, and of rows alone or of rows and names.
     let method = OrAuto::Chosen(inputs.plan.method.value);
     let place = || Place::Flag { name: "curve".to_string() };
     recipe.method = Some(Said { value: method, place: place() });

@@ -163,9 +163,9 @@ impl Floor {
             (FloorFinding::NotBetter, true) => {
                 let hint = match (inputs.plan.init.value, inputs.plan.floor.value) {
                     (Init::Random, _) => "",
-                    (Init::Pretrained, FloorRule::Take) => "; --method linear gives that head",
+                    (Init::Pretrained, FloorRule::Take) => "; --method linear fits such a head",
                     (Init::Pretrained, FloorRule::Report) => {
-                        "; --method linear gives that head, --floor take lets validation rows or folds choose"
+                        "; --method linear fits such a head, --floor take lets validation rows or folds choose"
                     }
                 };
                 format!("{what} is not better than a linear head on the untouched model: {values}{hint}")

@@ -160,6 +160,9 @@ pub(crate) fn measure(inputs: &Inputs, retained: &Retained, tuned: &Parameters, 
         return forgetting;
     }
     let masked = match MaskedWords::load(inputs) {
+        Ok(_) if inputs.config.has_fewer_layers() => {
+            forgetting.misses("the loss of hidden words", "its head reads layers that are left out")
+        }
         Ok(Some(masked)) => Some(masked),
         Ok(None) => forgetting.misses("the loss of hidden words", "the model has no pretrained head for it"),
         Err(error) => forgetting.misses("the loss of hidden words", error),
@@ -177,6 +180,9 @@ pub(crate) fn measure(inputs: &Inputs, retained: &Retained, tuned: &Parameters, 
     }
     if let Some(earlier) = &earlier {
         match old_task(inputs, earlier, tuned) {
+            Ok(_) if inputs.config.has_fewer_layers() => {
+                _ = forgetting.misses::<()>("the score on an earlier task", "its head reads layers that are left out");
+            }
             Ok((accuracy, rows)) => {
                 (forgetting.old_task_accuracy, forgetting.old_task_rows) = (Some(accuracy), Some(rows));
             }

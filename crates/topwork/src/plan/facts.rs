@@ -31,6 +31,9 @@ pub struct Facts {
     pub fewest_texts: Option<usize>,
     /// What a linear head tells by each pooling, where the rows are to choose one.
     pub pooling_probe: Option<PoolingProbe>,
+    /// What a linear head tells after each layer, where the rows choose how many there are. The facts of the model are those of the chosen
+    /// layers.
+    pub layer_probe: Option<LayerProbe>,
     /// What is learnt.
     pub task: TaskFacts,
     /// Tokens of the training rows before any is cut.
@@ -95,6 +98,15 @@ pub struct PoolingProbe {
     pub rows: usize,
     /// R² of each pooling: 1 is perfect, 0 as good as the mean of the other rows.
     pub explained: Vec<(Pooling, f64)>,
+}
+
+/// How well a linear head predicts rows that it was not fitted to, by the layer whose mean of the tokens it reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerProbe {
+    /// The rows.
+    pub rows: usize,
+    /// R² after so many layers: 1 is perfect, 0 as good as the mean of the other rows.
+    pub explained: Vec<(usize, f64)>,
 }
 
 /// How long the training rows are, in tokens.

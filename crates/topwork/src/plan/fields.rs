@@ -225,6 +225,9 @@ options! {
         model_name_or_path: String => String, ["model"];
         /// Whether the weights are the pretrained ones, or random as a control: the difference is what transfer buys.
         init: Init => Init, [];
+        /// How many of the model's layers are kept, from the lowest on; the others are left out of the result. auto keeps those after which
+        /// a linear head predicts the rows best, where layers stay as they are (method linear), and otherwise all.
+        num_hidden_layers: OrAuto<usize> => usize, ["layers"];
         /// How many of the lowest layers, with the embeddings below them, stay as they are; 0 trains everything.
         freeze_layers: usize => usize, ["num_frozen_layers"];
         /// What of the tokens of a text the head reads; auto is what the model's files name, or else what few rows choose.
@@ -262,7 +265,7 @@ options! {
         label_names_file: PathBuf => Option<PathBuf>, ["label_names"];
         /// Tokens after which a text is cut; a longer row of words is parted into windows.
         max_seq_length: usize => usize, ["max_length", "cutoff_len"];
-        /// The part of the training rows to hold out for validation; 0 holds out none.
+        /// The part of the training rows to hold out for validation; 0 holds out none. By itself it is a tenth, and below 200 rows none.
         validation_fraction: f64 => f64, ["val_size"];
         /// The directory for the result.
         output_dir: PathBuf => PathBuf, ["output"];
@@ -329,7 +332,7 @@ options! {
         /// Trainings with different seeds, of which the first is kept: scores come with their mean and interval.
         seeds: usize => usize, ["num_seeds"];
         /// Parts of the training rows that are left out in turn, each answered by a model that has not seen it; the model that is
-        /// kept is trained on all rows.
+        /// kept is trained on all rows. 0 is none; by itself there are five where few rows have neither a test file nor rows held out.
         folds: usize => Option<usize>, ["num_folds"];
         /// Whether to train once more on labels in random order: what that run reaches on held-out rows is worth nothing.
         permuted_control: bool => bool, [];

@@ -6,8 +6,8 @@ use crate::plan::Resolved;
 use crate::plan::defaults::{because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
-use crate::plan::recipe::Recipe;
-use crate::plan::resolve::{Choice, said};
+use crate::plan::recipe::{Recipe, Said};
+use crate::plan::resolve::{Choice, from_said, said};
 use crate::plan::value::{FloorRule, RecipeValue};
 
 /// A training file with fewer rows can spare none for validation: with 8 rows a class, the tenth that is held out costs about a point,
@@ -35,14 +35,14 @@ fn by_default(recipe: &Recipe, facts: &Facts, floor: FloorRule) -> Resolved<f64>
     if recipe.validation_file.is_some() {
         return fixed(0.0, "validation_file is given");
     }
-    if recipe.folds.is_some() {
+    if folds_said(recipe).is_some() {
         return fixed(0.0, "folds judge, and every row is learnt from");
     }
     if let Some(reason) = why_held_out(recipe, facts) {
         return fixed(0.1, reason);
     }
     let takes = floor == FloorRule::Take;
-    let (rows, can_be_parted) = (facts.rows, most_folds(facts) >= 2);
+    let (rows, can_be_parted) = (facts.rows, most_folds(facts) >= 2 && recipe.folds.is_none());
     if rows >= SPARE {
         return fixed(0.1, if takes { "rows to choose by for floor take" } else { "no validation_file" });
     }
@@ -51,6 +51,7 @@ fn by_default(recipe: &Recipe, facts: &Facts, floor: FloorRule) -> Resolved<f64>
         (true, _) => return fixed(0.1, "rows to choose by for floor take"),
         (false, Some(_)) => "the test file judges",
         (false, None) if can_be_parted => "folds judge",
+        (false, None) if recipe.folds.is_some() => return fixed(0.1, "no validation_file, and no folds"),
         (false, None) => return because(0.1, format!("no validation_file, and no folds: {}", too_few(facts))),
     };
     because(0.0, format!("{rows} rows, fewer than {SPARE}: all are learnt from, {judge}"))
@@ -75,6 +76,11 @@ fn why_held_out(recipe: &Recipe, facts: &Facts) -> Option<&'static str> {
         .or(is_on(!has_test && recipe.unlabelled_file.is_some(), "a training with texts without labels has no folds"))
 }
 
+/// The number of folds that was said. 0 says none, where few rows, or a plan that is repeated, would have some.
+pub(crate) fn folds_said(recipe: &Recipe) -> Option<&Said<usize>> {
+    recipe.folds.as_ref().filter(|said| said.value > 0)
+}
+
 /// The parts that are left out in turn: what was said, or some of few rows of which none are held out.
 ///
 /// # Errors
@@ -83,15 +89,19 @@ pub(crate) fn folds(
     recipe: &Recipe,
     facts: &Facts,
     floor: FloorRule,
-    validation_rows: usize,
+    validation_fraction: f64,
 ) -> Result<Resolved<Option<usize>>, PlanError> {
-    let said = said_folds(recipe, facts)?;
+    let choice = choice_of_folds(recipe, facts)?;
     let takes = floor == FloorRule::Take;
     // A fraction of 0 that was said, without a test file, says that nothing is to judge.
     let is_open = recipe.validation_fraction.is_none() && recipe.validation_file.is_none();
     let judges = is_open && recipe.test_file.is_none() && recipe.unlabelled_file.is_none();
-    if recipe.folds.is_some() || validation_rows > 0 || !(takes || judges) {
-        return Ok(said.or_absent("each would cost a training"));
+    if let Some(none) = recipe.folds.as_ref().filter(|said| said.value == 0) {
+        return Ok(from_said(none, None));
+    }
+    let has_rows = recipe.validation_file.is_some() || validation_fraction > 0.0;
+    if recipe.folds.is_some() || has_rows || !(takes || judges) {
+        return Ok(choice.or_absent("each would cost a training"));
     }
     let most = most_folds(facts);
     match recipe.floor.as_ref().filter(|_| takes) {
@@ -107,14 +117,15 @@ pub(crate) fn folds(
 }
 
 /// Every class needs a row in every fold.
-fn said_folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
+fn choice_of_folds<'a>(recipe: &'a Recipe, facts: &Facts) -> Result<Choice<'a, usize>, PlanError> {
     let (label, smallest) = smallest_class(facts);
     let expected = match label {
         Some(label) if smallest >= 2 => format!("2 to {smallest}, the rows of the smallest class, `{label}`"),
         Some(label) => format!("at least 2 rows in every class to part them: `{label}` has {smallest}"),
         None => format!("2 to {smallest}, the rows there are"),
     };
-    said(&recipe.folds, "folds").within(&expected, |folds| (2..=smallest).contains(folds))
+    let expected = format!("0 for none, or {expected}");
+    said(&recipe.folds, "folds").within(&expected, |folds| *folds == 0 || (2..=smallest).contains(folds))
 }
 
 /// The class with the fewest rows, and how many they are; of all rows where they have no classes.

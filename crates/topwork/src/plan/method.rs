@@ -175,7 +175,7 @@ pub(crate) fn unlabelled_file(
         recipe.seeds.as_ref().filter(|said| said.value > 1).map(|said| said.place.of("seeds")),
         recipe.compare_seeds.as_ref().filter(|said| said.value > 0).map(|said| said.place.of("compare_seeds")),
         recipe.permuted_control.as_ref().filter(|said| said.value).map(|said| said.place.of("permuted_control")),
-        recipe.folds.as_ref().map(|said| said.place.of("folds")),
+        super::held_out::folds_said(recipe).map(|said| said.place.of("folds")),
         recipe.floor.as_ref().filter(|said| said.value == FloorRule::Take).map(|said| said.place.of("floor")),
     ];
     if let Some(second) = repeats.into_iter().flatten().next() {
@@ -183,7 +183,7 @@ pub(crate) fn unlabelled_file(
             first: said.place.of("unlabelled_file"),
             second,
             reason: "expected one of them, found both: other trainings do not learn from texts without labels".into(),
-            hint: "leave one of them out".into(),
+            hint: "leave one of them out; --folds 0 leaves out those of a plan".into(),
         });
     }
     let smallest = super::held_out::most_folds(facts);
@@ -251,7 +251,7 @@ pub(crate) fn load_best_model_at_end(method: Method) -> Option<Resolved<bool>> {
 pub(crate) fn as_linear(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     plan.method = fixed(Method::Linear, "floor take: the trained model is not better");
-    plan.freeze_layers = freeze_layers(Method::Linear, &plan.facts).unwrap_or(plan.freeze_layers);
+    plan.freeze_layers = all_frozen(&plan.facts);
     plan.label_smoothing_factor.value = 0.0;
     plan.load_best_model_at_end.value = false;
     plan.early_stopping_patience.value = None;
@@ -275,7 +275,17 @@ pub(crate) fn without_effect(recipe: &Recipe, method: Method) -> Option<String> 
 }
 
 /// Layers that stay as they are.
-pub(crate) fn freeze_layers(method: Method, facts: &Facts) -> Option<Resolved<usize>> {
+pub(crate) fn freeze_layers(recipe: &Recipe, method: Method, facts: &Facts) -> Result<Resolved<usize>, PlanError> {
+    if method == Method::Linear {
+        return Ok(all_frozen(facts));
+    }
     let layers = facts.model.num_hidden_layers;
-    (method == Method::Linear).then(|| fixed(layers, "linear: all layers stay as they are"))
+    let choice = super::resolve::said(&recipe.freeze_layers, "freeze_layers")
+        .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?;
+    Ok(choice.or(|| fixed(0, "everything is trained")))
+}
+
+/// Whatever was said: a linear head stands on layers as they were, however many there are.
+fn all_frozen(facts: &Facts) -> Resolved<usize> {
+    fixed(facts.model.num_hidden_layers, "linear: all layers stay as they are")
 }

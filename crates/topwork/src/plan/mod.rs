@@ -7,6 +7,7 @@ pub mod facts;
 pub mod fields;
 pub(crate) mod floor;
 pub(crate) mod held_out;
+pub(crate) mod layers;
 pub(crate) mod method;
 pub mod parameter_policy;
 pub(crate) mod pooling;

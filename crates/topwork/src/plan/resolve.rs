@@ -10,6 +10,7 @@ use crate::plan::error::PlanError;
 use crate::plan::facts::{Facts, VERSION};
 use crate::plan::floor;
 use crate::plan::held_out;
+use crate::plan::layers;
 use crate::plan::method;
 use crate::plan::pooling;
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
@@ -30,7 +31,6 @@ const MOST: usize = 1_000_000_000;
 pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     check_contradictions(recipe)?;
     let version_warning = check_pins(&recipe.pins, &facts.pins(), Recipe::PINNED)?;
-    let layers = facts.model.num_hidden_layers;
     let longest = facts.model.max_position_embeddings;
     let positions = format!("2 to {longest} tokens, the positions of the model");
 
@@ -41,10 +41,11 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     let only_finetune = |what: &str| format!("{what} with method {}; method finetune can", how.name());
     let hidden_dropout = dropout(&recipe.hidden_dropout_prob, "hidden_dropout_prob")?
         .or(|| method::dropout(how).unwrap_or_else(|| defaults::hidden_dropout_prob(facts)));
+    let pooling = pooling::pooling(recipe, facts)?;
     let floor = floor::rule(recipe, facts, how, init.value)?;
     let validation_fraction = held_out::validation_fraction(recipe, facts, floor.value)?;
     let validation_rows = facts.validation_rows(validation_fraction.value);
-    let folds = held_out::folds(recipe, facts, floor.value, validation_rows)?;
+    let folds = held_out::folds(recipe, facts, floor.value, validation_fraction.value)?;
     let patience = count(&recipe.early_stopping_patience, "early_stopping_patience")?
         .within(&only_finetune("nothing: epochs are not compared"), |_| how == Method::Finetune)?
         .or_absent("training runs to its last step");
@@ -73,10 +74,9 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
     Ok(Plan {
         model_name_or_path: said(&recipe.model_name_or_path, "model_name_or_path")
             .or(|| fixed(SEEDLING.to_string(), "the model that topwork carries")),
-        freeze_layers: said(&recipe.freeze_layers, "freeze_layers")
-            .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?
-            .or(|| method::freeze_layers(how, facts).unwrap_or_else(|| fixed(0, "everything is trained"))),
-        pooling: pooling::pooling(recipe, facts)?,
+        num_hidden_layers: layers::num_hidden_layers(recipe, facts, how, pooling.value)?,
+        freeze_layers: method::freeze_layers(recipe, how, facts)?,
+        pooling,
         head_init: head_init(recipe, facts)?.unwrap_or_else(|| defaults::head_init(facts, init.value)),
         attention_probs_dropout_prob: dropout(&recipe.attention_probs_dropout_prob, "attention_probs_dropout_prob")?
             .or(|| method::dropout(how).unwrap_or_else(|| defaults::attention_probs_dropout_prob(facts))),
@@ -319,23 +319,23 @@ fn check_contradictions(recipe: &Recipe) -> Result<(), PlanError> {
             hint: "--validation-fraction 0 with a file".into(),
         });
     }
-    if let (Some(folds), Some(fraction)) = (&recipe.folds, fraction)
+    let folds = held_out::folds_said(recipe);
+    if let (Some(folds), Some(fraction)) = (folds, fraction)
         && fraction.value != 0.0
     {
         return Err(PlanError::Contradiction {
             first: folds.place.of("folds"),
             second: fraction.place.of("validation_fraction"),
             reason: "expected one of them, found both: folds judge by every row".into(),
-            hint: match fraction.place {
-                Place::Flag { .. } => "--folds without --validation-fraction".into(),
-                // A flag takes the place of what a file says.
-                Place::Advice { .. } | Place::Recipe { .. } => {
-                    format!("--folds {} --validation-fraction 0", folds.value)
-                }
+            // A flag takes the place of what a file says.
+            hint: match (&folds.place, &fraction.place) {
+                (Place::Flag { .. }, Place::Flag { .. }) => "--folds without --validation-fraction".into(),
+                (_, Place::Flag { .. }) => format!("--folds 0 --validation-fraction {}", fraction.value),
+                _ => format!("--folds {} --validation-fraction 0", folds.value),
             },
         });
     }
-    let has_fraction = fraction.map_or(recipe.folds.is_none(), |fraction| fraction.value != 0.0);
+    let has_fraction = fraction.map_or(folds.is_none(), |fraction| fraction.value != 0.0);
     let has_validation = recipe.validation_file.is_some() || has_fraction;
     let load_best = recipe.load_best_model_at_end.as_ref().filter(|said| said.value);
     let needs = [
@@ -343,14 +343,17 @@ fn check_contradictions(recipe: &Recipe) -> Result<(), PlanError> {
         (recipe.early_stopping_patience.as_ref().map(|said| &said.place), "early_stopping_patience"),
     ];
     let without = fraction.map(|fraction| fraction.place.of("validation_fraction"));
-    let without = without.or(recipe.folds.as_ref().map(|folds| folds.place.of("folds")));
+    let without = without.or(folds.map(|folds| folds.place.of("folds")));
     for (needing, key) in needs {
         if let (false, Some(needing), Some(second)) = (has_validation, needing, &without) {
             return Err(PlanError::Contradiction {
                 first: needing.of(key),
                 second: second.clone(),
                 reason: "expected validation rows to compare epochs by, found none".into(),
-                hint: "--validation FILE, or --validation-fraction 0.1".into(),
+                hint: match folds {
+                    Some(_) => "--validation FILE, or --folds 0 --validation-fraction 0.1".into(),
+                    None => "--validation FILE, or --validation-fraction 0.1".into(),
+                },
             });
         }
     }

@@ -309,7 +309,11 @@ macro_rules! or_auto {
             const CHOICES: &'static [&'static str] = &$choices;
 
             fn from_toml(value: &Value) -> Option<Self> {
-                Self::from_text(value.as_str()?)
+                if value.as_str() == Some("auto") {
+                    Some(Self::Auto)
+                } else {
+                    <$type>::from_toml(value).map(Self::Chosen)
+                }
             }
 
             fn from_text(text: &str) -> Option<Self> {
@@ -327,6 +331,7 @@ macro_rules! or_auto {
 }
 
 or_auto!(Method, "auto, finetune, linear or setfit", ["auto", "finetune", "linear", "setfit"]);
+or_auto!(usize, "auto or a whole number", []);
 or_auto!(Pooling, "auto, first_token or mean", ["auto", "first_token", "mean"]);
 
 impl RecipeValue for Init {
@@ -486,6 +491,8 @@ mod tests {
         reads_back(OrAuto::<Method>::Auto);
         Pooling::ALL.into_iter().map(OrAuto::Chosen).for_each(reads_back);
         reads_back(OrAuto::<Pooling>::Auto);
+        reads_back(OrAuto::Chosen(4_usize));
+        reads_back(OrAuto::<usize>::Auto);
         reads_back(ClassWeights::Balanced);
         reads_back(ClassWeights::PerLabel([("it's, \"so\"".to_string(), 0.5), ("b=c".to_string(), 2.0)].into()));
     }

@@ -1,6 +1,5 @@
 //! Everything that a run reads, read and checked before anything is done.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,17 +21,15 @@ use crate::network::batch::check_tokens;
 use crate::plan::Plan;
 use crate::plan::facts::{Facts, ModelFacts, TokenLengths};
 use crate::plan::parameter_policy::{Policy, policy};
-use crate::plan::pooling;
 use crate::plan::recipe::{Place, Recipe, Said};
 use crate::plan::resolve::resolve;
 use crate::plan::value::FloorRule;
 use crate::run::output_directory::unused_directory;
-use crate::run::thread_pool;
 pub use crate::session::files::Datasets;
 use crate::session::files::Files;
 use crate::session::folds::{check_folds, fewest_texts};
 use crate::session::label_names;
-use crate::session::pooling_probe::{self, Pretrained};
+use crate::session::model_choice::{chosen_by_rows, configured};
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
 use crate::session::training::TrainingSetup;
@@ -77,7 +74,7 @@ pub struct Inputs {
     pub retained: Retained,
     /// What was reported while reading.
     pub events: Vec<RunEvent>,
-    /// Seconds spent on reading data and model, and on choosing a pooling by the rows.
+    /// Seconds spent on reading data and model, and on choosing a pooling and layers by the rows.
     pub load_seconds: f64,
     /// Seconds spent on tokenizing.
     pub tokenize_seconds: f64,
@@ -204,14 +201,14 @@ impl Inputs {
         let spec = recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str());
         let (source, unpacked) = find_model(spec, hub)?;
         recipe.model_name_or_path.iter().for_each(|said| warn_of_namesake(&said.value, observer));
-        let config = ModelConfig::load(&source)?;
+        let config = configured(&source, recipe)?;
         let checkpoint = Checkpoint::open(&source)?;
         let mut tokenizer = load_tokenizer(&source)?;
         if files.task.kind() == TargetKind::TokenTags {
             tokenizer = for_words(&tokenizer);
         }
         let head = files.task.head(files.space.names().len());
-        let specs = config.specs(head)?;
+        config.head(head)?;
         let model = model_facts(&source, &config, &checkpoint, &tokenizer, &files)?;
         let load_seconds = started.elapsed().as_secs_f64();
 
@@ -224,7 +221,7 @@ impl Inputs {
         let named = is_named(&files, &tokenizer);
         let beside = (retained.as_ref(), unlabelled.as_ref());
         let facts = facts(recipe, &files, model, &train_texts, &train_targets, beside, named)?;
-        let mut plan = resolve(recipe, &facts)?;
+        let plan = resolve(recipe, &facts)?;
         let retained = Retained::gather(retained, &source, &config, &tokenizer, &plan)?;
         let strata = Strata::new(&files.space, &train_targets);
         if let Some(folds) = plan.folds.value {
@@ -234,13 +231,10 @@ impl Inputs {
             Some(_) => None,
             None => Some(strata.hold_out(train, plan.validation_fraction.value, plan.seed.value)),
         };
-        let mut probe_seconds = 0.0;
-        if pooling::is_open(recipe, &facts) {
-            let rows = (train, &train_texts, &train_targets, held_out.as_ref());
-            let model = (&config, &checkpoint, head);
-            (plan, probe_seconds) = chosen_by_rows(recipe, facts, &plan, &tokenizer, rows, model, observer)?;
-        }
-        let policy = policy(&specs, &plan)?;
+        let rows = (train, &train_texts, &train_targets, held_out.as_ref());
+        let model = (config, &checkpoint, head, source.as_path());
+        let (plan, config, probe_seconds) = chosen_by_rows(recipe, facts, plan, &tokenizer, rows, model, observer)?;
+        let policy = policy(&config.specs(head)?, &plan)?;
         plan.warnings.iter().chain(&retained.warnings).for_each(|text| observer.event(&RunEvent::warning(text)));
         let Files { datasets: Datasets { train, validation, test }, task, space, columns, .. } = files;
         let mut scoring = Scoring::of(space);
@@ -289,36 +283,6 @@ impl Inputs {
             tokenize_seconds,
         })
     }
-}
-
-/// A plan of which nothing else names the pooling, with the one that few rows choose, and the seconds that took: the model reads the rows
-/// to learn from.
-fn chosen_by_rows(
-    recipe: &Recipe,
-    mut facts: Facts,
-    plan: &Plan,
-    tokenizer: &Tokenizer,
-    (train, texts, targets, held_out): (&Dataset, &TokenizedTexts, &Targets, Option<&HoldOut>),
-    (config, checkpoint, head): (&ModelConfig, &Checkpoint, HeadKind),
-    observer: &mut dyn Observer,
-) -> Result<(Plan, f64), Error> {
-    let started = Instant::now();
-    observer.event(&RunEvent::phase("choose the pooling"));
-    let most = plan.max_seq_length.value;
-    let texts = match texts.length_quantile(1.0) <= most {
-        true => Cow::Borrowed(texts),
-        false => Cow::Owned(TokenizedTexts::tokenize(tokenizer, &train.examples, most, &train.path)?),
-    };
-    check_tokens(&texts, &config.encoder().sizes(), &train.path)?;
-    // Rows that are held out have no say.
-    let rows = held_out.map_or_else(|| (0..train.examples.len()).collect(), |parts| parts.train.clone());
-    let (texts, targets) = (texts.select(&rows), targets.select(&rows));
-    let (seed, batch_size) = (plan.seed.value, plan.per_device_eval_batch_size.value);
-    let pretrained = Pretrained { config, checkpoint, head, seed, batch_size };
-    let measured = || pooling_probe::measure(&pretrained, &texts, &targets);
-    facts.pooling_probe = Some(thread_pool(plan.threads.value)?.install(measured)?);
-    observer.event(&RunEvent::phase("tokenize"));
-    Ok((resolve(recipe, &facts)?, started.elapsed().as_secs_f64()))
 }
 
 /// Makes the rows of a file ready for the model.
@@ -418,6 +382,7 @@ fn facts(
         fewest_texts: fewest_texts(&train.examples, &Strata::new(&files.space, targets), &files.space)
             .map(|(_, texts)| texts),
         pooling_probe: None,
+        layer_probe: None,
         task: files.task_facts(),
         tokens: TokenLengths::from_lengths((0..texts.len()).map(|row| texts.length(row))),
         total_tokens: texts.total_tokens(),

@@ -24,18 +24,19 @@ pub(crate) struct MaskedWords {
 impl MaskedWords {
     /// The model with its head for words; none when its checkpoint has none.
     pub(crate) fn load(inputs: &Inputs) -> Result<Option<Self>, Error> {
-        let has = |head, block| checkpoint_has(&inputs.checkpoint, &inputs.config, head, block);
+        // The head for words reads the last of all layers.
+        let config = inputs.config.whole();
+        let has = |head, block| checkpoint_has(&inputs.checkpoint, config, head, block);
         if !has(HeadKind::MASKED_WORDS, Block::Head) {
             return Ok(None);
         }
         let with_pooler = HeadKind::Pretraining { pairs: false, pooler: true };
         let head = if has(with_pooler, Block::Final) { with_pooler } else { HeadKind::MASKED_WORDS };
         let options = WeightOptions::of(head, HeadRule::LoadIfShapeFits);
-        let parameters = Weights::load(&inputs.checkpoint, &inputs.config, &options)?.parameters();
-        let model = Model::bind(&inputs.config, &parameters, ModelOptions::of(head))?;
+        let parameters = Weights::load(&inputs.checkpoint, config, &options)?.parameters();
+        let model = Model::bind(config, &parameters, ModelOptions::of(head))?;
         // Without a token that hides words, the head cannot be asked.
-        let Ok(vocabulary) =
-            vocabulary(&inputs.tokenizer, Some(&inputs.source), inputs.config.encoder().sizes().vocab_size)
+        let Ok(vocabulary) = vocabulary(&inputs.tokenizer, Some(&inputs.source), config.encoder().sizes().vocab_size)
         else {
             return Ok(None);
         };

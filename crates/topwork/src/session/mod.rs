@@ -1,11 +1,12 @@
 //! What a run works on: files, model and plan, read and checked, and a training on them.
 
+mod feature_probe;
 pub(crate) mod files;
 pub(crate) mod folds;
 pub mod inputs;
 mod label_names;
 pub(crate) mod masked_words;
-mod pooling_probe;
+mod model_choice;
 pub mod profile;
 pub mod retained;
 pub mod split;

@@ -142,10 +142,11 @@ fn refuse_test_rows(dataset: &Dataset, test: &Dataset) -> Result<(), Error> {
     if found.is_empty() {
         return Ok(());
     }
+    let lines = if found.len() == 1 { "line" } else { "lines" };
     let shown: Vec<String> = found.iter().take(LINES_SHOWN).map(usize::to_string).collect();
     let more = if found.len() > LINES_SHOWN { ", …" } else { "" };
     let message = format!(
-        "unlabelled_file: {}: lines {}{more}: expected no text of the test file {}, found {}",
+        "unlabelled_file: {}: {lines} {}{more}: expected no text of the test file {}, found {}",
         dataset.path.display(),
         shown.join(", "),
         test.path.display(),

@@ -72,6 +72,11 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
              output, which `transformers` reads, is that mean."
         );
     }
+    if inputs.config.has_fewer_layers() {
+        let [all, kept] =
+            [inputs.config.whole(), &inputs.config].map(|config| config.encoder().sizes().num_hidden_layers);
+        let _ = writeln!(card, "\nOf the {all} layers of the pretrained model, the lowest {kept} are kept.");
+    }
     let _ = write!(card, "\n## Labels\n\n");
     for (id, label) in inputs.labels().iter().enumerate() {
         let _ = writeln!(card, "- {id}: {}", label.replace(['\n', '\r'], " "));

@@ -14,6 +14,7 @@ pub(crate) fn facts() -> Facts {
         class_counts: vec![200, 150, 150],
         fewest_texts: None,
         pooling_probe: None,
+        layer_probe: None,
         tokens: TokenLengths { p50: 11, p95: 20, longest: 37 },
         total_tokens: 20_000,
         model: ModelFacts {

@@ -59,7 +59,7 @@ pub(crate) fn file_name(path: &Path) -> String {
 }
 
 const FRACTION: &str = "validation_fraction";
-/// A model of two layers, for what takes many runs; its numbers are too few to be shared among threads.
+/// A model of three layers, for what takes many runs; its numbers are too few to be shared among threads.
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tiny-bert");
 
 /// A folder with the rows of a task, and runs on them.

@@ -117,7 +117,7 @@ pub(crate) fn frozen_on_folds(
     };
     Ok(left_out(inputs, parts, interrupt, &|others, part| {
         let learnt: Vec<usize> = others.iter().copied().chain(rows.len()..all.len()).collect();
-        head_outputs(inputs, &of(&learnt), &rows.select(others), &all.select(&learnt), &of(part))
+        head_outputs(inputs, &of(&learnt), &all.select(&learnt), &of(part))
     }))
 }
 
@@ -200,21 +200,15 @@ impl<'a> Frozen<'a> {
     /// The outputs for rows of a linear head that is fitted to training rows; none where there is no fit.
     fn outputs(&self, train: &Split, rows: &Split) -> Option<Vec<f32>> {
         let learnt = with_added(TrainingRows { train, ..TrainingRows::planned(self.inputs) });
-        head_outputs(self.inputs, &self.features(&learnt), train, &learnt, &self.features(rows))
+        head_outputs(self.inputs, &self.features(&learnt), &learnt, &self.features(rows))
     }
 }
 
-/// The outputs for features `held_out` of the head that `--method linear` fits to the features of `learnt`, which are the rows of `train`
-/// and perhaps names of classes.
-fn head_outputs(
-    inputs: &Inputs,
-    features: &[f32],
-    train: &Split,
-    learnt: &Split,
-    held_out: &[f32],
-) -> Option<Vec<f32>> {
+/// The outputs for features `held_out` of the head that `--method linear` fits to the features of `learnt`: rows, and perhaps names of
+/// classes.
+fn head_outputs(inputs: &Inputs, features: &[f32], learnt: &Split, held_out: &[f32]) -> Option<Vec<f32>> {
     if inputs.task.kind() == TargetKind::Class {
-        let LearningOptions { loss, .. } = learning_options(&inputs.plan, train, &inputs.scoring);
+        let LearningOptions { loss, .. } = learning_options(&inputs.plan, learnt, &inputs.scoring);
         let head = inputs.task.fitted_head(features, &learnt.targets, &loss, inputs.scoring.outputs());
         return head.map(|head| head.outputs(held_out));
     }

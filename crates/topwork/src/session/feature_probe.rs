@@ -1,7 +1,8 @@
-//! Which vector of the tokens tells more of the rows: ridge regression of the targets on each, and its error on rows that it was not
-//! fitted to, exactly, for the price of one fit ([`Ridge`]).
+//! Which features tell most of the rows, of several poolings or layers: ridge regression of the targets on each, and its error on rows
+//! that it was not fitted to, exactly, for the price of one fit ([`Ridge`]).
 
 use topwork_data::{Targets, TokenizedTexts};
+use topwork_engine::Parameters;
 use topwork_metrics::ridge::Ridge;
 use topwork_metrics::{Mat, matrix};
 use topwork_models::{
@@ -10,12 +11,26 @@ use topwork_models::{
 
 use crate::error::Error;
 use crate::network::batch::{Output, infer};
-use crate::plan::facts::PoolingProbe;
+use crate::network::features::LayerFeatures;
+use crate::plan::facts::{LayerProbe, PoolingProbe};
 
-/// Rows that are read at most, so that the choice costs little beside any training.
+/// Rows that are read at most to choose a pooling, so that the choice costs little beside any training.
 const MOST_ROWS: usize = 128;
+/// Rows that are read at most: to choose layers, whose features differ less.
+const MOST: usize = 512;
 
-/// The pretrained model that is read with one pooling and the other.
+/// As many of these rows as are read at most, spread over them.
+pub(crate) fn spread(rows: &[usize]) -> Vec<usize> {
+    places(rows.len(), MOST).map(|place| rows[place]).collect()
+}
+
+/// At most `most` of so many places, at even distances.
+fn places(all: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = all.min(most);
+    (0..count).map(move |place| place * all / count)
+}
+
+/// The pretrained model that is read.
 pub(crate) struct Pretrained<'a> {
     pub(crate) config: &'a ModelConfig,
     pub(crate) checkpoint: &'a Checkpoint,
@@ -25,18 +40,23 @@ pub(crate) struct Pretrained<'a> {
     pub(crate) batch_size: usize,
 }
 
+/// At most so many of the rows, spread over them: their texts, and their targets as numbers.
+fn spread_rows(texts: &TokenizedTexts, targets: &Targets, most: usize) -> (TokenizedTexts, Option<Mat<f64>>) {
+    let spread: Vec<usize> = places(targets.len(), most).collect();
+    (texts.select(&spread), as_numbers(&targets.select(&spread)))
+}
+
 /// What a linear head tells of these rows, or of some that are spread over them, by each pooling that it can be fitted to.
 ///
 /// # Errors
 /// When the weights cannot be read.
-pub(crate) fn measure(
+pub(crate) fn of_poolings(
     pretrained: &Pretrained<'_>,
     texts: &TokenizedTexts,
     targets: &Targets,
 ) -> Result<PoolingProbe, Error> {
-    let rows = targets.len().min(MOST_ROWS);
-    let spread: Vec<usize> = (0..rows).map(|row| row * targets.len() / rows).collect();
-    let (texts, wanted) = (texts.select(&spread), as_numbers(&targets.select(&spread)));
+    let (texts, wanted) = spread_rows(texts, targets, MOST_ROWS);
+    let rows = texts.len();
     let mut found = PoolingProbe { rows, explained: Vec::new() };
     let Some(wanted) = wanted else { return Ok(found) };
     for pooling in Pooling::ALL {
@@ -47,15 +67,59 @@ pub(crate) fn measure(
     Ok(found)
 }
 
+/// What a linear head tells of these rows, or of some that are spread over them, on the mean of the tokens after each layer of the upper
+/// half.
+///
+/// # Errors
+/// When the weights cannot be read.
+pub(crate) fn of_layers(
+    pretrained: &Pretrained<'_>,
+    texts: &TokenizedTexts,
+    targets: &Targets,
+) -> Result<LayerProbe, Error> {
+    let (texts, wanted) = spread_rows(texts, targets, MOST);
+    let mut found = LayerProbe { rows: texts.len(), explained: Vec::new() };
+    let Some(wanted) = wanted else { return Ok(found) };
+    let (model, parameters) = pretrained.bind(Pooling::MeanTokens)?;
+    let features = LayerFeatures::of(&model, &parameters, &texts);
+    let all = features.layers.len().saturating_sub(1);
+    for layers in all.div_ceil(2)..=all {
+        // After the last layer the head reads what the model's own files make of the mean.
+        let features = if layers == all { features.pooled() } else { standardised(features.layer(layers)) };
+        let part = explained(&features, &wanted);
+        found.explained.extend(part.map(|part| (layers, part)));
+    }
+    Ok(found)
+}
+
+/// Each row in deviations from its own mean, as a head that reads the mean of the tokens takes it.
+fn standardised(mut features: Mat<f64>) -> Mat<f64> {
+    let columns = features.ncols().max(1) as f64;
+    for row in 0..features.nrows() {
+        let values = features.row(row);
+        let mean = values.iter().sum::<f64>() / columns;
+        let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / columns).sqrt();
+        let scale = if deviation > 0.0 { 1.0 / deviation } else { 0.0 };
+        features.row_mut(row).iter_mut().for_each(|value| *value = (*value - mean) * scale);
+    }
+    features
+}
+
 impl Pretrained<'_> {
-    /// What the output layer reads of each text, `[rows, hidden]`.
-    fn features(&self, pooling: Pooling, texts: &TokenizedTexts) -> Result<Vec<f32>, Error> {
-        let &Self { config, checkpoint, head, seed, batch_size } = self;
+    /// The model and its weights.
+    fn bind(&self, pooling: Pooling) -> Result<(Model, Parameters), Error> {
+        let &Self { config, checkpoint, head, seed, .. } = self;
         let head_rule = HeadRule::New("a linear head is fitted");
         let weights = Weights::load(checkpoint, config, &WeightOptions { seed, head, head_rule, pooling })?;
         let parameters = weights.parameters();
         let model = Model::bind(config, &parameters, ModelOptions { head, pooling, dropouts: Dropouts::NONE })?;
-        Ok(infer(&model, &parameters, texts, batch_size, Output::Features))
+        Ok((model, parameters))
+    }
+
+    /// What the output layer reads of each text, `[rows, hidden]`.
+    fn features(&self, pooling: Pooling, texts: &TokenizedTexts) -> Result<Vec<f32>, Error> {
+        let (model, parameters) = self.bind(pooling)?;
+        Ok(infer(&model, &parameters, texts, self.batch_size, Output::Features))
     }
 }
 
@@ -104,6 +168,17 @@ mod tests {
     use topwork_data::{Matrix, Stream};
 
     use super::*;
+
+    #[test]
+    fn rows_that_were_spread_are_spread_again_as_all_would_be() {
+        for all in [1, 100, 512, 513, 1000, 5452, 120_000] {
+            let rows: Vec<usize> = (0..all).collect();
+            let some = spread(&rows);
+            assert!(some.len() == all.min(MOST) && some.is_sorted_by(|a, b| a < b), "{all}");
+            let twice: Vec<usize> = places(some.len(), MOST_ROWS).map(|place| some[place]).collect();
+            assert_eq!(twice, places(all, MOST_ROWS).collect::<Vec<_>>(), "{all}");
+        }
+    }
 
     /// Numbers from −1 to 1.
     fn noise(name: &str, seed: u64, rows: usize, columns: usize) -> Mat<f64> {
