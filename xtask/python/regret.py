@@ -102,6 +102,8 @@ def measure(options):
                                    "--threads", "1", *flags)
         line |= dict(accuracy=result["test"]["accuracy"], macro_f1=result["test"]["macro_f1"],
                      seconds=result["seconds"]["total"])
+        if not rate:
+            line |= dict(rate_verdict=result["verdict"]["learning_rate"], floor=(result.get("floor") or {}).get("finding"))
         labelled.append_result(options.results, line)
 
     lengths = [int(epochs) for epochs in options.epochs.split(",") if epochs] or [None]
@@ -151,11 +153,21 @@ def table(model, results):
         times = sorted(r["expectation"]["seconds"] / r["seconds"] for r in advised)
         print(f"The predicted time was {times[0]:.2f} to {times[-1]:.2f} of the real one, {statistics.median(times):.2f} in the middle; "
               f"within 30 % in {sum(0.7 <= time <= 1.3 for time in times)} of {len(times)} runs.")
+        contradictions(advised)
         mean_grids(cells)
     if near:
         depth_over_nearness(near, cells)
     if lengths:
         other_lengths(model, lengths, cells)
+
+
+def contradictions(advised):
+    """Which advised runs have a verdict that calls their learning rate wrong, with what it says of it."""
+    judged = [r for r in advised if "rate_verdict" in r]
+    wrong = [r for r in judged if r["rate_verdict"]["finding"] in ("too_high", "too_low")]
+    print(f"The verdict calls the rate of {len(wrong)} of {len(judged)} advised runs too high or too low" + (":" if wrong else "."))
+    for r in wrong:
+        print(f"- {r['set']}, {r['rows'] or 'all'} rows, seed {r['seed']}: {r['rate_verdict']['sentence']}")
 
 
 def depth_over_nearness(near, cells):
