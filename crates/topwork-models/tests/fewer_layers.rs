@@ -2,46 +2,26 @@
 //! is left out, each tensor with the reason.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod new_models;
+
+use new_models::new_config;
 use serde_json::Value;
 use tempfile::TempDir;
 use topwork_engine::{Mode, Parameters, Pool, Sequences, Tape};
 use topwork_models::{
-    Checkpoint, FAMILIES, FamilyDescription, HeadKind, Model, ModelConfig, ModelOptions, Pooling, Sizes, TensorView,
-    WeightOptions, Weights, save_config, write_safetensors,
+    Checkpoint, FAMILIES, HeadKind, Model, ModelConfig, ModelOptions, Pooling, WeightOptions, Weights,
 };
 
 const HEAD: HeadKind = HeadKind::Sequence { outputs: 2 };
 const LAYERS: usize = 3;
 
-fn new_config(family: &FamilyDescription) -> ModelConfig {
-    let sizes = Sizes {
-        vocab_size: 40,
-        hidden_size: 16,
-        num_hidden_layers: LAYERS,
-        num_attention_heads: 2,
-        intermediate_size: 32,
-        max_tokens: 20,
-        type_vocab_size: (family.name != "distilbert").then_some(2),
-        pad_token_id: 1,
-    };
-    ModelConfig::parse("config.json".as_ref(), (family.new_config)(&sizes)).unwrap()
+fn labels() -> Vec<String> {
+    vec!["a".to_string(), "b".to_string()]
 }
 
-/// A directory with a fine-tuned model; with the layer that computes the mean, where the pooling is that.
+/// A directory with a fine-tuned model.
 fn saved(config: &ModelConfig, pooling: Pooling) -> TempDir {
-    let weights = Weights::initial(config, HEAD, 7).unwrap();
-    let mut written = config.for_head(HEAD, &["a".to_string(), "b".to_string()], None).unwrap();
-    let more = match pooling {
-        Pooling::MeanTokens => config.add_mean_layer(&mut written),
-        Pooling::FirstToken => Vec::new(),
-    };
-    let own = weights.specs.iter().zip(&weights.tensors).chain(more.iter().map(|(spec, values)| (spec, values)));
-    let views: Vec<TensorView<'_>> =
-        own.map(|(spec, data)| TensorView { name: &spec.name, shape: &spec.shape, data }).collect();
-    let folder = TempDir::new().unwrap();
-    write_safetensors(&folder.path().join("model.safetensors"), &views).unwrap();
-    save_config(folder.path(), &written).unwrap();
-    folder
+    new_models::saved(config, &Weights::initial(config, HEAD, 7).unwrap(), HEAD, &labels(), pooling)
 }
 
 /// The states of every token after the embeddings and each layer.
@@ -58,13 +38,12 @@ fn states(config: &ModelConfig, parameters: &Parameters) -> Vec<Vec<f32>> {
 fn the_lowest_layers_compute_what_the_whole_model_has_after_them() {
     for family in FAMILIES {
         for pooling in Pooling::ALL {
-            let folder = saved(&new_config(family), pooling);
+            let folder = saved(&new_config(family, LAYERS), pooling);
             let checkpoint = Checkpoint::open(folder.path()).unwrap();
             let whole = ModelConfig::load(folder.path()).unwrap();
             assert_eq!(whole.pooling(), pooling, "{}", family.name);
             let load = |config: &ModelConfig| {
-                let labels = ["a".to_string(), "b".to_string()];
-                let head_rule = config.head_rule(HEAD, &labels, None);
+                let head_rule = config.head_rule(HEAD, &labels(), None);
                 let options = WeightOptions { pooling, ..WeightOptions::of(HEAD, head_rule) };
                 Weights::load(&checkpoint, config, &options).unwrap()
             };
@@ -96,7 +75,7 @@ fn the_lowest_layers_compute_what_the_whole_model_has_after_them() {
 #[test]
 fn what_is_saved_has_so_many_layers_and_others_are_refused() {
     for family in FAMILIES {
-        let whole = new_config(family);
+        let whole = new_config(family, LAYERS);
         let folder = saved(&whole, Pooling::FirstToken);
         let fewer = ModelConfig::load(folder.path()).unwrap().with_layers(1, folder.path()).unwrap();
         let written: Value = fewer.for_head(HEAD, &["x".to_string(), "y".to_string()], None).unwrap();

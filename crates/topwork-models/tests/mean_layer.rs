@@ -2,46 +2,27 @@
 //! gives the same outputs, and here the layer is taken off again.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod new_models;
+
 use std::path::Path;
 
+use new_models::new_config;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use topwork_engine::{Mode, Parameters, Pool, Sequences, Tape};
 use topwork_models::{
-    Checkpoint, FAMILIES, FamilyDescription, HeadKind, HeadRule, MEAN_LAYER, Model, ModelConfig, ModelOptions, Pooling,
-    Sizes, TensorView, WeightOptions, Weights, save_config, write_safetensors,
+    Checkpoint, FAMILIES, HeadKind, HeadRule, MEAN_LAYER, Model, ModelConfig, ModelOptions, Pooling, TensorView,
+    WeightOptions, Weights, save_config, write_safetensors,
 };
 
 const HEAD: HeadKind = HeadKind::Sequence { outputs: 3 };
 const LAYERS: usize = 2;
 
-fn new_config(family: &FamilyDescription) -> ModelConfig {
-    let sizes = Sizes {
-        vocab_size: 40,
-        hidden_size: 16,
-        num_hidden_layers: LAYERS,
-        num_attention_heads: 2,
-        intermediate_size: 32,
-        max_tokens: 20,
-        type_vocab_size: (family.name != "distilbert").then_some(2),
-        pad_token_id: 1,
-    };
-    ModelConfig::parse("config.json".as_ref(), (family.new_config)(&sizes)).unwrap()
-}
-
 /// A directory with a model of a head for the mean, and its parameters.
 fn saved(config: &ModelConfig) -> (TempDir, Parameters) {
     let weights = Weights::initial(config, HEAD, 7).unwrap();
     let labels = ["a", "b", "c"].map(String::from);
-    let mut written = config.for_head(HEAD, &labels, None).unwrap();
-    let more = config.add_mean_layer(&mut written);
-    let own = weights.specs.iter().zip(&weights.tensors).chain(more.iter().map(|(spec, values)| (spec, values)));
-    let views: Vec<TensorView<'_>> =
-        own.map(|(spec, data)| TensorView { name: &spec.name, shape: &spec.shape, data }).collect();
-    let folder = TempDir::new().unwrap();
-    write_safetensors(&folder.path().join("model.safetensors"), &views).unwrap();
-    save_config(folder.path(), &written).unwrap();
-    (folder, weights.parameters())
+    (new_models::saved(config, &weights, HEAD, &labels, Pooling::MeanTokens), weights.parameters())
 }
 
 fn logits(config: &ModelConfig, parameters: &Parameters, pooling: Pooling) -> Vec<f32> {
@@ -73,7 +54,7 @@ fn change_config(folder: &TempDir, change: impl FnOnce(&mut Value)) {
 #[test]
 fn the_layer_gives_the_first_token_what_the_head_reads() {
     for family in FAMILIES {
-        let config = new_config(family);
+        let config = new_config(family, LAYERS);
         let (folder, parameters) = saved(&config);
         let expected = logits(&config, &parameters, Pooling::MeanTokens);
         change_config(&folder, |config| _ = config.as_object_mut().unwrap().remove(MEAN_LAYER));
@@ -92,7 +73,7 @@ fn the_layer_gives_the_first_token_what_the_head_reads() {
 #[test]
 fn the_layer_is_taken_off_and_the_rest_is_as_it_was() {
     for family in FAMILIES {
-        let config = new_config(family);
+        let config = new_config(family, LAYERS);
         let (folder, parameters) = saved(&config);
         let (read, found, weights) = read(folder.path());
         assert_eq!((read.pooling(), read.encoder().sizes().num_hidden_layers), (Pooling::MeanTokens, LAYERS));
@@ -106,7 +87,7 @@ fn the_layer_is_taken_off_and_the_rest_is_as_it_was() {
 #[test]
 fn a_layer_that_has_learnt_since_is_one_like_others() {
     for family in FAMILIES {
-        let config = new_config(family);
+        let config = new_config(family, LAYERS);
         let (folder, _) = saved(&config);
         let path = folder.path().join("model.safetensors");
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
@@ -135,7 +116,7 @@ fn a_layer_that_has_learnt_since_is_one_like_others() {
 #[test]
 fn a_head_for_another_pooling_starts_near_what_it_reads() {
     let bert = FAMILIES.iter().find(|family| family.name == "bert").unwrap();
-    let config = new_config(bert);
+    let config = new_config(bert, LAYERS);
     let weights = Weights::initial(&config, HEAD, 7).unwrap();
     let views: Vec<TensorView<'_>> = weights
         .specs

@@ -32,6 +32,14 @@ fn accuracy(scores: &SplitScores) -> f64 {
     scores.scores.get(Metric::Accuracy).unwrap()
 }
 
+/// The scores of the saved model on the test rows.
+fn scores_of_saved(predictor: &Predictor, folder: &Folder, inputs: &Inputs) -> SplitScores {
+    let test = inputs.test.as_ref().unwrap();
+    let texts = predictor.tokenize(&test.examples, &folder.path("out")).unwrap();
+    let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
+    SplitScores::new(test.len(), classes().evaluate(&outputs, &test.targets, &predictor.scoring))
+}
+
 #[test]
 fn whatever_the_method_the_saved_model_gives_the_outputs_of_the_run_and_threads_change_no_bit() {
     for method in ALL {
@@ -39,10 +47,7 @@ fn whatever_the_method_the_saved_model_gives_the_outputs_of_the_run_and_threads_
         let (inputs, results) = folder.tune("out", &[("method", method)]);
         assert_eq!(inputs.plan.method.value.name(), method);
         let predictor = Predictor::load(&folder.path("out")).unwrap();
-        let test = inputs.test.as_ref().unwrap();
-        let texts = predictor.tokenize(&test.examples, &folder.path("out")).unwrap();
-        let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
-        let scores = SplitScores::new(test.len(), classes().evaluate(&outputs, &test.targets, &predictor.scoring));
+        let scores = scores_of_saved(&predictor, &folder, &inputs);
         assert_eq!(Some(&scores), results.test.as_ref(), "{method}");
         let texts = predictor.tokenize(&inputs.train.examples, &folder.path("out")).unwrap();
         let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
@@ -303,10 +308,7 @@ fn every_method_learns_on_the_layers_that_are_kept() {
             names.iter().any(|name| name.contains("layer.0.")) && !names.iter().any(|name| name.contains("layer.1."))
         );
         let predictor = Predictor::load(&folder.path("out")).unwrap();
-        let test = inputs.test.as_ref().unwrap();
-        let texts = predictor.tokenize(&test.examples, &folder.path("out")).unwrap();
-        let outputs = predictor.logits(&texts, inputs.plan.per_device_eval_batch_size.value);
-        let scores = SplitScores::new(test.len(), classes().evaluate(&outputs, &test.targets, &predictor.scoring));
+        let scores = scores_of_saved(&predictor, &folder, &inputs);
         assert_eq!(Some(&scores), results.test.as_ref(), "{method}");
         // From the model of one layer it goes on as from any other.
         let directory = folder.path("out").to_str().unwrap().to_string();

@@ -15,8 +15,12 @@ use crate::plan::value::Init;
 use crate::predict::Predictor;
 use crate::session::inputs::Inputs;
 use crate::session::masked_words::{HiddenWords, MaskedWords};
-use crate::session::retained::{EarlierTask, LEAST_ROWS, LEAST_TEXTS, Retained, longest, spread};
+use crate::session::retained::{EarlierTask, LEAST_ROWS, LEAST_TEXTS, Retained, longest};
+use crate::session::split::spread;
 use crate::session::training::{LoadedModel, TrainingSetup};
+
+/// Why what a head of the pretrained model says is not compared.
+const HEAD_LEFT_OUT: &str = "its head reads layers that are left out";
 
 /// Texts that are looked at whatever training cost.
 const ALWAYS: usize = 32;
@@ -159,13 +163,14 @@ pub(crate) fn measure(inputs: &Inputs, retained: &Retained, tuned: &Parameters, 
         forgetting.sentence = "nothing to forget: the weights were random".to_string();
         return forgetting;
     }
-    let masked = match MaskedWords::load(inputs) {
-        Ok(_) if inputs.config.has_fewer_layers() => {
-            forgetting.misses("the loss of hidden words", "its head reads layers that are left out")
-        }
-        Ok(Some(masked)) => Some(masked),
-        Ok(None) => forgetting.misses("the loss of hidden words", "the model has no pretrained head for it"),
-        Err(error) => forgetting.misses("the loss of hidden words", error),
+    let has_fewer_layers = inputs.config.has_fewer_layers();
+    let masked = match has_fewer_layers {
+        true => forgetting.misses("the loss of hidden words", HEAD_LEFT_OUT),
+        false => match MaskedWords::load(inputs) {
+            Ok(Some(masked)) => Some(masked),
+            Ok(None) => forgetting.misses("the loss of hidden words", "the model has no pretrained head for it"),
+            Err(error) => forgetting.misses("the loss of hidden words", error),
+        },
     };
     let Sample { texts, earlier } = sample(retained, trained_tokens, masked.is_some());
     forgetting.texts = texts.len();
@@ -178,11 +183,10 @@ pub(crate) fn measure(inputs: &Inputs, retained: &Retained, tuned: &Parameters, 
             forgetting.compare_words(masked, tuned, &texts, longest(&inputs.plan));
         }
     }
-    if let Some(earlier) = &earlier {
+    if has_fewer_layers && earlier.is_some() {
+        forgetting.misses::<()>("the score on an earlier task", HEAD_LEFT_OUT);
+    } else if let Some(earlier) = &earlier {
         match old_task(inputs, earlier, tuned) {
-            Ok(_) if inputs.config.has_fewer_layers() => {
-                _ = forgetting.misses::<()>("the score on an earlier task", "its head reads layers that are left out");
-            }
             Ok((accuracy, rows)) => {
                 (forgetting.old_task_accuracy, forgetting.old_task_rows) = (Some(accuracy), Some(rows));
             }

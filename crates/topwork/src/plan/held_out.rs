@@ -14,7 +14,7 @@ use crate::plan::value::{FloorRule, RecipeValue};
 /// and is too few rows to tell anything.
 const SPARE: usize = 200;
 /// Parts of few rows that are left out in turn.
-const FOLDS: usize = 5;
+pub(crate) const FOLDS: usize = 5;
 
 /// The part of the rows that is held out.
 ///

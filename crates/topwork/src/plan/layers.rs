@@ -12,6 +12,7 @@ use crate::plan::{Plan, Resolved};
 
 /// Rows from which on they can tell layers apart.
 const LEAST: usize = 16;
+const ALL: &str = "all layers of the model";
 
 /// The number that was said.
 pub(crate) fn said_layers(recipe: &Recipe) -> Option<usize> {
@@ -30,18 +31,16 @@ pub(crate) fn is_open(recipe: &Recipe, plan: &Plan) -> bool {
 /// Why the rows do not choose. They do where layers stay as they are, and the head reads the mean of the tokens, which each layer has: a
 /// vector of the first token is made by the last layer alone.
 fn why_all(facts: &Facts, method: Method, pooling: Pooling) -> Option<String> {
-    match () {
-        () if method != Method::Linear => {
-            Some(format!("all layers of the model: method {} trains them", method.name()))
-        }
-        () if pooling != Pooling::MeanTokens => {
-            Some(format!("all layers of the model: the last one makes what {} reads", pooling.name()))
-        }
-        () if facts.rows < LEAST => {
-            Some(format!("all layers of the model: {} rows, fewer than {LEAST}, cannot tell them apart", facts.rows))
-        }
-        () => None,
-    }
+    let why = if method != Method::Linear {
+        format!("method {} trains them", method.name())
+    } else if pooling != Pooling::MeanTokens {
+        format!("the last one makes what {} reads", pooling.name())
+    } else if facts.rows < LEAST {
+        format!("{} rows, fewer than {LEAST}, cannot tell them apart", facts.rows)
+    } else {
+        return None;
+    };
+    Some(format!("{ALL}: {why}"))
 }
 
 /// That so many layers are there.
@@ -69,21 +68,21 @@ pub(crate) fn num_hidden_layers(
     Ok(match (&recipe.num_hidden_layers, said_layers(recipe), &facts.layer_probe) {
         (Some(said), Some(layers), _) => from_said(said, layers),
         (_, _, Some(probe)) => by_probe(probe, own),
-        _ => because(own, why_all(facts, method, pooling).unwrap_or_else(|| "all layers of the model".to_string())),
+        _ => because(own, why_all(facts, method, pooling).unwrap_or_else(|| ALL.to_string())),
     })
 }
 
 fn by_probe(probe: &LayerProbe, layers: usize) -> Resolved<usize> {
     let LayerProbe { rows, explained } = probe;
     if explained.is_empty() {
-        return because(layers, format!("all layers of the model: {rows} rows cannot tell them apart"));
+        return because(layers, format!("{ALL}: {rows} rows cannot tell them apart"));
     }
     let found: Vec<String> = explained.iter().map(|(layers, part)| format!("{layers} {part:.2}")).collect();
     let found =
         format!("leave-one-out R² of ridge regression on {rows} rows after so many layers: {}", found.join(", "));
     match explained.iter().any(|(_, part)| *part > 0.0) {
         true => because(layers, found),
-        false => because(layers, format!("all layers of the model, as none predicts the rows: {found}")),
+        false => because(layers, format!("{ALL}, as none predicts the rows: {found}")),
     }
 }
 

@@ -7,7 +7,9 @@ use topwork_data::TargetKind;
 use crate::plan::defaults::{SMALL_MODEL, because, fixed};
 use crate::plan::error::PlanError;
 use crate::plan::facts::Facts;
+use crate::plan::held_out::{FOLDS, folds_said, most_folds};
 use crate::plan::recipe::{Place, Recipe, Said};
+use crate::plan::resolve::{from_said, said};
 use crate::plan::value::{FloorRule, Init, Method, OrAuto};
 use crate::plan::{Origin, Plan, Resolved};
 
@@ -17,12 +19,10 @@ const FEW_A_CLASS: usize = 64;
 const FEW_IN_ALL: usize = 512;
 /// Steps of a contrastive training: so many, one more for every two rows, and no more than the second.
 const STEPS: (usize, usize) = (40, 200);
-/// Left-out labelled rows at least, by which it is measured how sure a model must be of a text without a label.
-pub(crate) const LEAST_MEASURED: usize = 5;
-/// Parts of the labelled rows that are left out in turn for that, at most.
-pub(crate) const PARTS: usize = 5;
 /// Its rows of a step. Each is compared with all others.
 const ROWS_A_STEP: usize = 16;
+/// Left-out labelled rows at least, by which it is measured how sure a model must be of a text without a label.
+pub(crate) const LEAST_MEASURED: usize = 5;
 
 /// The method that was said, or that the rows can carry.
 pub(crate) fn method(
@@ -34,7 +34,7 @@ pub(crate) fn method(
     let Some(said) = recipe.method.as_ref() else { return Ok(carried(facts, init, has_names)) };
     let OrAuto::Chosen(method) = said.value else { return Ok(carried(facts, init, has_names)) };
     let Some(why_not) = why_not(method, facts, init, has_names) else {
-        return Ok(super::resolve::from_said(said, method));
+        return Ok(from_said(said, method));
     };
     Err(PlanError::Invalid { place: said.place.of("method"), expected: why_not, found: method.name().to_string() })
 }
@@ -125,7 +125,7 @@ pub(crate) fn label_names_as_rows(said: Option<&Said<bool>>, facts: &Facts) -> R
                 found: "true".to_string(),
             });
         }
-        return Ok(super::resolve::from_said(said, said.value));
+        return Ok(from_said(said, said.value));
     }
     if !is_possible {
         return Ok(fixed(false, "only classes of single texts have names that stand for rows"));
@@ -166,8 +166,8 @@ pub(crate) fn unlabelled_file(
     has_names: bool,
 ) -> Result<Resolved<Option<PathBuf>>, PlanError> {
     let expected = format!("nothing: {} has no classes to give to texts", facts.task.name);
-    let choice = super::resolve::said(&recipe.unlabelled_file, "unlabelled_file")
-        .within(&expected, |_| facts.task.kind == TargetKind::Class)?;
+    let choice =
+        said(&recipe.unlabelled_file, "unlabelled_file").within(&expected, |_| facts.task.kind == TargetKind::Class)?;
     let Some(said) = &recipe.unlabelled_file else {
         return Ok(choice.or_absent("only rows with labels are learnt from"));
     };
@@ -175,7 +175,7 @@ pub(crate) fn unlabelled_file(
         recipe.seeds.as_ref().filter(|said| said.value > 1).map(|said| said.place.of("seeds")),
         recipe.compare_seeds.as_ref().filter(|said| said.value > 0).map(|said| said.place.of("compare_seeds")),
         recipe.permuted_control.as_ref().filter(|said| said.value).map(|said| said.place.of("permuted_control")),
-        super::held_out::folds_said(recipe).map(|said| said.place.of("folds")),
+        folds_said(recipe).map(|said| said.place.of("folds")),
         recipe.floor.as_ref().filter(|said| said.value == FloorRule::Take).map(|said| said.place.of("floor")),
     ];
     if let Some(second) = repeats.into_iter().flatten().next() {
@@ -186,22 +186,19 @@ pub(crate) fn unlabelled_file(
             hint: "leave one of them out; --folds 0 leaves out those of a plan".into(),
         });
     }
-    let smallest = super::held_out::most_folds(facts);
+    let smallest = most_folds(facts);
     let largest = facts.class_counts.iter().max().copied().unwrap_or(0);
     // What is left of the largest class while a part of it is left out.
-    let compared = largest - largest.div_ceil(smallest.clamp(1, PARTS));
-    let needed = match () {
-        () if smallest < 2 => {
-            Some(("two rows with different texts in every class".into(), format!("a class with {smallest}")))
-        }
-        () if facts.rows < LEAST_MEASURED => {
-            Some((format!("{LEAST_MEASURED} labelled rows"), format!("{}", facts.rows)))
-        }
-        () if method == Method::Setfit && !has_names && compared < 2 => Some((
-            "more rows of a class, as setfit compares two while others are left out".into(),
-            format!("{largest} of the largest class"),
-        )),
-        () => None,
+    let compared = largest - largest.div_ceil(smallest.clamp(1, FOLDS));
+    let needed = if smallest < 2 {
+        Some(("two rows with different texts in every class".to_string(), format!("a class with {smallest}")))
+    } else if facts.rows < LEAST_MEASURED {
+        Some((format!("{LEAST_MEASURED} labelled rows"), facts.rows.to_string()))
+    } else if method == Method::Setfit && !has_names && compared < 2 {
+        let expected = "more rows of a class, as setfit compares two while others are left out".to_string();
+        Some((expected, format!("{largest} of the largest class")))
+    } else {
+        None
     };
     match needed {
         Some((expected, found)) => Err(PlanError::Invalid {
@@ -280,7 +277,7 @@ pub(crate) fn freeze_layers(recipe: &Recipe, method: Method, facts: &Facts) -> R
         return Ok(all_frozen(facts));
     }
     let layers = facts.model.num_hidden_layers;
-    let choice = super::resolve::said(&recipe.freeze_layers, "freeze_layers")
+    let choice = said(&recipe.freeze_layers, "freeze_layers")
         .within(&format!("0 to {layers}, the layers of the model"), |frozen| *frozen <= layers)?;
     Ok(choice.or(|| fixed(0, "everything is trained")))
 }

@@ -13,22 +13,12 @@ use crate::error::Error;
 use crate::network::batch::{Output, infer};
 use crate::network::features::LayerFeatures;
 use crate::plan::facts::{LayerProbe, PoolingProbe};
+use crate::session::split::spread;
 
 /// Rows that are read at most to choose a pooling, so that the choice costs little beside any training.
 const MOST_ROWS: usize = 128;
 /// Rows that are read at most: to choose layers, whose features differ less.
-const MOST: usize = 512;
-
-/// As many of these rows as are read at most, spread over them.
-pub(crate) fn spread(rows: &[usize]) -> Vec<usize> {
-    places(rows.len(), MOST).map(|place| rows[place]).collect()
-}
-
-/// At most `most` of so many places, at even distances.
-fn places(all: usize, most: usize) -> impl Iterator<Item = usize> {
-    let count = all.min(most);
-    (0..count).map(move |place| place * all / count)
-}
+pub(crate) const MOST: usize = 512;
 
 /// The pretrained model that is read.
 pub(crate) struct Pretrained<'a> {
@@ -42,8 +32,8 @@ pub(crate) struct Pretrained<'a> {
 
 /// At most so many of the rows, spread over them: their texts, and their targets as numbers.
 fn spread_rows(texts: &TokenizedTexts, targets: &Targets, most: usize) -> (TokenizedTexts, Option<Mat<f64>>) {
-    let spread: Vec<usize> = places(targets.len(), most).collect();
-    (texts.select(&spread), as_numbers(&targets.select(&spread)))
+    let rows = spread(&(0..targets.len()).collect::<Vec<_>>(), most);
+    (texts.select(&rows), as_numbers(&targets.select(&rows)))
 }
 
 /// What a linear head tells of these rows, or of some that are spread over them, by each pooling that it can be fitted to.
@@ -173,10 +163,9 @@ mod tests {
     fn rows_that_were_spread_are_spread_again_as_all_would_be() {
         for all in [1, 100, 512, 513, 1000, 5452, 120_000] {
             let rows: Vec<usize> = (0..all).collect();
-            let some = spread(&rows);
+            let some = spread(&rows, MOST);
             assert!(some.len() == all.min(MOST) && some.is_sorted_by(|a, b| a < b), "{all}");
-            let twice: Vec<usize> = places(some.len(), MOST_ROWS).map(|place| some[place]).collect();
-            assert_eq!(twice, places(all, MOST_ROWS).collect::<Vec<_>>(), "{all}");
+            assert_eq!(spread(&some, MOST_ROWS), spread(&rows, MOST_ROWS), "{all}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::plan::resolve::resolve;
 use crate::plan::{Plan, layers, pooling};
 use crate::run::thread_pool;
 use crate::session::feature_probe::{self, Pretrained};
+use crate::session::split::spread;
 
 /// The configuration of a model, of as many layers as were said.
 ///
@@ -52,7 +53,7 @@ pub(crate) fn chosen_by_rows(
     let most = plan.max_seq_length.value;
     // Rows that are held out have no say, and so many rows say enough.
     let rows = held_out.map_or_else(|| (0..train.examples.len()).collect(), |parts| parts.train.clone());
-    let rows = feature_probe::spread(&rows);
+    let rows = spread(&rows, feature_probe::MOST);
     let (texts, targets) = (texts.select(&rows), targets.select(&rows));
     let texts = match texts.length_quantile(1.0) <= most {
         true => texts,

@@ -14,6 +14,7 @@ use crate::plan::value::Init;
 use crate::predict::Predictor;
 use crate::session::profile::OwnProfile;
 use crate::session::profile::PROFILE;
+use crate::session::split::spread;
 
 /// Texts below which nothing is said of them: neighbours and CKA of so few are chance.
 pub(crate) const LEAST_TEXTS: usize = 10;
@@ -306,12 +307,6 @@ fn earlier_rows(
 /// The tokens of a text that are looked at, at most.
 pub(crate) fn longest(plan: &Plan) -> usize {
     LONGEST.min(plan.facts.model.longest())
-}
-
-/// So many of these at even distances, or all where there are fewer: a file may be sorted.
-pub(crate) fn spread<T: Copy>(all: &[T], most: usize) -> Vec<T> {
-    let count = most.min(all.len());
-    (0..count).map(|i| all[i * all.len() / count]).collect()
 }
 
 fn select(examples: &[Example], rows: &[usize]) -> Vec<Example> {

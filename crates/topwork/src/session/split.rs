@@ -60,9 +60,7 @@ impl Split {
 
     /// The numbers of the rows of [`Split::spread`].
     pub(crate) fn spread_rows(&self, count: usize) -> Vec<usize> {
-        let rows = self.len();
-        let count = count.min(rows);
-        (0..count).map(|i| i * rows / count).collect()
+        spread(&(0..self.len()).collect::<Vec<_>>(), count)
     }
 
     /// The rows of these numbers.
@@ -73,4 +71,10 @@ impl Split {
             texts: self.texts.select(rows),
         }
     }
+}
+
+/// So many of these at even distances, or all where there are fewer: a file may be sorted.
+pub(crate) fn spread<T: Copy>(all: &[T], most: usize) -> Vec<T> {
+    let count = most.min(all.len());
+    (0..count).map(|i| all[i * all.len() / count]).collect()
 }

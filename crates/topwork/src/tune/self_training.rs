@@ -14,7 +14,8 @@ use topwork_metrics::{argmax, softmax};
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
 use crate::judge::repeats;
-use crate::plan::method::{self, LEAST_MEASURED, PARTS};
+use crate::plan::held_out::FOLDS;
+use crate::plan::method::{self, LEAST_MEASURED};
 use crate::run::output_directory::{OutputDirectory, PSEUDO_LABELS};
 use crate::session::folds::fewest_texts;
 use crate::session::inputs::{Inputs, Split};
@@ -141,7 +142,7 @@ impl Measured {
     fn by_folds(inputs: &Inputs, observer: &mut dyn Observer, interrupt: &AtomicBool) -> Result<Option<Self>, Error> {
         let (space, rows) = (&inputs.scoring.space, &inputs.train);
         let fewest = fewest_texts(&rows.examples, &Strata::new(space, &rows.targets), space);
-        let count = fewest.map_or(0, |(_, texts)| texts.min(PARTS));
+        let count = fewest.map_or(0, |(_, texts)| texts.min(FOLDS));
         if count < 2 {
             let name = fewest.and_then(|(class, _)| inputs.labels().get(class)).map_or("", String::as_str);
             let message = format!(
@@ -342,6 +343,7 @@ mod tests {
         // Ten rows, six right: from 0.7 on eight of ten must be.
         let probabilities: Vec<(u32, f64)> = (0..10).map(|row| (0, 0.95 - 0.05 * row as f64)).collect();
         let right = [true, true, true, true, true, false, false, false, true, false];
+        assert_eq!(part_right(&right), 0.6);
         let found = threshold(&sure(&probabilities), &right).unwrap();
         // Five of six are right from the sixth on, five of seven from the seventh on.
         assert!((found.least - 0.7).abs() < 1e-12 && (found.accuracy - 5.0 / 6.0).abs() < 1e-12, "{found:?}");
