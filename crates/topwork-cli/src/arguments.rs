@@ -10,8 +10,9 @@ use topwork::error::Error;
 use topwork::plan::error::PlanError;
 use topwork::plan::fields::{FIELDS, Field, Table};
 use topwork::plan::recipe::{Options, Recipe};
+use topwork::plan::value::RecipeValue;
 use topwork::pretrain::options::{PRETRAIN_FIELDS, PretrainRecipe, path_list};
-use topwork_data::ColumnNames;
+use topwork_data::{ColumnNames, MissingLabels};
 
 /// The whole command line.
 pub(crate) fn command() -> Command {
@@ -268,6 +269,14 @@ fn evaluate() -> Command {
         .arg(model())
         .arg(file("FILE").help("CSV, TSV or JSON lines with labels"))
         .arg(label_column())
+        .arg(
+            Arg::new("missing-labels")
+                .long("missing-labels")
+                .value_name("error|drop|keep")
+                .value_parser(PossibleValuesParser::new(["error", "drop", "keep"]))
+                .default_value("error")
+                .help("What becomes of rows without a label, or with a word for none, such as nan"),
+        )
         .arg(batch_size())
         .arg(json("Print the scores as JSON on standard output"))
 }
@@ -394,6 +403,12 @@ fn columns(command: Command) -> Command {
     command
         .arg(column("text-column", "The column with the text"))
         .arg(column("text-pair-column", "The column with the second text of a pair"))
+        .arg(
+            Arg::new("no-header")
+                .long("no-header")
+                .action(ArgAction::SetTrue)
+                .help("The first row is a row: the columns are called 1, 2 and so on"),
+        )
 }
 
 fn label_column() -> Arg {
@@ -411,7 +426,14 @@ pub(crate) fn column_names(matches: &ArgMatches) -> ColumnNames {
         text: named("text-column"),
         text_pair: named("text-pair-column"),
         labels: named("label-column").into_iter().collect(),
+        no_header: matches.get_flag("no-header"),
     }
+}
+
+/// What the flag of `evaluate` says of rows without a label.
+pub(crate) fn missing_labels(matches: &ArgMatches) -> MissingLabels {
+    let said = matches.get_one::<String>("missing-labels");
+    said.and_then(|said| MissingLabels::from_text(said)).unwrap_or_default()
 }
 
 /// What flags and recipe file say together; flags win.

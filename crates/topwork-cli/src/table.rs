@@ -47,6 +47,9 @@ const INDENT: usize = 15;
 /// What the run says of itself.
 fn verdict(results: &Results) -> String {
     let mut text = String::from("\n");
+    for leaked in &results.leaks {
+        text.push_str(&said("leaked rows", &leaked.sentence));
+    }
     if let Some(labels) = &results.pseudo_labels {
         text.push_str(&said("unlabelled", &labels.sentence));
     }

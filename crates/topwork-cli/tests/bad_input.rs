@@ -37,7 +37,7 @@ fn data_that_cannot_be_used() {
     train(b"", &["train.csv", "empty"]);
     train(b"text,label\n", &["train.csv", "only a header"]);
     train(b"text,label\nx,a\ny,a\n", &["train.csv", "`label`", "only `a`"]);
-    train(b"text,label\nx,a\ncaf\xe9,b\n", &["train.csv", "line 3", "UTF-8"]);
+    train(b"text,label\n\xc3\xa9,a\ncaf\xe9,b\n", &["train.csv", "line 3", "UTF-8"]);
     train(b"text,label\nx,a\ny\n", &["train.csv", "line 3"]);
     let missing = folder.fails(&["tune", "trian.csv", "--output", "out"], &["trian.csv", "no such file"]);
     assert!(missing.contains("train.csv"), "{missing}");

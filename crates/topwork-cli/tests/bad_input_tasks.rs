@@ -80,11 +80,12 @@ fn numbers_that_are_none_or_teach_nothing() {
         let parts = [&["numbers.csv", "line 20", "`label`"], parts].concat();
         fails(&folder, "numbers.csv", &["--task", "regression"], &parts)
     };
-    assert!(bad("nan", &["expected a number", "found `nan`"]).contains("finite"));
+    assert_eq!(bad("nan", &["expected a label in every row", "(`nan`)"]), "--missing-labels drop");
+    assert!(bad("inf", &["expected a number", "found `inf`"]).contains("finite"));
     assert!(bad("\"1,5\"", &["expected a number", "found `1,5`"]).contains("write 1.5"));
     assert!(bad("many", &["expected a number", "found `many`"]).contains("3.5"));
     assert!(bad("1e39", &["expected a number", "found `1e39`"]).contains("larger unit"));
-    bad("", &["expected a label", "found nothing"]);
+    assert_eq!(bad("", &["expected a label in every row", "found none in 1 of 19"]), "--missing-labels drop");
     let task = ["--task", "regression"];
     folder.write("numbers.csv", "text,label\nthere,2.5\npeople,2.50\n");
     fails(&folder, "numbers.csv", &task, &["numbers.csv", "`label`", "different numbers", "only 2.5"]);
@@ -103,10 +104,11 @@ fn labels_that_are_repeated_or_apply_to_all_rows_or_to_none() {
     fails(&folder, "labels.csv", &task, &["labels.csv", "`label`", "two different labels", "only `place`"]);
 
     let columns = ["--task", "multi_label", "--label-column", "old,new"];
-    for (row, found) in [("there,2,0", "found `2`"), ("there,,0", "found nothing")] {
-        with_row(&folder, "columns.csv", row);
-        fails(&folder, "columns.csv", &columns, &["columns.csv", "line 20", "`old`", "expected 0 or 1", found]);
-    }
+    with_row(&folder, "columns.csv", "there,2,0");
+    fails(&folder, "columns.csv", &columns, &["columns.csv", "line 20", "`old`", "expected 0 or 1", "found `2`"]);
+    with_row(&folder, "columns.csv", "there,,0");
+    let hint = fails(&folder, "columns.csv", &columns, &["columns.csv", "line 20", "`old,new`", "found none in 1"]);
+    assert_eq!(hint, "--missing-labels drop");
     for value in ["0", "1"] {
         folder.write("columns.csv", format!("text,old,new\nthere,{value},0\npeople,{value},1\n"));
         let found = format!("only `{value}`");

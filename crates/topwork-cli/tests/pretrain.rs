@@ -271,8 +271,8 @@ fn corpora_and_settings_that_cannot_be_used() {
     fails("empty.txt", &[], &["empty.txt", "document"]);
     folder.write("binary.txt", b"some text\n\0\x01\x02");
     fails("binary.txt", &[], &["binary.txt", "line 2", "zero byte"]);
-    folder.write("latin.txt", b"caf\xe9\n");
-    fails("latin.txt", &[], &["latin.txt", "line 1", "UTF-8"]);
+    folder.write("damaged.txt", b"\xc3\xa9\ncaf\xe9\n");
+    fails("damaged.txt", &[], &["damaged.txt", "line 2", "UTF-8"]);
     fails("missing.txt", &[], &["missing.txt"]);
     folder.write("table.csv", "body,date\nsome text,today\n");
     fails("table.csv", &[], &["table.csv", "`body`"]);

@@ -14,6 +14,15 @@ pub struct ColumnNames {
     pub text_pair: Option<String>,
     /// The label: one column or several. A single name that no column has, but that holds commas, is a list of names.
     pub labels: Vec<String>,
+    /// Whether the first row of a table is a row, so that its columns have numbers for names, from 1.
+    pub no_header: bool,
+}
+
+impl ColumnNames {
+    /// Whether a text of these names stands in a table with this header.
+    pub(crate) fn are_in(&self, path: &Path, header: &[String]) -> bool {
+        header.len() > 1 && Places::find(path, header, &[], self, Labels::Ignored).is_ok()
+    }
 }
 
 /// The columns that were found, as the file spells them.
@@ -33,19 +42,33 @@ impl Columns {
         self.labels.first()
     }
 
+    /// Whether all names are numbers, as those of a file without a header.
+    pub fn are_numbered(&self) -> bool {
+        let mut names = [&self.text].into_iter().chain(&self.text_pair).chain(&self.labels);
+        names.all(|name| name.parse::<usize>().is_ok())
+    }
+
+    /// The names with which a file is read by these columns; one without a header, where they are numbers.
+    pub fn as_named(&self) -> ColumnNames {
+        ColumnNames {
+            text: Some(self.text.clone()),
+            text_pair: self.text_pair.clone(),
+            labels: self.labels.clone(),
+            no_header: self.are_numbered(),
+        }
+    }
+
     /// The columns of the label as a message names them.
     pub fn label_names(&self) -> String {
         if self.labels.is_empty() { "label".into() } else { self.labels.join(",") }
     }
 }
 
-/// Whether rows need a label.
+/// Whether a file needs labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Labels {
-    /// Every row has one.
+    /// The file has a column of them, or several.
     Required,
-    /// The file has a column of them, or several; a row may have none, as where any number of labels may apply.
-    Sparse,
     /// They are read where they are.
     Optional,
     /// None are looked for.
@@ -58,6 +81,12 @@ pub(crate) const TEXT_NAMES: [&str; 2] = ["text", "sentence"];
 /// Names of the two texts of a pair, most usual first. `text` alone also is a [`TEXT_NAMES`].
 pub(crate) const PAIR_NAMES: [(&str, &str); 4] =
     [("text", "text_pair"), ("text_a", "text_b"), ("sentence1", "sentence2"), ("premise", "hypothesis")];
+
+/// Whether a column of this name usually holds a text, or the first of a pair.
+pub(crate) fn is_name_of_text(name: &str) -> bool {
+    let folded = name.trim().to_lowercase();
+    TEXT_NAMES.into_iter().chain(PAIR_NAMES.map(|(first, _)| first)).any(|known| known == folded)
+}
 
 const LABEL_NAMES: [&str; 2] = ["label", "labels"];
 
@@ -101,7 +130,8 @@ impl Places {
         }
     }
 
-    fn used(&self) -> impl Iterator<Item = usize> {
+    /// The places of the text, of the second text, and of the labels.
+    pub(crate) fn used(&self) -> impl Iterator<Item = usize> {
         [self.text].into_iter().chain(self.text_pair).chain(self.labels.iter().copied())
     }
 
@@ -159,9 +189,7 @@ impl Header<'_> {
         let has_tags = match &names.labels[..] {
             [] => {
                 let has_label = LABEL_NAMES.iter().any(|name| matches!(self.find(name), Ok(Some(_))));
-                matches!(labels, Labels::Required | Labels::Sparse)
-                    && !has_label
-                    && self.find_list(&only_tags)?.is_some()
+                labels == Labels::Required && !has_label && self.find_list(&only_tags)?.is_some()
             }
             [name] => only_tags.contains(&name.as_str()) && self.find_list(&[name])?.is_some(),
             _ => false,
@@ -258,7 +286,7 @@ impl Header<'_> {
             several => return several.iter().map(|name| self.expect(name, Role::Label)).collect(),
         }
         match labels {
-            Labels::Required | Labels::Sparse => Err(self.missing(missing, Role::Label)),
+            Labels::Required => Err(self.missing(missing, Role::Label)),
             Labels::Optional | Labels::Ignored => Ok(Vec::new()),
         }
     }

@@ -176,6 +176,6 @@ impl<'a> Conll<'a> {
             ..Example::from_words(sentence.words.iter().map(|columns| columns[word]))
         };
         let examples = self.sentences.into_iter().map(example).collect();
-        Parts { columns, ignored_columns, examples }
+        Parts { columns, ignored_columns, examples, ..Parts::default() }
     }
 }

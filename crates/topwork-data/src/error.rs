@@ -3,10 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::nearest::nearest;
 use crate::role::Role;
 use crate::target_error::TargetError;
-use crate::wording::{listed, listed_names, shortened, unknown_hint};
+use crate::wording::{listed, listed_names, listed_rows, shortened};
 
 /// An error in the data. The text is one line that names the file, the line and the column, what was expected and what
 /// was found; [`DataError::hint`] says what to do. A line is where the record starts, counted from 1.
@@ -54,8 +53,88 @@ pub enum DataError {
         offset: usize,
         /// The byte.
         byte: u8,
-        /// The encoding that the file's first bytes announce.
-        announced: Option<&'static str>,
+    },
+    /// The file is packed in a way that is not read.
+    #[error("{}: expected a file that is plain or packed with gzip, zstd, bzip2 or zip, found {packing}", path.display())]
+    UnknownPacking {
+        /// The file.
+        path: PathBuf,
+        /// How it is packed.
+        packing: &'static str,
+    },
+    /// An archive has not one file in it.
+    #[error("{}: expected an archive with one file in it, found {}", path.display(), listed(members))]
+    SeveralMembers {
+        /// The archive.
+        path: PathBuf,
+        /// The files in it.
+        members: Vec<String>,
+    },
+    /// The directory holds several parts of a data set.
+    #[error("{}: expected one part of a data set, found {}", path.display(), listed(splits))]
+    SplitDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The parts.
+        splits: Vec<String>,
+    },
+    /// The file is what Git keeps in place of a large one.
+    #[error("{}: expected rows, found a Git LFS pointer: the file itself was not fetched", path.display())]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is a page for a browser.
+    #[error("{}: expected rows, found a web page (HTML)", path.display())]
+    WebPage {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Plain lines were expected, and something with columns was found.
+    #[error("{}: expected lines of text, found a file with columns", path.display())]
+    NotLines {
+        /// The name of it.
+        path: PathBuf,
+    },
+    /// The first line of a table is a row.
+    #[error("{}: expected column names in line 1, found a row: {}", path.display(), listed(found))]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+        /// The fields of the first line.
+        found: Vec<String>,
+        /// The column that looks like the text, from 1.
+        text: usize,
+        /// The column that looks like the label.
+        label: Option<usize>,
+        /// Whether --no-header is to be said.
+        flag: bool,
+    },
+    /// An object has a field twice, with two values.
+    #[error("{}: line {line}: expected the field `{column}` once, found it twice with different values", path.display())]
+    RepeatedField {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The field.
+        column: String,
+    },
+    /// A line is an object as Python prints it.
+    #[error("{}: line {line}: expected JSON, found an object as Python prints it, with single quotes", path.display())]
+    PythonLiteral {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+    },
+    /// An object holds several tables.
+    #[error("{}: expected one list of rows, found {}", path.display(), listed(found))]
+    SeveralTables {
+        /// The file.
+        path: PathBuf,
+        /// The fields that hold lists of rows.
+        found: Vec<String>,
     },
     /// What the rows are cannot be told, or they cannot hold labels.
     #[error("{}: line 1: expected a header with column names or a JSON object, found {found}", path.display())]
@@ -167,15 +246,17 @@ pub enum DataError {
         /// What it is.
         found: &'static str,
     },
-    /// A row has no label although it needs one.
-    #[error("{}: line {line}: column `{column}`: expected a label, found nothing", path.display())]
-    MissingLabel {
+    /// Rows have no label although they need one.
+    #[error("{}: column `{column}`: expected a label in every row, found none in {} of {rows}: {}", path.display(), lines.len(), listed_rows(lines))]
+    MissingLabels {
         /// The file.
         path: PathBuf,
-        /// The line.
-        line: usize,
         /// The label column.
         column: String,
+        /// The rows of the file.
+        rows: usize,
+        /// The lines of the rows without a label, and what stands there.
+        lines: Vec<(usize, String)>,
     },
     /// A pair lacks its second text.
     #[error("{}: line {line}: column `{column}`: expected the second text of the pair, found {found}", path.display())]
@@ -312,11 +393,13 @@ pub enum DataError {
         /// What the decoder said.
         source: io::Error,
     },
-    /// A Parquet file is damaged, or uses what is not supported.
-    #[error("{}: expected a Parquet file, found one that cannot be read ({message})", path.display())]
-    BrokenParquet {
+    /// A file that is not text is damaged, or uses what is not supported.
+    #[error("{}: expected a whole {kind} file, found one that cannot be read ({message})", path.display())]
+    BrokenFile {
         /// The file.
         path: PathBuf,
+        /// What kind of file it is.
+        kind: &'static str,
         /// What the reader said.
         message: String,
     },
@@ -364,139 +447,13 @@ impl From<TargetError> for DataError {
     }
 }
 
-impl DataError {
-    /// What to do about it, as one line; where it is a command or an option, it works when pasted.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            DataError::NotFound { nearest, .. } => Some(match nearest {
-                Some(near) => format!("did you mean {}", shell_word(&near.display().to_string())),
-                None => "a relative path starts at the current directory; see it with `pwd`".into(),
-            }),
-            DataError::Directory { path } => {
-                Some(format!("name one file in it; see them with `ls {}`", shell_word(&path.display().to_string())))
-            }
-            DataError::Unreadable { path, .. } => {
-                Some(format!("see who may read it with `ls -l {}`", shell_word(&path.display().to_string())))
-            }
-            DataError::Empty { .. } => Some("the first line holds the column names, such as `text,label`".into()),
-            DataError::NotUtf8 { path, announced, .. } => {
-                let converted = path.with_extension(match path.extension() {
-                    Some(ending) => format!("utf8.{}", ending.display()),
-                    None => "utf8".into(),
-                });
-                let [from, to] = [path, &converted].map(|path| shell_word(&path.display().to_string()));
-                let encoding = announced.unwrap_or("WINDOWS-1252");
-                let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-                Some(match ending.as_deref() {
-                    Some("gz") => format!("gzip -dc {from} | iconv -f {encoding} -t UTF-8 | gzip > {to}"),
-                    Some("zst") => format!("zstd -dc {from} | iconv -f {encoding} -t UTF-8 | zstd > {to}"),
-                    _ => format!("iconv -f {encoding} -t UTF-8 {from} > {to}"),
-                })
-            }
-            DataError::UnknownFormat { .. } => {
-                Some("give the file a first line such as `text,label`, or one JSON object a line".into())
-            }
-            DataError::MissingColumn { role, column, found, .. } => Some(column_hint(*role, column, found)),
-            DataError::DuplicateColumn { .. } => Some("rename or remove one of them in the first line".into()),
-            DataError::ColumnUsedTwice { .. } => {
-                Some("name them with --text-column, --text-pair-column and --label-column".into())
-            }
-            DataError::RaggedRow { delimiter, .. } => {
-                let delimiter = if *delimiter == '\t' { "a tab".into() } else { format!("`{delimiter}`") };
-                Some(format!("put a field that holds {delimiter} or a line break in double quotes"))
-            }
-            DataError::BrokenQuote { .. } => {
-                Some("write a quote inside a quoted field twice, as in \"she said \"\"no\"\"\"".into())
-            }
-            DataError::BrokenJson { .. } | DataError::NotAnObject { .. } => {
-                Some("write one whole object a line, such as {\"text\": \"…\", \"label\": \"…\"}".into())
-            }
-            DataError::MissingField { .. } | DataError::WrongType { .. } => {
-                Some("every row needs this field; an empty text is written \"\"".into())
-            }
-            DataError::MissingLabel { .. } => Some("write a label there, or remove the row".into()),
-            DataError::MissingPair { .. } => Some("write the second text there, or remove the row".into()),
-            DataError::EmptySentence { .. } => Some("remove the row: there is nothing to tag in it".into()),
-            DataError::RaggedWord { .. } => {
-                Some("write a word and its tag on each line, with one tab or space between, and a blank line after each sentence".into())
-            }
-            DataError::MemoryRow { .. } => {
-                Some("make rows with Example::from_text or Example::from_words, all of one kind".into())
-            }
-            DataError::Target(error) => error.hint(),
-            DataError::UnknownLabel { found, known, .. } => Some(unknown_hint(found, known)),
-            DataError::OneClass { .. } => Some("name another column with --label-column, or add rows".into()),
-            DataError::MaximumLengthTooSmall { least, .. } => Some(format!("--max-length {}", (*least).max(128))),
-            DataError::Binary { path, .. } => Some(format!(
-                "this looks like a binary file; name files of text, plain or as .gz or .zst, or see what it is with `file {}`",
-                shell_word(&path.display().to_string())
-            )),
-            DataError::LineTooLong { .. } => Some("break the text into lines, a paragraph a line".into()),
-            DataError::BrokenCompression { compression, path, .. } => Some(format!(
-                "it is damaged or cut short; fetch it again, and test it with `{} -t {}`",
-                if *compression == "zstd" { "zstd" } else { "gzip" },
-                shell_word(&path.display().to_string())
-            )),
-            DataError::BrokenParquet { .. } => {
-                Some("write it again, uncompressed or with snappy, gzip or zstd, or as JSON lines".into())
-            }
-            DataError::NotStrings { strings, .. } => Some(match strings.first() {
-                Some(name) => {
-                    format!("--text-column {} (columns of strings: {})", shell_word(name), strings.join(", "))
-                }
-                None => "no column of this file holds strings".into(),
-            }),
-            DataError::EmptyCorpus { .. } => {
-                Some("name files that hold text; a document is one line or more, and blank lines part documents".into())
-            }
-            DataError::Temporary { path, .. } => Some(format!(
-                "see the space left with `df -h {}`, or set TMPDIR to a directory with more",
-                shell_word(&path.display().to_string())
-            )),
-            DataError::DuplicateLabel { .. } => {
-                Some("id2label in config.json gives each class a name of its own".into())
-            }
-            DataError::Tokenizer { .. } | DataError::DocumentTokenizer { .. } => {
-                Some("the vocabulary in tokenizer.json should have its unk_token; fetch the tokenizer again".into())
-            }
-            DataError::NoTokens { .. } => {
-                Some("the tokenizer's post_processor should put special tokens around a text, such as [CLS]".into())
-            }
-        }
-    }
-}
-
-fn column_hint(role: Role, wanted: &str, found: &[String]) -> String {
-    let usual_label = |name: &&String| !name.trim().to_lowercase().starts_with("label");
-    let near = nearest(wanted, found.iter().map(String::as_str));
-    let guess = near.or_else(|| match role {
-        Role::Text | Role::TextPair => found.iter().find(usual_label).map(String::as_str),
-        Role::Label => found.last().map(String::as_str),
-    });
-    let option = role.option();
-    match guess {
-        Some(name) => {
-            let several = match role == Role::Label && near.is_none() && found.len() > 2 {
-                true => "; of several columns of 0 and 1: --label-column A,B,C",
-                false => "",
-            };
-            format!("{option} {} (columns found: {}){several}", shell_word(name), found.join(", "))
-        }
-        None => format!("{option} NAME"),
-    }
-}
-
 fn listed_paths(paths: &[PathBuf]) -> String {
     listed_names(paths.iter().map(|path| path.display().to_string()).collect(), paths.len())
 }
 
 /// Where a file's columns are named, if it has lines.
 fn header_line(path: &Path) -> &'static str {
-    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet")) { "" } else { "line 1: " }
-}
-
-/// `word` as a POSIX shell reads it back.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./,+=:@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    let has_none = ["parquet", "arrow", "feather"];
+    let is_one = |ending: &std::ffi::OsStr| has_none.iter().any(|known| ending.eq_ignore_ascii_case(known));
+    if path.extension().is_some_and(is_one) || path.is_dir() { "" } else { "line 1: " }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::dataset::Dataset;
 use crate::example::Example;
+use crate::learnt::{LearntRows, text_hash};
 use crate::random::Stream;
 
 /// The two parts of a data set, as row numbers in ascending order.
@@ -17,7 +18,7 @@ pub struct HoldOut {
 
 /// Holds out about `fraction` of the rows, in each class the same part as far as whole rows allow.
 ///
-/// Rows whose texts are the same but for case and white space stay together, so that no held-out row was seen in
+/// Rows whose texts are the same or nearly the same ([`LearntRows`]) stay together, so that no held-out row was seen in
 /// training. Every class keeps a training row. A class with at least two different texts has a held-out row, provided
 /// that `fraction` of all rows is at least one row for every such class. Where many rows repeat, fewer are held out:
 /// neither more rows nor more different texts of a class than `fraction` of them, rounded.
@@ -50,8 +51,8 @@ pub fn hold_out(dataset: &Dataset, labels: &[u32], classes: usize, fraction: f64
     HoldOut { train, held_out }
 }
 
-/// Parts the rows into `count` folds, as row numbers in ascending order: each row is in one. Rows whose texts are the same but
-/// for case and white space are in the same fold, and every class is spread over the folds as evenly as that allows.
+/// Parts the rows into `count` folds, as row numbers in ascending order: each row is in one. Rows whose texts are the same or
+/// nearly the same are in the same fold, and every class is spread over the folds as evenly as that allows.
 ///
 /// `labels` are the classes of the rows, below `classes`. The result is a function of the arguments alone.
 ///
@@ -82,7 +83,7 @@ pub fn folds(examples: &[Example], labels: &[u32], classes: usize, count: usize,
     folds
 }
 
-/// How many different texts each class has, for case and white space as [`folds`] sees them: a class is in at most so many folds.
+/// How many different texts each class has, as [`folds`] sees them: a class is in at most so many folds.
 /// A text with several labels counts for the most frequent of them.
 ///
 /// # Panics
@@ -94,7 +95,7 @@ pub fn distinct_texts(examples: &[Example], labels: &[u32], classes: usize) -> V
     counts
 }
 
-/// Rows with the same text.
+/// Rows with the same text, or nearly the same.
 #[derive(Clone, Debug)]
 struct Group {
     rows: Vec<usize>,
@@ -104,10 +105,14 @@ struct Group {
 
 /// The groups in the order of their first rows.
 fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
-    let mut numbers: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+    let alike = LearntRows::new(examples).groups();
+    let mut numbers: BTreeMap<_, usize> = BTreeMap::new();
     let mut rows: Vec<Vec<usize>> = Vec::new();
     for (row, example) in examples.iter().enumerate() {
-        let number = *numbers.entry(text_key(example)).or_insert(rows.len());
+        // What has no words, as emoji, is told apart by its letters.
+        let wordless = text_hash(example) == text_hash(&Example::default());
+        let key = (alike[row], wordless.then(|| text_key(example)));
+        let number = *numbers.entry(key).or_insert(rows.len());
         if number == rows.len() {
             rows.push(Vec::new());
         }

@@ -1,10 +1,20 @@
-//! Rows of JSON files: one object a line, or one array of objects.
+//! Rows of JSON files: objects on lines, in an array or one after the other, and the shapes in which tables are written as one value.
+
+mod broken;
+mod fields;
+mod shapes;
 
 use std::path::Path;
 
+use rayon::prelude::*;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::DataError;
+use crate::format::Format;
+use crate::records::{Cell, Records};
+use broken::{Cursor, as_error};
+use fields::{Found, Wanted};
 
 /// A JSON object and the line on which it begins.
 #[derive(Debug)]
@@ -13,37 +23,18 @@ pub(crate) struct Object {
     pub(crate) fields: Map<String, Value>,
 }
 
-/// The objects of a file with one on each line; blank lines are skipped.
-pub(crate) fn read_lines(path: &Path, text: &str) -> Result<Vec<Object>, DataError> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(number, text)| read_line(path, number + 1, text)).collect()
-}
-
 /// The object that is `text`, which begins on `line`.
 pub(crate) fn read_line(path: &Path, line: usize, text: &str) -> Result<Object, DataError> {
-    let value = serde_json::from_str(text).map_err(|error| broken(path, line, &error))?;
-    object(path, line, value)
-}
-
-/// The objects of a file that is one array.
-pub(crate) fn read_array(path: &Path, text: &str) -> Result<Vec<Object>, DataError> {
-    let mut objects = Vec::new();
-    let mut cursor = Cursor { path, text, at: 0, line: 1, line_start: 0 };
-    cursor.expect(&['['])?;
-    if cursor.peek() == Some(']') {
-        cursor.expect(&[']'])?;
-    } else {
-        loop {
-            let (line, value) = cursor.value()?;
-            objects.push(object(path, line, value)?);
-            if cursor.expect(&[',', ']'])? == ']' {
-                break;
-            }
-        }
-    }
-    match cursor.peek() {
-        None => Ok(objects),
-        Some(_) => Err(cursor.unexpected("expected the end of the file")),
+    let value = match serde_json::from_str(text) {
+        Ok(value) => value,
+        Err(error) => match broken::mended(text).and_then(|mended| serde_json::from_str(&mended).ok()) {
+            Some(value) => value,
+            None => return Err(as_error(path, line, text, &error)),
+        },
+    };
+    match value {
+        Value::Object(fields) => Ok(Object { line, fields }),
+        other => Err(DataError::NotAnObject { path: path.into(), line, found: kind(&other) }),
     }
 }
 
@@ -71,102 +62,119 @@ pub(crate) fn kind_in_list(value: &Value) -> &'static str {
     }
 }
 
-fn object(path: &Path, line: usize, value: Value) -> Result<Object, DataError> {
-    match value {
-        Value::Object(fields) => Ok(Object { line, fields }),
-        other => Err(DataError::NotAnObject { path: path.into(), line, found: kind(&other) }),
-    }
+/// The text of a value and the line on which it begins.
+type Slice<'a> = (usize, &'a str);
+
+/// The rows of a JSON file, in whatever shape it has them.
+pub(crate) struct JsonRows<'a> {
+    pub(crate) records: Box<dyn Records + 'a>,
+    pub(crate) format: Format,
 }
 
-/// `error` in a text that begins at the start of `line`.
-fn broken(path: &Path, line: usize, error: &serde_json::Error) -> DataError {
-    let line = line + error.line().saturating_sub(1);
-    DataError::BrokenJson { path: path.into(), line, column: error.column(), message: plain_message(error) }
-}
-
-/// The parser's message without the place, which is said apart.
-fn plain_message(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    match message.rsplit_once(" at line ") {
-        Some((message, _)) => message.to_owned(),
-        None => message,
-    }
-}
-
-/// A place in the text of an array.
-struct Cursor<'a> {
+/// The rows of `text`. What a column is called, in an object of objects, is seen by whether `is_text` knows it.
+pub(crate) fn read<'a>(
     path: &'a Path,
     text: &'a str,
-    at: usize,
-    line: usize,
-    line_start: usize,
+    is_text: &dyn Fn(&[String]) -> bool,
+) -> Result<JsonRows<'a>, DataError> {
+    let (values, format) = values(path, text)?;
+    let held = match &values[..] {
+        [(line, text)] if format != Format::JsonArray => shapes::table_of(path, *line, text, is_text)?,
+        [(_, first), ..] if first.starts_with('[') => Some(shapes::rows_of_arrays(path, &values)?),
+        _ => None,
+    };
+    Ok(match held {
+        Some(held) => JsonRows { records: Box::new(held), format: Format::JsonTable },
+        None => JsonRows { records: Box::new(JsonRecords::scan(path, values)?), format },
+    })
 }
 
-impl Cursor<'_> {
-    /// The next character that is not white space.
-    fn peek(&mut self) -> Option<char> {
-        let rest = &self.text[self.at..];
-        let space = rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
-        self.advance(space);
-        self.text[self.at..].chars().next()
+/// The values of the rows.
+fn values<'a>(path: &Path, text: &'a str) -> Result<(Vec<Slice<'a>>, Format), DataError> {
+    if text.trim_start().starts_with('[') {
+        return Ok((Cursor::new(path, text).array()?, Format::JsonArray));
+    }
+    let lines = || text.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty());
+    match lines().next() {
+        Some((_, first)) if !is_whole(first) => Ok((Cursor::new(path, text).values()?, Format::JsonObjects)),
+        _ => Ok((lines().map(|(number, line)| (number + 1, line.trim())).collect(), Format::JsonLines)),
+    }
+}
+
+/// Objects, of which the wanted fields are read.
+struct JsonRecords<'a> {
+    path: &'a Path,
+    rows: Vec<Slice<'a>>,
+    header: Vec<String>,
+    is_list: Vec<bool>,
+    /// Rows with half a surrogate pair in a wanted field, and the line of the first.
+    mended: Option<(usize, usize)>,
+}
+
+/// Rows that a thread looks at in one go.
+const BLOCK: usize = 1024;
+
+impl<'a> JsonRecords<'a> {
+    /// Looks at all objects for the names of their fields. A field of an object in a row is named by both, as `review.text`.
+    fn scan(path: &'a Path, rows: Vec<Slice<'a>>) -> Result<JsonRecords<'a>, DataError> {
+        if rows.is_empty() {
+            return Err(DataError::Empty { path: path.into(), header: false });
+        }
+        let found: Vec<Result<Found, DataError>> = rows.par_chunks(BLOCK).map(|rows| Found::scan(path, rows)).collect();
+        let mut all = Found::default();
+        for found in found {
+            all.merge(found?);
+        }
+        let (header, is_list) = all.columns();
+        Ok(JsonRecords { path, rows, header, is_list, mended: None })
+    }
+}
+
+impl Records for JsonRecords<'_> {
+    fn header(&self) -> &[String] {
+        &self.header
     }
 
-    /// Takes the next character, which must be one of `wanted`.
-    fn expect(&mut self, wanted: &[char]) -> Result<char, DataError> {
-        match self.peek() {
-            Some(found) if wanted.contains(&found) => {
-                self.advance(found.len_utf8());
-                Ok(found)
-            }
-            _ => {
-                let wanted: Vec<String> = wanted.iter().map(|wanted| format!("`{wanted}`")).collect();
-                Err(self.unexpected(&format!("expected {}", wanted.join(" or "))))
-            }
-        }
+    fn is_list(&self) -> &[bool] {
+        &self.is_list
     }
 
-    /// Takes the next value; also says on which line it begins.
-    fn value(&mut self) -> Result<(usize, Value), DataError> {
-        if self.peek().is_none() {
-            return Err(self.unexpected("expected an object"));
-        }
-        let line = self.line;
-        let mut values = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter::<Value>();
-        match values.next() {
-            Some(Ok(value)) => {
-                let length = values.byte_offset();
-                self.advance(length);
-                Ok((line, value))
-            }
-            Some(Err(error)) => {
-                let before = if error.line() <= 1 { self.at - self.line_start } else { 0 };
-                let line = line + error.line().saturating_sub(1);
-                let (column, message) = (before + error.column(), plain_message(&error));
-                Err(DataError::BrokenJson { path: self.path.into(), line, column, message })
-            }
-            None => Err(self.unexpected("expected an object")),
-        }
-    }
-
-    fn advance(&mut self, length: usize) {
-        let passed = &self.text[self.at..self.at + length];
-        self.line += passed.matches('\n').count();
-        if let Some(last) = passed.rfind('\n') {
-            self.line_start = self.at + last + 1;
-        }
-        self.at += length;
-    }
-
-    fn unexpected(&self, wanted: &str) -> DataError {
-        let found = match self.text[self.at..].chars().next() {
-            Some(found) => format!("`{found}`"),
-            None => "the end of the file".into(),
+    fn notes(&self) -> Vec<String> {
+        let note = |(count, line)| {
+            let path = self.path.display();
+            format!(
+                "{path}: {count} texts hold half of a surrogate pair, the first on line {line}: it is read as U+FFFD"
+            )
         };
-        DataError::BrokenJson {
-            path: self.path.into(),
-            line: self.line,
-            column: self.at - self.line_start + 1,
-            message: format!("{wanted}, found {found}"),
-        }
+        self.mended.map(note).into_iter().collect()
     }
+
+    fn rows(
+        &mut self,
+        places: &[usize],
+        each: &mut dyn FnMut(usize, Vec<Cell>) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
+        let names: Vec<&str> = places.iter().map(|&place| self.header[place].as_str()).collect();
+        let wanted = Wanted::new(&names);
+        for block in self.rows.chunks(BLOCK * rayon::current_num_threads()) {
+            let cells: Vec<Result<Vec<Cell>, DataError>> =
+                block.par_iter().map(|(line, text)| wanted.cells(self.path, *line, text)).collect();
+            for ((line, text), cells) in block.iter().zip(cells) {
+                let cells = cells?;
+                let is_mended = |cell: &Cell| matches!(cell, Some(Value::String(text)) if text.contains('\u{fffd}'));
+                if cells.iter().any(is_mended) && broken::has_half_pair(text) {
+                    let (count, first) = self.mended.unwrap_or((0, *line));
+                    self.mended = Some((count + 1, first));
+                }
+                each(*line, cells)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a line holds a whole value; that of a row which is broken in itself may as well.
+pub(crate) fn is_whole(line: &str) -> bool {
+    let parses = |text: &str| serde_json::from_str::<&RawValue>(text).is_ok();
+    parses(line.trim()) || broken::mended(line).is_some_and(|mended| parses(mended.trim()))
 }

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::example::{Example, Label};
+use crate::same_label::{Classes, class_names, label_key};
 use crate::target_error::TargetError;
 
 /// The names of the classes; a class's number is its place.
@@ -21,20 +24,24 @@ impl LabelSet {
     ///
     /// When a row has no label, or there are fewer than two different ones.
     pub fn from_training(dataset: &Dataset) -> Result<LabelSet, DataError> {
-        let mut names = BTreeSet::new();
-        for example in &dataset.examples {
-            names.insert(label_of(dataset, example)?);
-        }
-        if let (1, Some(label)) = (names.len(), names.first()) {
+        let labels =
+            dataset.examples.iter().map(|example| label_of(dataset, example)).collect::<Result<Vec<_>, _>>()?;
+        let classes = LabelSet::of_labels(labels.into_iter());
+        if let [label] = classes.names() {
             let column = dataset.columns.label_names();
-            return Err(DataError::OneClass { path: dataset.path.clone(), column, label: (*label).to_owned() });
+            return Err(DataError::OneClass { path: dataset.path.clone(), column, label: label.clone() });
         }
-        Ok(LabelSet::ordered(names))
+        Ok(classes)
+    }
+
+    /// The classes of these labels, however few; those that are the same are one.
+    pub fn of_labels<'l>(labels: impl Iterator<Item = &'l str>) -> LabelSet {
+        LabelSet::ordered(class_names(labels))
     }
 
     /// The classes of these names, however few: by number if all are integers, else by code point.
-    pub fn ordered(names: BTreeSet<&str>) -> LabelSet {
-        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    pub fn ordered(names: BTreeSet<String>) -> LabelSet {
+        let mut names: Vec<String> = names.into_iter().collect();
         if names.iter().all(|name| name.parse::<i64>().is_ok()) {
             // A stable sort, so that `01` and `1` have an order as well.
             names.sort_by_key(|name| name.parse::<i64>().ok());
@@ -74,12 +81,12 @@ impl LabelSet {
     ///
     /// # Errors
     ///
-    /// When a row has no label, or one that is not among the names; a name must match to the letter.
+    /// When a row has no label, or one that is the same as none of the names.
     pub fn encode(&self, dataset: &Dataset) -> Result<Vec<u32>, DataError> {
-        let classes: BTreeMap<&str, u32> = self.names.iter().map(String::as_str).zip(0..).collect();
+        let classes = Classes::new(&self.names);
         let encode = |example| {
             let label = label_of(dataset, example)?;
-            classes.get(label).copied().ok_or_else(|| DataError::UnknownLabel {
+            classes.of(label).ok_or_else(|| DataError::UnknownLabel {
                 path: dataset.path.clone(),
                 line: example.line,
                 column: dataset.columns.label_names(),
@@ -102,8 +109,8 @@ impl LabelSet {
     }
 }
 
-/// Pairs of different names that are the same but for case and surrounding space, each in the order of `names`: most
-/// often a slip of the pen that would become a class of its own.
+/// Pairs of different names that are the same but for case, or for letters that look alike, each in the order of `names`: most often a slip
+/// of the pen that would become a class of its own.
 pub fn label_variants(names: &[String]) -> Vec<(String, String)> {
     let mut first: BTreeMap<String, &String> = BTreeMap::new();
     let mut pairs = Vec::new();
@@ -116,9 +123,9 @@ pub fn label_variants(names: &[String]) -> Vec<(String, String)> {
     pairs
 }
 
-/// What labels have in common that differ only in case and surrounding space.
+/// What labels have in common that differ only in case, or in letters that Unicode calls compatible.
 pub fn without_case(name: &str) -> String {
-    name.trim().to_lowercase()
+    label_key(name).nfkc().collect::<String>().to_lowercase()
 }
 
 fn label_of<'a>(dataset: &'a Dataset, example: &'a Example) -> Result<&'a str, DataError> {
@@ -126,6 +133,6 @@ fn label_of<'a>(dataset: &'a Dataset, example: &'a Example) -> Result<&'a str, D
     match &example.label {
         Some(Label::Text(label)) if !label.trim().is_empty() => Ok(label),
         Some(Label::List(found)) => Err(TargetError::SeveralLabels { path, line, column, found: found.len() }.into()),
-        Some(Label::Text(_)) | None => Err(DataError::MissingLabel { path, line, column }),
+        Some(Label::Text(_)) | None => Err(dataset.missing_labels(vec![(line, String::new())])),
     }
 }

@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use topwork_data::{ColumnNames, DataError, Dataset, Format, LabelSet, Labels, label_variants};
+use topwork_data::{
+    ColumnNames, DataError, Dataset, Format, LabelSet, Labels, MissingLabels, TargetKind, label_variants,
+};
 
 fn write(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -71,13 +73,42 @@ fn a_label_of_space_alone_is_none() {
         ("a.csv", "text,label\nx,a\ny, \nz,b\n"),
         ("a.tsv", "text\tlabel\nx\ta\ny\t\u{a0} \n"),
         ("a.jsonl", "{\"text\": \"x\", \"label\": \"a\"}\n\n{\"text\": \"y\", \"label\": \" \\t\"}\n"),
+        ("absent.jsonl", "{\"text\": \"x\", \"label\": \"a\"}\n\n{\"text\": \"y\"}\n"),
     ] {
-        fails(name, rows, &["line 3", "`label`", "expected a label, found nothing"]);
+        let mut dataset = read(name, rows).unwrap();
+        assert_eq!(dataset.examples[1].label, None, "{name}");
+        let error = dataset.settle_missing(MissingLabels::Error, TargetKind::Class).unwrap_err();
+        assert!(error.to_string().contains("`label`") && error.to_string().contains("line 3"), "{error}");
+        assert_eq!(error.hint().as_deref(), Some("--missing-labels drop"));
     }
     let mut dataset = read("a.csv", "text,label\nx,a\ny,b\n").unwrap();
     dataset.examples[1].label = Some("  ".into());
-    assert!(matches!(LabelSet::from_training(&dataset), Err(DataError::MissingLabel { line: 3, .. })));
+    let error = LabelSet::from_training(&dataset).unwrap_err();
+    assert!(matches!(&error, DataError::MissingLabels { lines, .. } if lines[0].0 == 3), "{error}");
     assert!(Dataset::from_rows("rows", dataset.columns.clone(), dataset.examples).is_err());
+}
+
+#[test]
+fn words_for_a_missing_label_are_left_out_kept_or_an_error() {
+    let rows = "text,label\nx,a\ny,nan\nz,b\nw,<NA>\nv,\n";
+    let mut dataset = read("a.csv", rows).unwrap();
+    dataset.find_missing();
+    let error = dataset.clone().settle_missing(MissingLabels::Error, TargetKind::Class).unwrap_err().to_string();
+    for part in ["found none in 3 of 5", "line 3 (`nan`)", "line 5 (`<NA>`)", "line 6"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let note = dataset.settle_missing(MissingLabels::Drop, TargetKind::Class).unwrap().unwrap();
+    assert!(note.contains("3 of 5 rows have no label"), "{note}");
+    assert_eq!(texts(&dataset), [("x", "a"), ("z", "b")]);
+    let kept = read("a.csv", "text,label\nx,a\ny,nan\n").unwrap();
+    assert_eq!(LabelSet::from_training(&kept).unwrap().names(), ["a", "nan"], "as labels stand, until somebody looks");
+    let mut sparse = read("a.csv", rows).unwrap();
+    sparse.find_missing();
+    let note = sparse.settle_missing(MissingLabels::Drop, TargetKind::Labels).unwrap().unwrap();
+    assert!(note.contains("2 of 5"), "an empty field is a row to which no label applies: {note}");
+    let mut none = read("a.csv", "text,label\nx,nan\ny,nan\n").unwrap();
+    none.find_missing();
+    assert!(none.settle_missing(MissingLabels::Drop, TargetKind::Class).is_err(), "no row would be left");
 }
 
 #[test]
@@ -105,7 +136,7 @@ fn pairs_are_found_by_their_usual_names() {
 #[test]
 fn named_columns_win() {
     let (_folder, path) = write("a.csv", b"text,body,label,stars\nx,wanted,no,5\n");
-    let names = ColumnNames { text: Some("body".into()), text_pair: None, labels: vec!["stars".into()] };
+    let names = ColumnNames { text: Some("body".into()), labels: vec!["stars".into()], ..ColumnNames::default() };
     let dataset = Dataset::read(&path, &names, Labels::Required).unwrap();
     assert_eq!(texts(&dataset), [("wanted", "5")]);
 }
@@ -136,14 +167,15 @@ fn a_missing_column_is_named_with_those_there_are() {
     assert!(error.hint().unwrap().starts_with("--text-column comment"));
     let error = fails("a.csv", "text,Sentiment\nx,y\n", &["line 1", "`label`", "`Sentiment`"]);
     assert!(error.hint().unwrap().starts_with("--label-column Sentiment"));
-    fails("a.jsonl", "{\"text\": \"x\", \"label\": \"a\"}\n{\"text\": \"x\"}\n", &["line 2", "`label`"]);
     fails("a.jsonl", "{\"label\": \"x\", \"text\": \"a\"}\n{\"label\": \"x\"}\n", &["line 2", "`text`"]);
 }
 
 #[test]
 fn irregular_rows_are_errors_with_their_line() {
     fails("a.csv", "text,label\nx,y\nx,y,z\n", &["line 3", "2 fields", "found 3"]);
-    fails("a.csv", "text,label\nx,y\nx,\n", &["line 3", "`label`", "found nothing"]);
+    fails("a.csv", "text,label\nx,y\n\"he said\" no,z\n", &["line 3", "closed by a quote"]);
+    fails("a.jsonl", "{\"text\": \"x\", \"label\": \"y\", \"label\": \"z\"}\n", &["line 1", "`label` once"]);
+    fails("a.jsonl", "{'text': 'x', 'label': 'y'}\n", &["line 1", "as Python prints it"]);
     fails("a.csv", "text,label\nx,y\n\"never closed,z\n", &["line 3", "closed by a quote"]);
     fails("a.jsonl", "{\"text\": \"x\", \"label\": \"y\"}\n{\"text\": \n", &["line 2", "broken JSON"]);
     fails("a.jsonl", "{\"text\": \"x\", \"label\": \"y\"}\n[1]\n", &["line 2", "an array"]);
@@ -158,11 +190,10 @@ fn nothing_to_read_is_said_plainly() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_pointed_at() {
-    let error = fails("a.csv", b"text,label\nok,a\ncaf\xe9,b\n", &["line 3", "0xe9", "offset 19"]);
-    assert!(error.hint().unwrap().starts_with("iconv -f WINDOWS-1252"));
-    let error = fails("a.csv", b"\xff\xfet\0e\0", &["line 1"]);
-    assert!(error.hint().unwrap().contains("-f UTF-16"));
+fn bytes_that_are_no_text_are_pointed_at() {
+    let error = fails("a.csv", b"text,label\n\xc3\xa9,a\ncaf\xe9,b\n", &["line 3", "0xe9", "offset 19"]);
+    assert!(error.hint().unwrap().starts_with("iconv -f UTF-8 -t UTF-8 -c"));
+    fails("a.csv", b"text,label\n\xe9\0,a\n", &["line 2", "zero byte"]);
 }
 
 #[test]

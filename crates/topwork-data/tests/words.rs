@@ -51,7 +51,7 @@ fn with_text(name: &str, content: &str, text: &str, labels: &[&str]) -> Result<D
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
     let labels = labels.iter().map(|name| name.to_string()).collect();
-    Dataset::read(&path, &ColumnNames { text: Some(text.into()), text_pair: None, labels }, Labels::Required)
+    Dataset::read(&path, &ColumnNames { text: Some(text.into()), labels, ..ColumnNames::default() }, Labels::Required)
 }
 
 #[test]

@@ -87,7 +87,9 @@ pub(crate) fn verdict(results: &Results) -> String {
         let finding = if choice.taken { "linear_head" } else { "trained_model" };
         ("floor_choice", finding, choice.sentence.as_str())
     });
-    let cards: String = texts
+    let leaks = results.leaks.iter().map(|leaked| ("leaks", "some", leaked.sentence.as_str()));
+    let cards: String = leaks
+        .chain(texts)
         .chain(choice)
         .chain(floor)
         .chain(results.verdict.parts())
@@ -108,6 +110,7 @@ fn card(part: &str, finding: &str, sentence: &str) -> String {
     let question = match part {
         "floor" => "Is it better than without training?",
         "floor_choice" => "What was kept?",
+        "leaks" => "Were held-out rows learnt from?",
         "pseudo_labels" => "Were texts without labels learnt from?",
         "overfitting" => "Did it memorise?",
         "forgetting" => "Did it forget?",

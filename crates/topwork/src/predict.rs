@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tokenizers::Tokenizer;
 use topwork_data::{
-    ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TargetKind, TargetSpace, TokenizedTexts,
-    for_words, split_words,
+    ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, MissingLabels, TargetKind, TargetSpace,
+    TokenizedTexts, for_words, split_words, text_hash,
 };
 use topwork_engine::{ParameterId, Parameters};
 use topwork_models::{
@@ -16,7 +16,9 @@ use topwork_models::{
 use crate::error::Error;
 use crate::events::SplitScores;
 use crate::network::batch::{Output, check_tokens, infer};
+use crate::run::output_directory::LEARNT_ROWS;
 use crate::saved_config::{SavedConfig, TASK, task_of};
+use crate::session::files::respelled_note;
 use crate::tasks::prediction::Prediction;
 use crate::tasks::{Scoring, Supervised};
 
@@ -32,6 +34,8 @@ pub struct Predictor {
     /// What the user should know of the model.
     pub warnings: Vec<String>,
     task: TaskKind,
+    /// Hashes of the rows that it learnt from, in ascending order; none where the directory does not say.
+    learnt: Vec<u64>,
     columns: Option<Columns>,
     tokenizer: Tokenizer,
     parameters: Parameters,
@@ -94,6 +98,7 @@ impl Predictor {
             specs: weights.specs,
             warnings,
             task: TaskKind(task),
+            learnt: learnt_rows(directory)?,
             columns: saved.columns,
             config,
             scoring,
@@ -128,6 +133,10 @@ impl Predictor {
                 used.chain(ignored_columns).collect()
             }
             Err(DataError::MissingColumn { found, .. }) => found.iter().collect(),
+            // Numbers are the names of columns where the training file had no header.
+            Err(DataError::NoHeader { .. }) if *said == ColumnNames::default() && own.are_numbered() => {
+                return Ok(Dataset::read(path, &own.as_named(), labels)?);
+            }
             Err(_) => return Ok(usual?),
         };
         let has = |name: &String| header.contains(&name);
@@ -139,6 +148,29 @@ impl Predictor {
             names.labels = own.labels.clone();
         }
         if names == *said { Ok(usual?) } else { Ok(Dataset::read(path, &names, labels)?) }
+    }
+
+    /// Settles which rows of a labelled file have a label, and puts class names in place of numbers where the file says them; returns what
+    /// the user should know of the file.
+    ///
+    /// # Errors
+    /// When rows have no label and that is to be an error.
+    pub fn settle_labels(&self, dataset: &mut Dataset, rule: MissingLabels) -> Result<Vec<String>, Error> {
+        let mut notes = std::mem::take(&mut dataset.notes);
+        if rule != MissingLabels::Keep {
+            dataset.find_missing();
+        }
+        if let Some(names) = dataset.class_names.take() {
+            dataset.name_known_labels(&names)?;
+        }
+        notes.extend(dataset.settle_missing(rule, self.task().kind())?);
+        notes.extend(respelled_note(&self.scoring.space.respelled(dataset), dataset));
+        Ok(notes)
+    }
+
+    /// Whether the model learnt from a row with these words, as far as its directory says.
+    pub fn has_learnt(&self, row: &Example) -> bool {
+        self.learnt.binary_search(&text_hash(row)).is_ok()
     }
 
     /// Makes rows as they were read ready for the model: a tagger reads words, any other model texts.
@@ -225,6 +257,25 @@ impl Predictor {
         let id: ParameterId = self.parameters.find(name)?;
         Some(&self.parameters.get(id).values)
     }
+}
+
+/// The hashes of the rows that a model learnt from; none where its directory has no file of them.
+fn learnt_rows(directory: &Path) -> Result<Vec<u64>, Error> {
+    let path = directory.join(LEARNT_ROWS);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::read(&path, error)),
+    };
+    let (hashes, rest) = bytes.as_chunks::<8>();
+    let mut hashes: Vec<u64> = hashes.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+    if !rest.is_empty() || !hashes.is_sorted() {
+        let message =
+            format!("{}: expected hashes of 8 bytes in ascending order, found a damaged file", path.display());
+        return Err(Error::run(message, "remove the file: rows that were learnt from are not recognised then"));
+    }
+    hashes.dedup();
+    Ok(hashes)
 }
 
 /// The names of the outputs: those of `id2label`. `transformers` leaves them out where they are `LABEL_0`, `LABEL_1` and so

@@ -83,16 +83,15 @@ fn a_training_that_learnt_more_is_kept_as_it_is_without_the_choice() {
 
 #[test]
 fn a_head_that_cannot_be_fitted_leaves_the_trained_model_and_its_curves() {
-    // Every text is the same: both models give every row the same class, and the tie would go to the head.
+    // Every text of a file is the same: both models give every row the same class, and the tie would go to the head.
     let folder = Folder::tiny(classes());
-    for file in ["train.jsonl", "validation.jsonl"] {
-        let rows: String =
-            (0..30).map(|row| format!("{{\"text\": \"there\", \"label\": \"{}\"}}\n", ["a", "b"][row % 2])).collect();
-        folder.write(file, &rows);
+    for (file, text) in [("train.jsonl", "there"), ("validation.jsonl", "people")] {
+        let row = |row: usize| format!("{{\"text\": \"{text}\", \"label\": \"{}\"}}\n", ["a", "b"][row % 2]);
+        folder.write(file, &(0..30).map(row).collect::<String>());
     }
     let validation = folder.path("validation.jsonl");
     let file = [("validation_file", validation.to_str().unwrap()), ("pooling", "first_token")];
-    folder.write("test.jsonl", "{\"text\": \"there\", \"label\": \"a\"}\n");
+    folder.write("test.jsonl", "{\"text\": \"person\", \"label\": \"a\"}\n");
     let (_, results) = folder.tune("out", &[&NOTHING[..], &file].concat());
     let choice = results.floor_choice.unwrap();
     assert!(!choice.taken && choice.sentence.contains("no linear head can be put in its place"), "{}", choice.sentence);

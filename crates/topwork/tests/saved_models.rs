@@ -88,7 +88,7 @@ fn a_saved_model_scores_rows_as_the_run_did_by_the_columns_of_its_training() {
         }
         let (_, results) = folder.tune("out", &[("label_column", "topic")]);
         let predictor = Predictor::load(&folder.path("out")).unwrap();
-        let labels = if task.kind() == TargetKind::Labels { Labels::Sparse } else { Labels::Required };
+        let labels = Labels::Required;
         let mut dataset = predictor.read(&folder.path("test.jsonl"), &ColumnNames::default(), labels).unwrap();
         assert_eq!(dataset.columns.labels, ["topic"], "{}", task.name());
         predictor.prepare(&mut dataset).unwrap();
@@ -115,7 +115,7 @@ fn lists_of_0_and_1_are_read_again_by_the_column_that_they_stand_in() {
     let (_, results) = folder.tune("out", &[("label_column", "flags")]);
     let predictor = Predictor::load(&folder.path("out")).unwrap();
     assert_eq!(predictor.labels(), ["LABEL_0", "LABEL_1"]);
-    let dataset = predictor.read(&folder.path("test.jsonl"), &ColumnNames::default(), Labels::Sparse).unwrap();
+    let dataset = predictor.read(&folder.path("test.jsonl"), &ColumnNames::default(), Labels::Required).unwrap();
     let texts = predictor.tokenize(&dataset.examples, &dataset.path).unwrap();
     let scores = predictor.evaluate(&predictor.logits(&texts, 32), &dataset).unwrap();
     assert_eq!(Some(&scores), results.test.as_ref());

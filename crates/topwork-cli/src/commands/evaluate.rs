@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 use topwork::error::Error;
+use topwork::events::SplitScores;
 use topwork::predict::Predictor;
 use topwork_data::{Dataset, Labels, TargetKind, Targets};
 use topwork_metrics::tagging::{Tagging, entity_report};
@@ -13,17 +14,16 @@ use topwork_metrics::{argmax, confusion, multi_label};
 
 use super::predict::{batch_size, load, tokenize};
 use crate::Ended;
-use crate::arguments::column_names;
+use crate::arguments::{column_names, missing_labels};
 use crate::table::{self, Line};
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let path = matches.get_one::<PathBuf>("FILE").cloned().unwrap_or_default();
     let predictor = load(matches)?;
-    let labels = match predictor.task().kind() {
-        TargetKind::Labels => Labels::Sparse,
-        TargetKind::Class | TargetKind::Value | TargetKind::TokenTags => Labels::Required,
-    };
-    let mut dataset = predictor.read(&path, &column_names(matches), labels)?;
+    let mut dataset = predictor.read(&path, &column_names(matches), Labels::Required)?;
+    for note in predictor.settle_labels(&mut dataset, missing_labels(matches))? {
+        writeln!(std::io::stderr(), "warning: {note}")?;
+    }
     if predictor.task().kind() != TargetKind::TokenTags {
         predictor.prepare(&mut dataset)?;
     }
@@ -31,10 +31,15 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let texts = tokenize(&predictor, &dataset)?;
     let outputs = predictor.logits(&texts, batch_size(matches));
     let scores = predictor.evaluate(&outputs, &dataset)?;
+    let unseen = unseen(&predictor, &dataset, batch_size(matches))?;
     let mut out = std::io::stdout().lock();
     let lines = by_label(&predictor, &outputs, &targets, &dataset);
     if matches.get_flag("json") {
         let mut value = serde_json::to_value(&scores)?;
+        if let Some(unseen) = &unseen {
+            value["learnt_rows"] = json!(unseen.learnt);
+            value["not_learnt_from"] = serde_json::to_value(&unseen.scores)?;
+        }
         value["task"] = json!(predictor.task().name());
         value["labels"] = json!(predictor.labels());
         if let Some(counts) = confusion_of(&predictor, &outputs, &targets) {
@@ -46,7 +51,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
         serde_json::to_writer_pretty(&mut out, &value)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", table::scores(&[("test", &scores)]))?;
+        let others = unseen.as_ref().and_then(|unseen| unseen.scores.as_ref()).map(|scores| ("unseen", scores));
+        let splits: Vec<_> = std::iter::once(("test", &scores)).chain(others).collect();
+        write!(out, "{}", table::scores(&splits))?;
         if !lines.is_empty() {
             let what = match predictor.task().kind() {
                 TargetKind::Class => "class",
@@ -58,6 +65,36 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
         }
     }
     Ok(Ended::Done)
+}
+
+/// What a file says whose rows are partly those that the model learnt from.
+struct Unseen {
+    /// Rows with the words of one that was learnt from.
+    learnt: usize,
+    /// The scores of the others, if there are any.
+    scores: Option<SplitScores>,
+}
+
+/// The scores of the rows that the model did not learn from, if it learnt from others.
+fn unseen(predictor: &Predictor, dataset: &Dataset, batch_size: usize) -> anyhow::Result<Option<Unseen>> {
+    let mut others = dataset.clone();
+    others.examples.retain(|row| !predictor.has_learnt(row));
+    let (rows, learnt) = (dataset.examples.len(), dataset.examples.len() - others.examples.len());
+    if learnt == 0 {
+        return Ok(None);
+    }
+    let what = match rows - learnt {
+        0 => "the scores say nothing of new texts",
+        _ => "the line `unseen` has the scores of the others",
+    };
+    let path = dataset.path.display();
+    writeln!(std::io::stderr(), "warning: {path}: the model learnt from {learnt} of {rows} rows: {what}")?;
+    if others.examples.is_empty() {
+        return Ok(Some(Unseen { learnt, scores: None }));
+    }
+    let texts = predictor.tokenize(&others.examples, &others.path)?;
+    let scores = predictor.evaluate(&predictor.logits(&texts, batch_size), &others)?;
+    Ok(Some(Unseen { learnt, scores: Some(scores) }))
 }
 
 /// How often each class was given for each `[gold, predicted]`; none of tasks without classes of rows.

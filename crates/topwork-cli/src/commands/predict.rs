@@ -26,6 +26,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
             predictor.read(&path, &column_names(matches), Labels::Optional)?
         }
     };
+    for note in &dataset.notes {
+        writeln!(std::io::stderr(), "warning: {note}")?;
+    }
     predictor.prepare(&mut dataset)?;
     let texts = tokenize(&predictor, &dataset)?;
     let outputs = predictor.logits(&texts, batch_size(matches));

@@ -214,6 +214,9 @@ mod tests {
             examples: rows.iter().enumerate().map(example).collect(),
             sha256: String::new(),
             ignored_columns: Vec::new(),
+            notes: Vec::new(),
+            class_names: None,
+            missing: Vec::new(),
         }
     }
 

@@ -5,8 +5,9 @@ use std::io::{BufRead, Read};
 use std::path::Path;
 
 use super::raw::Unpacked;
-use crate::dataset::unreadable;
 use crate::error::DataError;
+use crate::open::Utf8OrWindows;
+use crate::unreadable::unreadable;
 
 /// Reads lines without their ends and without a byte order mark, and makes sure that they are text.
 pub(super) struct Lines<'a> {
@@ -20,6 +21,7 @@ pub(super) struct Lines<'a> {
     ahead: VecDeque<String>,
     /// Lines and bytes that were read from the source.
     read: (usize, u64),
+    encoding: Utf8OrWindows,
 }
 
 impl<'a> Lines<'a> {
@@ -27,12 +29,25 @@ impl<'a> Lines<'a> {
     pub(super) const LONGEST: usize = 64 << 20;
 
     pub(super) fn new(path: &'a Path, source: Unpacked) -> Lines<'a> {
-        Lines { path, source, line: String::new(), number: 0, ahead: VecDeque::new(), read: (0, 0) }
+        Lines {
+            path,
+            source,
+            line: String::new(),
+            number: 0,
+            ahead: VecDeque::new(),
+            read: (0, 0),
+            encoding: Utf8OrWindows::default(),
+        }
     }
 
     /// The number of the line that [`Lines::next`] gave last.
     pub(super) fn number(&self) -> usize {
         self.number
+    }
+
+    /// What is to be said of how the lines are encoded.
+    pub(super) fn note(&self) -> Option<String> {
+        self.encoding.note(self.path)
     }
 
     /// The next line, if there is one.
@@ -79,10 +94,6 @@ impl<'a> Lines<'a> {
         let (line, offset) = (self.read.0 + 1, self.read.1);
         self.read = (line, offset + length as u64);
         let path = self.path;
-        if offset == 0 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])) {
-            let (path, byte, announced) = (path.into(), bytes[0], Some("UTF-16"));
-            return Err(DataError::NotUtf8 { path, line, offset: 0, byte, announced });
-        }
         if let Some(place) = bytes.iter().position(|&byte| byte == 0) {
             return Err(DataError::Binary { path: path.into(), line, offset: offset + place as u64 });
         }
@@ -90,9 +101,10 @@ impl<'a> Lines<'a> {
             return Err(DataError::LineTooLong { path: path.into(), line, limit: Lines::LONGEST });
         }
         while bytes.pop_if(|&mut last| last == b'\n' || last == b'\r').is_some() {}
-        let mut text = String::from_utf8(bytes).map_err(|error| {
-            let place = error.utf8_error().valid_up_to();
-            self.not_utf8(line, offset + place as u64, error.as_bytes()[place])
+        let mut text = self.encoding.line(line, bytes).map_err(|bytes| {
+            let place = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(0);
+            let place = std::str::from_utf8(&bytes).err().map_or(place, |error| error.valid_up_to());
+            self.not_utf8(line, offset + place as u64, bytes[place])
         })?;
         if offset == 0 && text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
@@ -105,7 +117,7 @@ impl<'a> Lines<'a> {
         let path = self.path.into();
         match self.source.reader.fill_buf() {
             Ok(ahead) if ahead.contains(&0) => DataError::Binary { path, line, offset },
-            _ => DataError::NotUtf8 { path, line, offset: offset as usize, byte, announced: None },
+            _ => DataError::NotUtf8 { path, line, offset: offset as usize, byte },
         }
     }
 

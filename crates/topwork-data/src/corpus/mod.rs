@@ -92,11 +92,13 @@ pub struct Corpus {
     threshold: u64,
     sources: Vec<CorpusSource>,
     counts: CorpusCounts,
+    notes: Vec<String>,
 }
 
 impl Corpus {
     /// Reads text files, where a blank line or the end of the file ends a document, and CSV, TSV, JSON and Parquet
-    /// files, where each row is a document; all but Parquet may be compressed with gzip or Zstandard. Of each line the
+    /// files, where each row is a document, also when compressed with gzip, Zstandard or bzip2. Arrow files, workbooks, archives and JSON
+    /// that is not an object a line are held in memory. Of each line the
     /// space around it is dropped. A document of more than 16 MiB is parted at the end of a line. `on_progress` is told
     /// how many bytes of the files were read so far.
     ///
@@ -145,6 +147,7 @@ impl Corpus {
             intake.counts.empty_lines += read.empty_lines;
             intake.sources[place].sha256 = read.sha256;
             intake.sources[place].bytes = read.bytes;
+            intake.notes.extend(read.notes);
         }
         intake.finish(paths)
     }
@@ -152,6 +155,11 @@ impl Corpus {
     /// The files, in the order given.
     pub fn sources(&self) -> &[CorpusSource] {
         &self.sources
+    }
+
+    /// What is to be said of how files were read, such as an encoding.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// What was kept and what was dropped.
@@ -186,6 +194,7 @@ struct Intake<'a> {
     held_out: HeldOut,
     sources: Vec<CorpusSource>,
     counts: CorpusCounts,
+    notes: Vec<String>,
     bytes_read: Rc<Cell<u64>>,
     on_progress: &'a mut dyn FnMut(u64),
 }
@@ -207,6 +216,7 @@ impl<'a> Intake<'a> {
             held_out: HeldOut::new(options.held_out_fraction, options.seed),
             sources: Vec::new(),
             counts: CorpusCounts::default(),
+            notes: Vec::new(),
             bytes_read,
             on_progress,
         })
@@ -244,6 +254,7 @@ impl<'a> Intake<'a> {
         }
         let (threshold, held_out_documents) = self.held_out.finish();
         let counts = CorpusCounts { held_out_documents, ..self.counts };
-        Ok(Corpus { spool: Arc::new(self.spool.finish()?), threshold, sources: self.sources, counts })
+        let spool = Arc::new(self.spool.finish()?);
+        Ok(Corpus { spool, threshold, sources: self.sources, counts, notes: self.notes })
     }
 }

@@ -12,15 +12,16 @@ use parquet::schema::types::{ColumnDescriptor, Type};
 
 use super::document::Assembler;
 use crate::columns::Places;
-use crate::dataset::unreadable;
 use crate::error::DataError;
+use crate::unreadable::unreadable;
 
 /// Rows that are unpacked at once.
 const ROWS: usize = 1024;
 
 /// Hands each row's text to `documents`; a row without one is an empty row.
 pub(super) fn read(path: &Path, text_column: Option<&str>, documents: &mut Assembler<'_>) -> Result<(), DataError> {
-    let broken = |error: ParquetError| DataError::BrokenParquet { path: path.into(), message: one_line(&error) };
+    let broken =
+        |error: ParquetError| DataError::BrokenFile { path: path.into(), kind: "Parquet", message: one_line(&error) };
     let file = File::open(path).map_err(|error| unreadable(path, error))?;
     let reader = SerializedFileReader::new(file).map_err(broken)?;
     let leaf = find(path, &reader, text_column)?;

@@ -6,11 +6,11 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::dataset::unreadable;
 use crate::error::DataError;
+use crate::open::Packing;
+use crate::unreadable::unreadable;
 
 /// The bytes of a file as they are stored. Clones are the same place in the same file.
 #[derive(Clone)]
@@ -71,19 +71,40 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    /// Unpacks `raw` if its first bytes, which no text begins with, say that it is packed; its name does not matter.
+    /// Unpacks `raw` if its first bytes, which no text begins with, say that it is packed; its name does not matter. An archive and
+    /// what is not packed are read as they are.
     pub(super) fn new(path: &Path, raw: RawBytes) -> Result<Unpacked, DataError> {
         let mut reader = BufReader::with_capacity(BUFFER, raw);
         let head = reader.fill_buf().map_err(|error| unreadable(path, error))?;
-        Ok(if head.starts_with(&[0x1f, 0x8b]) {
-            let reader = BufReader::with_capacity(BUFFER, MultiGzDecoder::new(reader));
-            Unpacked { reader: Box::new(reader), compression: Some("gzip") }
-        } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            let decoder = zstd::stream::read::Decoder::with_buffer(reader).map_err(|error| unreadable(path, error))?;
-            Unpacked { reader: Box::new(BufReader::with_capacity(BUFFER, decoder)), compression: Some("zstd") }
-        } else {
-            Unpacked { reader: Box::new(reader), compression: None }
+        let packing = Packing::of(head).filter(|packing| !matches!(packing, Packing::Zip | Packing::Other(_)));
+        let Some(packing) = packing else { return Ok(Unpacked { reader: Box::new(reader), compression: None }) };
+        let compression = Some(packing.name());
+        let stream = packing.stream(Box::new(reader)).map_err(|error| unreadable(path, error))?;
+        let stream = stream.unwrap_or_else(|| Box::new(io::empty()));
+        Ok(Unpacked { reader: Box::new(BufReader::with_capacity(BUFFER, stream)), compression })
+    }
+
+    /// A text that is held in memory.
+    pub(super) fn of_text(text: String) -> Unpacked {
+        Unpacked { reader: Box::new(io::Cursor::new(text.into_bytes())), compression: None }
+    }
+
+    /// The first bytes, without taking them.
+    pub(super) fn head(&mut self, path: &Path) -> Result<&[u8], DataError> {
+        let compression = self.compression;
+        self.reader.fill_buf().map_err(|source| match compression {
+            Some(compression) => DataError::BrokenCompression { path: path.into(), compression, source },
+            None => unreadable(path, source),
         })
+    }
+
+    /// All bytes.
+    pub(super) fn all(&mut self, path: &Path) -> Result<Vec<u8>, DataError> {
+        let mut bytes = Vec::new();
+        match self.reader.read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(unreadable(path, error)),
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::document::Assembler;
 use super::lines::Lines;
-use crate::columns::Places;
+use crate::columns::{ColumnNames, Places};
 use crate::error::DataError;
 use crate::json::{self, Object};
+use crate::records::Records;
 use crate::table::{Dialect, Piece};
 
 /// Reads rows and takes the text column of each.
@@ -25,7 +26,7 @@ const LARGEST_PIECE: usize = 16 << 20;
 
 impl Rows<'_, '_> {
     /// A header and rows below it.
-    pub(super) fn table(self, mut lines: Lines<'_>, delimiter: char) -> Result<(), DataError> {
+    pub(super) fn table(self, lines: &mut Lines<'_>, delimiter: char) -> Result<(), DataError> {
         let path = self.path;
         let mut table = Table { rows: self, delimiter, dialect: None, header: None };
         let (mut text, mut first_line, mut wanted) = (String::new(), 1, PIECE);
@@ -48,7 +49,7 @@ impl Rows<'_, '_> {
     }
 
     /// An object on each line.
-    pub(super) fn json_lines(mut self, mut lines: Lines<'_>) -> Result<(), DataError> {
+    pub(super) fn json_lines(mut self, lines: &mut Lines<'_>) -> Result<(), DataError> {
         let mut column = None;
         while let Some(line) = lines.next()? {
             if !line.trim().is_empty() {
@@ -60,15 +61,41 @@ impl Rows<'_, '_> {
         Ok(())
     }
 
-    /// One array of objects; unlike the other kinds it is held in memory.
-    pub(super) fn json_array(mut self, mut lines: Lines<'_>) -> Result<(), DataError> {
+    /// JSON in another shape; unlike the other kinds of text it is held in memory.
+    pub(super) fn json(self, lines: &mut Lines<'_>) -> Result<(), DataError> {
         let mut text = String::new();
         while let Some(line) = lines.next()? {
             text.push_str(line);
             text.push('\n');
         }
-        let mut column = None;
-        json::read_array(self.path, &text)?.into_iter().try_for_each(|object| self.object(object, &mut column))
+        let (path, names) = (self.path, self.names());
+        let is_text = |header: &[String]| names.are_in(path, header);
+        let mut rows = json::read(path, &text, &is_text)?;
+        self.records(&mut *rows.records)
+    }
+
+    /// Rows with columns.
+    pub(super) fn records(self, records: &mut (impl Records + ?Sized)) -> Result<(), DataError> {
+        let header = records.header().to_vec();
+        let place = Places::find_text(self.path, &header, self.text_column)?;
+        records.rows(&[place], &mut |line, cells| match cells.into_iter().next().flatten() {
+            Some(Value::String(text)) => self.documents.row(&text),
+            Some(Value::Null) => self.documents.row(""),
+            Some(other) => {
+                let (path, column) = (self.path.into(), header[place].clone());
+                let (expected, found) = ("a string", json::kind(&other));
+                Err(DataError::WrongType { path, line, column, expected, found })
+            }
+            None => {
+                let found = header.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, name)| name.clone());
+                let (path, column, found) = (self.path.into(), header[place].clone(), found.collect());
+                Err(DataError::MissingField { path, line, column, found })
+            }
+        })
+    }
+
+    fn names(&self) -> ColumnNames {
+        ColumnNames { text: self.text_column.map(str::to_owned), ..ColumnNames::default() }
     }
 
     /// The first object decides which column is meant.

@@ -11,6 +11,7 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::example::{Example, Label};
 use crate::labels::LabelSet;
+use crate::same_label::{Classes, class_names, label_key};
 use crate::target_error::TargetError;
 
 /// What stands between the labels of one text.
@@ -36,11 +37,12 @@ pub(super) fn from_training(dataset: &Dataset) -> Result<LabelSet, DataError> {
         parted.part_flags(&flag_names(width));
         return from_training(&parted);
     }
+    let rows = dataset.examples.iter().map(|example| parts(dataset, example)).collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<String> = class_names(rows.iter().flatten().copied()).into_iter().collect();
+    let classes = Classes::new(&names);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for example in &dataset.examples {
-        for label in parts(dataset, example)? {
-            *counts.entry(label).or_default() += 1;
-        }
+    for class in rows.iter().flatten().filter_map(|label| classes.of(label)) {
+        *counts.entry(&names[class as usize]).or_default() += 1;
     }
     let (path, column) = (dataset.path.clone(), dataset.columns.label_names());
     match counts.first_key_value() {
@@ -52,7 +54,7 @@ pub(super) fn from_training(dataset: &Dataset) -> Result<LabelSet, DataError> {
             let labels = counts.into_keys().map(str::to_owned).collect();
             Err(TargetError::SameLabels { path, column, labels }.into())
         }
-        Some(_) => Ok(LabelSet::ordered(counts.into_keys().collect())),
+        Some(_) => Ok(LabelSet::ordered(counts.into_keys().map(str::to_owned).collect())),
     }
 }
 
@@ -70,7 +72,7 @@ pub(super) fn encode(labels: &LabelSet, dataset: &Dataset) -> Result<Matrix<bool
         return Err(flag_count(dataset, line, labels.len(), width));
     }
     let places = if several { places_of(labels.names(), dataset)? } else { Vec::new() };
-    let numbers: BTreeMap<&str, usize> = labels.names().iter().enumerate().map(|(at, name)| (&**name, at)).collect();
+    let classes = Classes::new(labels.names());
     let mut values = Vec::with_capacity(dataset.examples.len() * labels.len());
     for example in &dataset.examples {
         let row = values.len();
@@ -86,7 +88,7 @@ pub(super) fn encode(labels: &LabelSet, dataset: &Dataset) -> Result<Matrix<bool
         }
         values.resize(row + labels.len(), false);
         for label in parts(dataset, example)? {
-            let Some(&number) = numbers.get(label) else {
+            let Some(class) = classes.of(label) else {
                 return Err(DataError::UnknownLabel {
                     path: dataset.path.clone(),
                     line: example.line,
@@ -95,7 +97,7 @@ pub(super) fn encode(labels: &LabelSet, dataset: &Dataset) -> Result<Matrix<bool
                     known: labels.names().to_vec(),
                 });
             };
-            values[row + number] = true;
+            values[row + class as usize] = true;
         }
     }
     Ok(Matrix::new(labels.len().max(1), values))
@@ -155,22 +157,26 @@ pub(super) fn is_one(field: &str) -> Option<bool> {
 
 /// The labels of a row, each once.
 pub(crate) fn parts<'a>(dataset: &Dataset, example: &'a Example) -> Result<Vec<&'a str>, DataError> {
-    let parts = match &example.label {
-        None => Vec::new(),
-        Some(Label::Text(text)) => parts_of_text(text),
-        Some(Label::List(values)) => values.iter().map(String::as_str).collect(),
-    };
+    let parts = example.label.as_ref().map(parts_of).unwrap_or_default();
     let (path, line, column) = (dataset.path.clone(), example.line, dataset.columns.label_names());
     let mut seen = BTreeSet::new();
     for part in &parts {
         if part.trim().is_empty() {
             return Err(TargetError::BlankLabel { path, line, column }.into());
         }
-        if !seen.insert(part) {
+        if !seen.insert(label_key(part)) {
             return Err(TargetError::RepeatedLabel { path, line, column, label: (*part).to_owned() }.into());
         }
     }
     Ok(parts)
+}
+
+/// The labels that a label names.
+pub(super) fn parts_of(label: &Label) -> Vec<&str> {
+    match label {
+        Label::Text(text) => parts_of_text(text),
+        Label::List(values) => values.iter().map(String::as_str).collect(),
+    }
 }
 
 /// The labels of a text, without the space around them; nothing between two separators is no label.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::labels::parts_of_text;
+use super::{TargetKind, TargetSpace};
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::example::Label;
+use crate::same_label::{Classes, Respelled, label_key};
 use crate::target_error::TargetError;
 
 impl Dataset {
@@ -34,12 +36,13 @@ impl Dataset {
             return self.expect_columns(names);
         }
         let column = self.columns.label_names();
+        let classes = Classes::new(names);
         for example in &mut self.examples {
             let named = |found: &str| {
-                if names.iter().any(|name| name == found) {
-                    return Ok(found.to_owned());
+                if let Some(class) = classes.of(found) {
+                    return Ok(names[class as usize].clone());
                 }
-                let place = found.trim().parse::<usize>().ok();
+                let place = label_key(found).parse::<usize>().ok();
                 let other = keeps_others.then(|| found.to_owned());
                 place.and_then(|place| names.get(place)).cloned().or(other).ok_or_else(|| {
                     DataError::from(TargetError::NoSuchName {
@@ -64,6 +67,28 @@ impl Dataset {
             };
         }
         Ok(())
+    }
+
+    /// Writes every label as one of `names`, if it is the same as one; returns those that were written otherwise. None where labels are no
+    /// names, as numbers, tags of words and columns.
+    pub fn respell(&mut self, kind: TargetKind, names: &[String]) -> Option<Vec<Respelled>> {
+        let is_named = matches!(kind, TargetKind::Class | TargetKind::Labels) && self.columns.labels.len() == 1;
+        let space = TargetSpace::from_names(kind, names.to_vec()).ok().filter(|_| is_named)?;
+        let found = space.respelled(self);
+        let classes = Classes::new(names);
+        let spelt =
+            |label: &str| classes.of(label).map_or_else(|| label.to_owned(), |class| names[class as usize].clone());
+        for label in self.examples.iter_mut().filter_map(|example| example.label.as_mut()) {
+            *label = match label {
+                Label::Text(text) if kind == TargetKind::Class => Label::Text(spelt(text)),
+                Label::Text(text) => {
+                    let parts: Vec<String> = parts_of_text(text).into_iter().map(spelt).collect();
+                    if parts.is_empty() { continue } else { Label::Text(parts.join(";")) }
+                }
+                Label::List(values) => Label::List(values.iter().map(|value| spelt(value)).collect()),
+            };
+        }
+        Some(found)
     }
 
     /// As [`Dataset::part_flags`], of a training file: whether another file has such lists is for the training file to say.

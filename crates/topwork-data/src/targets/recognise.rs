@@ -7,6 +7,7 @@ use super::labels::{is_one, parts_of_text};
 use super::values::{decimal, number};
 use crate::dataset::Dataset;
 use crate::example::{Example, Label};
+use crate::same_label::class_names;
 
 /// Which task the labels of `dataset` look like where nobody said it, and why. What leaves a doubt is one class a row:
 /// whole numbers are classes, also as `1.0`, and a `;` in a label is part of its name, unless what stands around it are
@@ -90,7 +91,10 @@ fn of_texts(texts: &[&str], column: &str) -> (TargetKind, String) {
             format!("labels in `{column}` are joined by `;`, such as `{joined}`, and `{part}` stands elsewhere too");
         return (TargetKind::Labels, reason);
     }
-    (TargetKind::Class, format!("every row has one of {} different labels in `{column}`", different.len()))
+    (
+        TargetKind::Class,
+        format!("every row has one of {} different labels in `{column}`", class_names(texts.iter().copied()).len()),
+    )
 }
 
 /// So many different numbers are no names of classes.

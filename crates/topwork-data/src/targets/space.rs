@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::{TagScheme, TargetKind, Targets, labels, tags, values};
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::example::Label;
 use crate::labels::LabelSet;
+use crate::same_label::{Respelled, respelled};
 use crate::target_error::TargetError;
 
 /// The targets that a task may have: what is learnt from a training file and kept with the model.
@@ -87,11 +89,24 @@ impl TargetSpace {
         }
     }
 
+    /// The labels of `dataset` that are written otherwise than the class or label that they are counted as.
+    pub fn respelled(&self, dataset: &Dataset) -> Vec<Respelled> {
+        let (TargetSpace::Class(labels) | TargetSpace::Labels(labels)) = self else { return Vec::new() };
+        if dataset.columns.labels.len() > 1 {
+            return Vec::new();
+        }
+        let found = dataset.examples.iter().filter_map(|example| example.label.as_ref());
+        match self.kind() {
+            TargetKind::Labels => respelled(labels.names(), found.flat_map(labels::parts_of)),
+            _ => respelled(labels.names(), found.filter_map(Label::text)),
+        }
+    }
+
     /// The targets of every row of `dataset`.
     ///
     /// # Errors
     ///
-    /// When a row has not what the task takes, or a label that is not among the names; a name must match to the letter.
+    /// When a row has not what the task takes, or a label that is the same as none of the names.
     pub fn encode(&self, dataset: &Dataset) -> Result<Targets, DataError> {
         match self {
             TargetSpace::Class(labels) => labels.encode(dataset).map(Targets::Class),

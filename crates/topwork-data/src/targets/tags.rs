@@ -156,7 +156,7 @@ pub(super) fn from_training(dataset: &Dataset) -> Result<TargetSpace, DataError>
         let (path, column) = (dataset.path.clone(), dataset.columns.label_names());
         return Err(DataError::OneClass { path, column, label: (*label).to_owned() });
     }
-    let labels = LabelSet::ordered(all.iter().map(String::as_str).collect());
+    let labels = LabelSet::ordered(all);
     Ok(TargetSpace::Tags { labels, scheme, from_iob1 })
 }
 
@@ -211,7 +211,7 @@ pub(crate) fn tags_of<'a>(dataset: &Dataset, example: &'a Example) -> Result<Vec
         return Err(TargetError::NoWords { path, line, column, found: "plain text" }.into());
     }
     let tags = match &example.label {
-        None => return Err(DataError::MissingLabel { path, line, column: columns.label_names() }),
+        None => return Err(dataset.missing_labels(vec![(line, String::new())])),
         Some(Label::Text(_)) => {
             let column = columns.label_names();
             return Err(TargetError::NoWords { path, line, column, found: "one label" }.into());

@@ -70,11 +70,8 @@ pub(super) fn encode(names: &[String], dataset: &Dataset) -> Result<Matrix<f64>,
 }
 
 fn fields<'a>(dataset: &Dataset, example: &'a Example) -> Result<&'a [String], DataError> {
-    example.label.as_ref().map(Label::values).ok_or_else(|| DataError::MissingLabel {
-        path: dataset.path.clone(),
-        line: example.line,
-        column: dataset.columns.label_names(),
-    })
+    let values = example.label.as_ref().map(Label::values);
+    values.ok_or_else(|| dataset.missing_labels(vec![(example.line, String::new())]))
 }
 
 /// Whether a model can give that number.

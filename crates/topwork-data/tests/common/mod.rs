@@ -9,7 +9,7 @@ pub(crate) fn read_columns(name: &str, content: &str, labels: &[&str]) -> Result
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
     let labels = labels.iter().map(|name| name.to_string()).collect();
-    Dataset::read(&path, &ColumnNames { labels, ..ColumnNames::default() }, Labels::Sparse)
+    Dataset::read(&path, &ColumnNames { labels, ..ColumnNames::default() }, Labels::Required)
 }
 
 /// Reads a file of this name and content.

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use topwork_data::MissingLabels;
 use topwork_metrics::Metric;
 use topwork_models::Pooling;
 
@@ -263,6 +264,11 @@ options! {
         /// A file with the names of all labels, one a line, in the model's order: also of those that no training row has. A number
         /// in the data stands for a line, from 0.
         label_names_file: PathBuf => Option<PathBuf>, ["label_names"];
+        /// Whether the first row of every file is a row and not the names of the columns, which then are 1, 2 and so on.
+        no_header: bool => bool, [];
+        /// What becomes of rows without a label, or with a word for none, such as nan: an error (error), they are left out (drop), or such
+        /// a word is a label (keep).
+        missing_labels: MissingLabels => MissingLabels, [];
         /// Tokens after which a text is cut; a longer row of words is parted into windows.
         max_seq_length: usize => usize, ["max_length", "cutoff_len"];
         /// The part of the training rows to hold out for validation; 0 holds out none. By itself it is a tenth, and below 200 rows none.

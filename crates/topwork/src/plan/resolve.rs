@@ -16,7 +16,7 @@ use crate::plan::pooling;
 use crate::plan::recipe::{Options, Pins, Place, Recipe, Said};
 use crate::plan::value::{ClassWeights, HeadInit, Init, Method, RecipeValue};
 use crate::plan::{Origin, Plan, Resolved};
-use topwork_data::TargetKind;
+use topwork_data::{MissingLabels, TargetKind};
 use topwork_metrics::Metric;
 use topwork_models::SEEDLING;
 
@@ -93,6 +93,10 @@ pub fn resolve(recipe: &Recipe, facts: &Facts) -> Result<Plan, PlanError> {
         text_pair_column: said(&recipe.text_pair_column, "text_pair_column").or_absent("found by its usual name"),
         label_column: said(&recipe.label_column, "label_column").or_absent("found by its usual name"),
         label_names_file: said(&recipe.label_names_file, "label_names_file").or_absent("labels are names"),
+        no_header: said(&recipe.no_header, "no_header")
+            .or(|| fixed(false, "the first row has the names of the columns")),
+        missing_labels: said(&recipe.missing_labels, "missing_labels")
+            .or(|| fixed(MissingLabels::Error, "a row without a label is a fault of the file")),
         max_seq_length: said(&recipe.max_seq_length, "max_seq_length")
             .within(&positions, |length| (2..=longest).contains(length))?
             .or(|| defaults::max_seq_length(facts)),

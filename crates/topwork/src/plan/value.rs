@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use toml_edit::{InlineTable, Value};
+use topwork_data::MissingLabels;
 use topwork_metrics::Metric;
 use topwork_models::Pooling;
 
@@ -358,6 +359,32 @@ impl RecipeValue for Init {
     }
 }
 
+impl RecipeValue for MissingLabels {
+    const EXPECTED: &'static str = "error, drop or keep";
+    const CHOICES: &'static [&'static str] = &["error", "drop", "keep"];
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        Self::from_text(value.as_str()?)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "error" => Some(Self::Error),
+            "drop" => Some(Self::Drop),
+            "keep" => Some(Self::Keep),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        on_one_line(match self {
+            Self::Error => "error",
+            Self::Drop => "drop",
+            Self::Keep => "keep",
+        })
+    }
+}
+
 impl RecipeValue for FloorRule {
     const EXPECTED: &'static str = "report or take";
     const CHOICES: &'static [&'static str] = &["report", "take"];
@@ -484,6 +511,7 @@ mod tests {
         Schedule::ALL.into_iter().for_each(reads_back);
         reads_back(HeadInit::LinearProbe);
         reads_back(Init::Random);
+        [MissingLabels::Error, MissingLabels::Drop, MissingLabels::Keep].into_iter().for_each(reads_back);
         reads_back(FloorRule::Report);
         reads_back(FloorRule::Take);
         Method::ALL.into_iter().for_each(reads_back);

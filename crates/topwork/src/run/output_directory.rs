@@ -14,6 +14,8 @@ use crate::error::Error;
 pub const PLAN: &str = "plan.toml";
 /// The texts that were learnt from with a model's label, where there are some: a line each.
 pub const PSEUDO_LABELS: &str = "pseudo_labels.jsonl";
+/// Hashes of the rows that were learnt from, 8 bytes each, little-endian, in ascending order ([`topwork_data::text_hash`]).
+pub const LEARNT_ROWS: &str = "learnt_rows.bin";
 /// What happened, one JSON object a line.
 pub const EVENTS: &str = "events.jsonl";
 /// The folder with what TensorBoard shows.
@@ -88,7 +90,15 @@ impl OutputDirectory {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, name: &str, text: &str) -> Result<(), Error> {
-        Ok(write_atomically(&self.file(name), |writer| writer.write_all(text.as_bytes()))?)
+        self.write_bytes(name, text.as_bytes())
+    }
+
+    /// As [`OutputDirectory::write`], of a file that is no text.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_bytes(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
+        Ok(write_atomically(&self.file(name), |writer| writer.write_all(bytes.as_ref()))?)
     }
 
     /// Writes all parameters as `model.safetensors`, and `more` that the training did not know.

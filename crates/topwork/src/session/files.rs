@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use topwork_data::{
-    ColumnNames, Columns, Dataset, Labels, TargetKind, TargetSpace, Targets, flag_names, label_variants, recognise,
+    ColumnNames, Columns, Dataset, Labels, MissingLabels, Respelled, TargetKind, TargetSpace, Targets, flag_names,
+    label_variants, recognise,
 };
 
 use crate::error::Error;
@@ -11,6 +12,7 @@ use crate::events::{Observer, RunEvent};
 use crate::plan::error::PlanError;
 use crate::plan::facts::TaskFacts;
 use crate::plan::recipe::{Recipe, Said};
+use crate::session::leaks::{LeakedRows, take_out};
 use crate::session::retained::RetainedFile;
 use crate::session::unlabelled::UnlabelledFile;
 use crate::tasks::{Supervised, TaskDescription, of_kind};
@@ -24,6 +26,10 @@ pub(crate) struct Files {
     pub(crate) space: TargetSpace,
     /// The columns of the training file, as it has them.
     pub(crate) columns: Columns,
+    /// What is to be said of how the files were read.
+    notes: Vec<String>,
+    /// Rows of the other files that judge nothing.
+    pub(crate) leaks: Vec<LeakedRows>,
 }
 
 /// The rows of a run, whatever their labels are: read from files, or handed over by a library's user
@@ -38,39 +44,37 @@ pub struct Datasets {
 }
 
 impl Datasets {
-    /// Reads the files; with optional labels a row may lack one, but there is a column for them all the same.
-    pub(crate) fn read(recipe: &Recipe, labels: Labels) -> Result<Self, Error> {
-        Self::with_columns(recipe, labels).map(|(datasets, _)| datasets)
+    /// Reads the files for an audit, to which labels that no run would take are findings.
+    pub(crate) fn read_for_audit(recipe: &Recipe) -> Result<Self, Error> {
+        let mut datasets = Self::read(recipe)?;
+        datasets.name_labels(recipe, true)?;
+        Ok(datasets)
     }
 
-    /// The files, and the columns of the training file as it has them.
-    fn with_columns(recipe: &Recipe, labels: Labels) -> Result<(Self, Columns), Error> {
+    /// Reads the files. A row without a label has none; that there are labels, is checked.
+    fn read(recipe: &Recipe) -> Result<Self, Error> {
         let (names, file) = (said_columns(recipe), required(&recipe.train_file, "train_file")?);
-        let mut train = Dataset::read(file, &names, labels)?;
-        if train.columns.labels.is_empty() {
-            train = Dataset::read(file, &names, Labels::Required)?;
-        }
+        let train = Dataset::read(file, &names, Labels::Required)?;
         // The other files have the columns of the training file, not whichever they would be read by on their own.
         let names = ColumnNames {
             text: Some(train.columns.text.clone()),
             text_pair: train.columns.text_pair.clone(),
             labels: train.columns.labels.clone(),
+            ..names
         };
         let other = |file: &Option<Said<PathBuf>>| {
-            file.as_ref().map(|file| Dataset::read(&file.value, &names, labels)).transpose()
+            file.as_ref().map(|file| Dataset::read(&file.value, &names, Labels::Required)).transpose()
         };
-        let (validation, test, columns) =
-            (other(&recipe.validation_file)?, other(&recipe.test_file)?, train.columns.clone());
-        let mut datasets = Self { train, validation, test };
-        // What no run would take is a finding of an audit, which alone reads labels so.
-        datasets.name_labels(recipe, labels == Labels::Optional)?;
-        Ok((datasets, columns))
+        let mut datasets = Self { validation: other(&recipe.validation_file)?, test: other(&recipe.test_file)?, train };
+        if missing_labels(recipe) != MissingLabels::Keep {
+            datasets.all_mut().for_each(Dataset::find_missing);
+        }
+        Ok(datasets)
     }
 
     /// Puts names in place of numbers, where a file has them, and names where lists of 0 and 1 have none.
     fn name_labels(&mut self, recipe: &Recipe, keeps_others: bool) -> Result<(), Error> {
-        let label_names = label_names(recipe)?;
-        if label_names.is_some() {
+        if label_names(recipe)?.is_some() {
             let is_value = |task: &'static dyn Supervised| task.kind() == TargetKind::Value;
             if said_task(recipe)?.map_or_else(|| recognise(&self.train).0 == TargetKind::Value, is_value) {
                 return Err(Error::run(
@@ -79,6 +83,7 @@ impl Datasets {
                 ));
             }
         }
+        let label_names = declared_names(recipe, &self.train)?;
         let may_be_flags = said_task(recipe)?.is_none_or(|task| task.kind() == TargetKind::Labels);
         match (self.train.flags().filter(|_| may_be_flags), label_names) {
             (Some(width), names) => self.part_flags(width, names)?,
@@ -135,6 +140,16 @@ impl Datasets {
     }
 }
 
+/// The names of labels: those of the file of names, else those that the training file itself says.
+pub(crate) fn declared_names(recipe: &Recipe, train: &Dataset) -> Result<Option<Vec<String>>, Error> {
+    Ok(label_names(recipe)?.or_else(|| train.class_names.clone()))
+}
+
+/// What becomes of rows without a label.
+fn missing_labels(recipe: &Recipe) -> MissingLabels {
+    recipe.missing_labels.as_ref().map_or(MissingLabels::default(), |said| said.value)
+}
+
 /// The names of labels that a file gives, one a line; none where no file does.
 pub(crate) fn label_names(recipe: &Recipe) -> Result<Option<Vec<String>>, Error> {
     let Some(Said { value: path, .. }) = &recipe.label_names_file else { return Ok(None) };
@@ -174,37 +189,19 @@ impl Files {
     pub(crate) fn of_rows(recipe: &Recipe, mut datasets: Datasets) -> Result<Self, Error> {
         datasets.check_columns()?;
         let columns = datasets.train.columns.clone();
+        if missing_labels(recipe) != MissingLabels::Keep {
+            datasets.all_mut().for_each(Dataset::find_missing);
+        }
         datasets.name_labels(recipe, false)?;
-        let (task, recognised_by) = match said_task(recipe)? {
-            Some(task) => (task, String::new()),
-            None => {
-                let (kind, reason) = recognise(&datasets.train);
-                (of_kind(kind), reason)
-            }
-        };
+        let (task, recognised_by) = task_of(recipe, &datasets)?;
         Self::understood(recipe, datasets, columns, task, recognised_by)
     }
 
     pub(crate) fn read(recipe: &Recipe) -> Result<Self, Error> {
-        let said = said_task(recipe)?;
-        let labels = match said.map(|task| task.kind()) {
-            // A row to which no label applies is one to learn from.
-            Some(TargetKind::Labels) => Labels::Sparse,
-            Some(_) => Labels::Required,
-            None => Labels::Sparse,
-        };
-        let (mut datasets, columns) = Datasets::with_columns(recipe, labels)?;
-        let (task, recognised_by) = match said {
-            Some(task) => (task, String::new()),
-            None => {
-                let (kind, reason) = recognise(&datasets.train);
-                if kind != TargetKind::Labels {
-                    // A row without a label is an error of the file, which reading it with labels required reports.
-                    datasets = Datasets::read(recipe, Labels::Required)?;
-                }
-                (of_kind(kind), reason)
-            }
-        };
+        let mut datasets = Datasets::read(recipe)?;
+        let columns = datasets.train.columns.clone();
+        datasets.name_labels(recipe, false)?;
+        let (task, recognised_by) = task_of(recipe, &datasets)?;
         Self::understood(recipe, datasets, columns, task, recognised_by)
     }
 
@@ -221,21 +218,29 @@ impl Files {
                 datasets.all_mut().for_each(|dataset| dataset.forget_words());
             }
         }
+        let mut notes: Vec<String> =
+            datasets.all_mut().flat_map(|dataset| std::mem::take(&mut dataset.notes)).collect();
+        for dataset in datasets.all_mut() {
+            notes.extend(dataset.settle_missing(missing_labels(recipe), task.kind())?);
+        }
         let learnt = TargetSpace::from_training(task.kind(), &datasets.train)?;
-        let space = match label_names(recipe)? {
+        let names = declared_names(recipe, &datasets.train)?.filter(|_| task.kind() != TargetKind::Value);
+        let space = match names {
             Some(names) => declared(task.kind(), names, learnt, &datasets.train)?,
             None => learnt,
         };
         for dataset in datasets.others() {
             space.encode(dataset)?;
         }
-        Ok(Self { datasets, task, recognised_by, space, columns })
+        notes.extend(datasets.all_mut().filter_map(|dataset| respelled_note(&space.respelled(dataset), dataset)));
+        let leaks = take_out(&mut datasets)?;
+        Ok(Self { datasets, task, recognised_by, space, columns, notes, leaks })
     }
 
     /// The file of what should not be forgotten, if there is one.
     pub(crate) fn retained(&self, recipe: &Recipe) -> Result<Option<RetainedFile>, Error> {
         let Some(file) = &recipe.retain_file else { return Ok(None) };
-        RetainedFile::read(&file.value, &said_columns(recipe), &self.columns).map(Some)
+        RetainedFile::read(&file.value, &said_columns(recipe), &self.columns, &self.datasets.train).map(Some)
     }
 
     /// The file of texts without labels, if there is one.
@@ -267,6 +272,8 @@ impl Files {
     }
 
     pub(crate) fn warn(&self, observer: &mut dyn Observer) {
+        let leaks = self.leaks.iter().map(|leaked| &leaked.sentence);
+        self.notes.iter().chain(leaks).for_each(|note| observer.event(&RunEvent::warning(note.clone())));
         if !self.recognised_by.is_empty() && self.task.kind() != TargetKind::Class {
             let message = format!("task {}: {} (--task says another)", self.task.name(), self.recognised_by);
             observer.event(&RunEvent::Note { message });
@@ -281,7 +288,8 @@ impl Files {
             TargetSpace::Values { .. } | TargetSpace::Tags { .. } => &[],
         };
         for (a, b) in label_variants(names) {
-            let message = format!("labels `{a}` and `{b}` differ only in case or space: they count as two classes");
+            let message =
+                format!("labels `{a}` and `{b}` are alike but for case or similar letters: they count as two classes");
             observer.event(&RunEvent::warning(message));
         }
         let train = &self.datasets.train;
@@ -293,6 +301,32 @@ impl Files {
         }
     }
 }
+
+/// The task that was said, or the one that the labels look like, with the reason.
+fn task_of(recipe: &Recipe, datasets: &Datasets) -> Result<(&'static dyn Supervised, String), Error> {
+    Ok(match said_task(recipe)? {
+        Some(task) => (task, String::new()),
+        None => {
+            let (kind, reason) = recognise(&datasets.train);
+            (of_kind(kind), reason)
+        }
+    })
+}
+
+/// That some labels of a file are written otherwise than the class they count as.
+pub(crate) fn respelled_note(respelled: &[Respelled], dataset: &Dataset) -> Option<String> {
+    if respelled.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = respelled.iter().take(RESPELLED_SHOWN).map(ToString::to_string).collect();
+    let more = match respelled.len().saturating_sub(RESPELLED_SHOWN) {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    Some(format!("{}: labels are counted as the same: {}{more}", dataset.path.display(), shown.join(", ")))
+}
+
+const RESPELLED_SHOWN: usize = 6;
 
 /// The targets that a file of names declares: also those that no training row has, in the file's order.
 fn declared(kind: TargetKind, names: Vec<String>, learnt: TargetSpace, train: &Dataset) -> Result<TargetSpace, Error> {
@@ -345,6 +379,7 @@ fn said_columns(recipe: &Recipe) -> ColumnNames {
         text: said(&recipe.text_column),
         text_pair: said(&recipe.text_pair_column),
         labels: said(&recipe.label_column).into_iter().collect(),
+        no_header: recipe.no_header.as_ref().is_some_and(|said| said.value),
     }
 }
 

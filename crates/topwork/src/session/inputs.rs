@@ -29,6 +29,7 @@ pub use crate::session::files::Datasets;
 use crate::session::files::Files;
 use crate::session::folds::{check_folds, fewest_texts};
 use crate::session::label_names;
+use crate::session::leaks::LeakedRows;
 use crate::session::model_choice::{chosen_by_rows, configured};
 use crate::session::retained::{Retained, RetainedFile};
 pub use crate::session::split::Split;
@@ -72,6 +73,8 @@ pub struct Inputs {
     pub test: Option<Split>,
     /// What is not to be forgotten.
     pub retained: Retained,
+    /// Rows of the validation and test files that judge nothing, since they are learnt from.
+    pub leaks: Vec<LeakedRows>,
     /// What was reported while reading.
     pub events: Vec<RunEvent>,
     /// Seconds spent on reading data and model, and on choosing a pooling and layers by the rows.
@@ -175,6 +178,7 @@ impl Inputs {
             validation: self.validation.clone(),
             test: self.test.clone(),
             retained: self.retained.clone(),
+            leaks: self.leaks.clone(),
             events: Vec::new(),
             load_seconds: self.load_seconds,
             tokenize_seconds: self.tokenize_seconds,
@@ -236,7 +240,7 @@ impl Inputs {
         let (plan, config, probe_seconds) = chosen_by_rows(recipe, facts, plan, &tokenizer, rows, model, observer)?;
         let policy = policy(&config.specs(head)?, &plan)?;
         plan.warnings.iter().chain(&retained.warnings).for_each(|text| observer.event(&RunEvent::warning(text)));
-        let Files { datasets: Datasets { train, validation, test }, task, space, columns, .. } = files;
+        let Files { datasets: Datasets { train, validation, test }, task, space, columns, leaks, .. } = files;
         let mut scoring = Scoring::of(space);
         let mut reader = Reader {
             tokenizer: &tokenizer,
@@ -278,6 +282,7 @@ impl Inputs {
             validation,
             test,
             retained,
+            leaks,
             events: Vec::new(),
             load_seconds: load_seconds + probe_seconds,
             tokenize_seconds,

@@ -5,6 +5,7 @@ pub(crate) mod files;
 pub(crate) mod folds;
 pub mod inputs;
 mod label_names;
+pub mod leaks;
 pub(crate) mod masked_words;
 mod model_choice;
 pub mod profile;

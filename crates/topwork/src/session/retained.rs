@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use tokenizers::Tokenizer;
-use topwork_data::{ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TargetKind, TokenizedTexts};
+use topwork_data::{
+    ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, LearntRows, TargetKind, TokenizedTexts,
+};
 use topwork_models::{ModelConfig, Sizes};
 
 use crate::error::Error;
@@ -70,10 +72,20 @@ impl RetainedFile {
     ///
     /// # Errors
     /// When the file cannot be read, has none of these columns or holds no text.
-    pub(crate) fn read(path: &Path, said: &ColumnNames, training: &Columns) -> Result<Self, Error> {
-        let (mut dataset, warnings) = read_columns(path, said, training)?;
+    pub(crate) fn read(path: &Path, said: &ColumnNames, training: &Columns, train: &Dataset) -> Result<Self, Error> {
+        let (mut dataset, mut warnings) = read_columns(path, said, training)?;
         dataset.forget_words();
         dataset.examples.retain(|example| !example.text.trim().is_empty());
+        let (rows, learnt) = (dataset.examples.len(), LearntRows::new(&train.examples));
+        dataset.examples.retain(|example| learnt.find(example).is_none());
+        let left_out = rows - dataset.examples.len();
+        if left_out > 0 {
+            warnings.push(format!(
+                "retain_file: {}: {left_out} of {rows} texts stand in the training file too: they do not show what is forgotten, and are \
+                 left out",
+                path.display()
+            ));
+        }
         if dataset.examples.is_empty() {
             let message = format!("retain_file: {}: expected texts, found none", path.display());
             return Err(Error::run(message, "a file of texts, one a line, or the labelled file of an earlier task"));
@@ -90,11 +102,7 @@ impl RetainedFile {
 /// The file by the columns that fit it, and what the user should know of them.
 fn read_columns(path: &Path, said: &ColumnNames, training: &Columns) -> Result<(Dataset, Vec<String>), DataError> {
     let read = |names: &ColumnNames| Dataset::read(path, names, Labels::Optional);
-    let alike = ColumnNames {
-        text: Some(training.text.clone()),
-        text_pair: training.text_pair.clone(),
-        labels: training.labels.clone(),
-    };
+    let alike = training.as_named();
     let texts_are_named = said.text.is_some() || said.text_pair.is_some();
     let usual = read(&ColumnNames::default());
     let header = match &usual {
@@ -320,8 +328,8 @@ mod tests {
     fn names(text: &str, label: Option<&str>) -> ColumnNames {
         ColumnNames {
             text: Some(text.into()),
-            text_pair: None,
             labels: label.map(str::to_string).into_iter().collect(),
+            ..ColumnNames::default()
         }
     }
 

@@ -112,8 +112,7 @@ impl UnlabelledFile {
 
 /// The file by the columns of texts that the training file has; plain texts, where it has neither them nor others by a usual name.
 fn read_texts(path: &Path, training: &Columns) -> Result<Dataset, Error> {
-    let names =
-        ColumnNames { text: Some(training.text.clone()), text_pair: training.text_pair.clone(), labels: Vec::new() };
+    let names = ColumnNames { labels: Vec::new(), ..training.as_named() };
     let by_name = Dataset::read(path, &names, Labels::Ignored);
     let plain = match &by_name {
         Ok(dataset) if dataset.format != Format::Lines => None,

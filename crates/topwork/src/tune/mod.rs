@@ -231,6 +231,7 @@ fn prove_and_judge(
         seed: inputs.plan.seed.value,
         best: trained.best.as_ref().map(|best| best_result(inputs, best)),
         stopped: trained.stopped(),
+        leaks: inputs.leaks.clone(),
         pseudo_labels,
         floor_choice: choice,
         floor,

@@ -93,6 +93,9 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
         plan.rows_per_step(),
         results.seed,
     );
+    for leaked in &results.leaks {
+        let _ = writeln!(card, "\nRows that judge nothing: {}.", leaked.sentence);
+    }
     if let Some(found) = &results.pseudo_labels {
         let _ = writeln!(card, "\nBesides these rows, {}.", found.sentence);
     }

@@ -10,6 +10,7 @@ use crate::judge::repeats::Repeated;
 use crate::judge::transfer::Transfer;
 use crate::judge::{Calibration, Scored, Verdict};
 use crate::run::proofs::Proofs;
+use crate::session::leaks::LeakedRows;
 use crate::tune::self_training::PseudoLabels;
 
 /// Why training ended: the loss was no number any more, and the best epoch before was kept.
@@ -50,6 +51,9 @@ pub struct Results {
     /// Why training ended before its last step, when it did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stopped: Option<String>,
+    /// Rows of the validation and test files that judge nothing, since they are learnt from.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub leaks: Vec<LeakedRows>,
     /// What came of texts without labels.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pseudo_labels: Option<PseudoLabels>,

@@ -1,12 +1,13 @@
 //! Writing the result of fine-tuning.
 
+use topwork_data::LearntRows;
 use topwork_engine::Parameters;
 use topwork_models::{ParameterSpec, Pooling, save_config, save_tokenizer};
 
 use super::model_card::model_card;
 use super::results::Results;
 use crate::error::Error;
-use crate::run::output_directory::{OutputDirectory, RESULTS};
+use crate::run::output_directory::{LEARNT_ROWS, OutputDirectory, RESULTS};
 use crate::saved_config::SavedConfig;
 use crate::session::inputs::Inputs;
 
@@ -62,5 +63,7 @@ pub(super) fn write_config(
 /// When a file cannot be written.
 pub(super) fn write_results(output: &OutputDirectory, inputs: &Inputs, results: &Results) -> Result<(), Error> {
     output.write("README.md", &model_card(inputs, results))?;
+    let hashes = LearntRows::new(&inputs.train.examples).hashes();
+    output.write_bytes(LEARNT_ROWS, hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect::<Vec<u8>>())?;
     output.write_json(RESULTS, results)
 }

@@ -145,7 +145,7 @@ impl Folder {
     /// The rows of a file in memory, and those of others.
     pub(crate) fn rows(&self, train: &str, test: &str) -> Datasets {
         let of = |name: &str| {
-            let read = Dataset::read(&self.path(name), &ColumnNames::default(), Labels::Sparse).unwrap();
+            let read = Dataset::read(&self.path(name), &ColumnNames::default(), Labels::Required).unwrap();
             Dataset::from_rows(name, read.columns, read.examples).unwrap()
         };
         Datasets { train: of(train), validation: None, test: Some(of(test)) }

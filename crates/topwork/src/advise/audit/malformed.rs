@@ -58,6 +58,9 @@ fn alone(dataset: &Dataset, example: &Example) -> Dataset {
         examples: vec![example.clone()],
         sha256: String::new(),
         ignored_columns: Vec::new(),
+        notes: Vec::new(),
+        class_names: None,
+        missing: Vec::new(),
     }
 }
 
@@ -102,7 +105,7 @@ pub(super) fn malformed(splits: &Splits, space: &TargetSpace) -> Vec<MalformedTa
 
 fn is_reported_elsewhere(error: &DataError) -> bool {
     match error {
-        DataError::UnknownLabel { .. } | DataError::MissingLabel { .. } => true,
+        DataError::UnknownLabel { .. } | DataError::MissingLabels { .. } => true,
         DataError::Target(error) => match &**error {
             TargetError::UnknownTag { .. } => true,
             TargetError::TagSequence { found, .. } => !found.is_empty(),

@@ -13,11 +13,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use topwork_data::audit::{Repeats, RowOf, empty_rows, scripts};
-use topwork_data::{Columns, Dataset, Example, Labels, TargetKind, label_variants, recognise};
+use topwork_data::{Columns, Dataset, Example, TargetKind, label_variants, recognise};
 
 use crate::error::Error;
 use crate::plan::recipe::Recipe;
-use crate::session::files::{Datasets, label_names, said_task};
+use crate::session::files::{Datasets, declared_names, respelled_note, said_task};
 use crate::tasks::{Part, Supervised, of_kind};
 use crate::words::shortened;
 
@@ -161,7 +161,7 @@ fn excerpt(example: &Example) -> String {
 /// When a file cannot be read, or the recipe names no task.
 pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
     let said = said_task(recipe)?;
-    let mut files = Datasets::read(recipe, Labels::Optional)?;
+    let mut files = Datasets::read_for_audit(recipe)?;
     let (task, recognised_by) = match said {
         Some(task) => (task, String::new()),
         None => {
@@ -176,12 +176,22 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
             .flatten()
             .for_each(Dataset::forget_words);
     }
+    let declared = declared_names(recipe, &files.train)?;
     let (names, datasets) = NAMES
         .into_iter()
         .zip([Some(files.train), files.validation, files.test])
         .filter_map(|(name, dataset)| Some((name, dataset?)))
         .unzip();
-    Ok(audit_of(task, recognised_by, &Splits { kind, declared: label_names(recipe)?, names, datasets }))
+    let mut splits = Splits { kind, declared, names, datasets };
+    // From here on a label has one spelling.
+    let (known, mut notes) = (names::known(&splits), Vec::new());
+    for dataset in &mut splits.datasets {
+        notes.append(&mut dataset.notes);
+        notes.extend(dataset.respell(kind, &known).as_deref().and_then(|found| respelled_note(found, dataset)));
+    }
+    let mut audit = audit_of(task, recognised_by, &splits);
+    audit.findings.splice(0..0, notes);
+    Ok(audit)
 }
 
 fn audit_of(task: &'static dyn Supervised, recognised_by: String, splits: &Splits) -> Audit {

@@ -85,7 +85,12 @@ pub(super) fn known(splits: &Splits) -> Vec<String> {
         return names.clone();
     }
     let names = train.examples.iter().flat_map(|example| named(splits.kind, &train.columns, example));
-    LabelSet::ordered(names.collect()).names().to_vec()
+    match splits.kind {
+        TargetKind::TokenTags => LabelSet::ordered(names.map(str::to_owned).collect()),
+        _ => LabelSet::of_labels(names),
+    }
+    .names()
+    .to_vec()
 }
 
 /// The rows of each name in each of the files.
