@@ -2,9 +2,12 @@
 //! builds it: WordPiece over `vocab.txt`, byte-level BPE over `vocab.json` and `merges.txt`, a vocabulary of characters,
 //! or Unigram over a SentencePiece model. Or a new one, learnt from texts.
 
+mod added;
 mod byte_level;
-mod further;
+mod class;
+mod made;
 mod merges;
+mod notes;
 mod pieces;
 mod prefix_space;
 mod saved;
@@ -20,13 +23,15 @@ mod word_piece_normalizer;
 mod words;
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
+use serde_json::{Value, json};
+use tokenizers::{Model, Tokenizer, TruncationDirection, TruncationParams};
 
-use crate::error::{ModelError, quoted};
-use crate::files::{read, read_optional_json_object, write_atomically, write_json};
+use crate::error::ModelError;
+use crate::files::{read, read_json_object, read_optional_json_object, write_atomically, write_json};
+use added::{Tokens, Usual};
 use settings::{ADDED, SETTINGS, SPECIAL, Settings};
 
 pub use prefix_space::with_prefix_space;
@@ -34,6 +39,7 @@ pub use special::{SpecialIds, continuations};
 pub use train::{TokenizerKind, TokenizerOptions, train_tokenizer, write_trained_tokenizer};
 
 const FULL: &str = "tokenizer.json";
+const LONGEST: &str = "model_max_length";
 const VOCABULARY: &str = "vocab.txt";
 const TOKENS: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
@@ -72,13 +78,24 @@ impl Source {
             Some(name) => ModelError::UnsupportedTokenizer {
                 path: directory.join(name),
                 message: format!("expected {FULL}, found only a SentencePiece model of another family"),
-                hint: convert_command(directory),
+                hint: class::convert_command(directory),
             },
             None => ModelError::MissingFile {
                 directory: directory.to_path_buf(),
                 expected: "tokenizer.json, vocab.txt, vocab.json with merges.txt, sentencepiece.bpe.model or spiece.model",
             },
         })
+    }
+
+    /// In words.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Full => "any tokenizer",
+            Self::WordPiece => "a WordPiece tokenizer",
+            Self::ByteLevel => "a tokenizer of byte-level BPE",
+            Self::Characters => "a tokenizer of characters",
+            Self::SentencePiece(_) => "a family whose SentencePiece models are read",
+        }
     }
 
     /// The files that only this kind has, the one that errors name first.
@@ -93,84 +110,97 @@ impl Source {
     }
 }
 
-/// Reads a directory's tokenizer. Truncation and padding that are stored in it are taken off: sequences are cut where
-/// the user says, and never padded. Tokens that only the settings beside it name are added, and where `transformers` takes
-/// `add_prefix_space`, `do_lower_case`, `strip_accents` or `tokenize_chinese_chars` from the settings, so is it here; where it
-/// gives the model no segments, there are none. The side on which it cuts stays: `truncation_side` of `tokenizer_config.json`, or
-/// else the stored direction.
+/// Reads a directory's tokenizer as `transformers` does (5.24.0), and gives notes on what may surprise: where its files say different things,
+/// which of them counts.
+///
+/// A class of `transformers` that makes its tokenizer anew of vocabulary and settings does so here, whatever else `tokenizer.json` says; any
+/// other file of that name is taken as it is. Added and special tokens are those that `transformers` would add, with the same ids. Truncation
+/// and padding that are stored are taken off: sequences are cut where the user says, and never padded. The side on which it cuts stays:
+/// `truncation_side` of `tokenizer_config.json`, or else the stored direction. Where `transformers` gives the model no segments, there are none.
 ///
 /// # Errors
 /// When there are no files of a tokenizer, when they are of a kind that is not read, or when they are not usable.
-pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
+pub fn read_tokenizer(directory: &Path) -> Result<(Tokenizer, Vec<String>), ModelError> {
     let source = Source::find(directory)?;
     let path = directory.join(source.files()[0]);
-    let content = match source {
-        Source::Full => read(&path)?,
-        Source::WordPiece => word_piece::from_vocabulary(directory)?.to_string().into_bytes(),
-        Source::ByteLevel => byte_level::from_merges(directory)?.to_string().into_bytes(),
-        Source::Characters => byte_level::from_characters(directory)?.to_string().into_bytes(),
-        Source::SentencePiece(_) => unigram::from_sentence_piece(directory, &path)?.to_string().into_bytes(),
-    };
-    let mut tokenizer = Tokenizer::from_bytes(&content).map_err(|error| invalid(&path, &error.to_string()))?;
     let settings = Settings::read(directory)?;
-    match source {
-        Source::Full => {
-            let prefix = byte_level::prefix_space(&settings);
-            if let Some(changed) = prefix.map(|prefix| prefix_space::with(&tokenizer, prefix)).transpose()?.flatten() {
-                tokenizer = changed;
-            }
-            if let Some(normalizer) = word_piece_normalizer::as_set(directory, &tokenizer)? {
-                tokenizer.with_normalizer(Some(normalizer)).map_err(|error| invalid(&path, &error.to_string()))?;
-            }
-        }
-        _ => check_added_tokens(&path, &content, &tokenizer)?,
+    class::check(&settings, source)?;
+    let own = class::of(&settings);
+    let stored = match source {
+        Source::Full => Some(read_json_object(&path)?),
+        _ => None,
+    };
+    let made = match (&stored, own) {
+        (Some(stored), Some(class)) => Some(made::from_whole(&path, &settings, class, stored)?),
+        (Some(_), None) => None,
+        (None, class) => Some(made::from_files(source, &path, &settings, class)?),
+    };
+    let listed = |stored: &Value| stored["added_tokens"].as_array().cloned().unwrap_or_default();
+    let added = stored.as_ref().map(listed).unwrap_or_default();
+    let (whole, usual) = match (&made, &stored) {
+        (Some(made), _) => (&made.whole, &made.usual),
+        (None, stored) => (stored.as_ref().unwrap_or(&Value::Null), &Usual::of_padding(stored.as_ref())),
+    };
+    let mut tokenizer = parse(&path, whole.to_string().as_bytes())?;
+    let tokens = Tokens::read(&settings, usual, &added).map_err(|message| invalid(&path, &message))?;
+    let given: Vec<(u64, String)> = tokens.numbered.iter().map(|(id, token)| (*id, token.content.clone())).collect();
+    let left_out = tokens.add(&mut tokenizer, settings.rows()).map_err(|message| invalid(&path, &message))?;
+    if let Some(made) = &made {
+        let is_given = |token: &str| given.iter().any(|(_, content)| content == token);
+        made.ends.put(&mut tokenizer, &path, |model, token| is_given(token) || model.token_to_id(token).is_some())?;
     }
-    further::add_further(&mut tokenizer, &settings).map_err(|message| invalid(&path, &message))?;
-    if !segments::are_given(&settings) {
+    let mut notes = notes::of_settings(&settings);
+    notes.extend(notes::of_added(&settings, &given, &left_out, &tokenizer));
+    if let (Some(made), Some(class), Some(stored)) = (&made, own, &stored) {
+        notes.extend(notes::of_class(&settings, class, stored, &made.whole, &tokenizer));
+    }
+    if !class::gives_segments(&settings) {
         segments::take_off(&mut tokenizer).map_err(|error| invalid(&path, &error.to_string()))?;
     }
-    tokenizer.with_padding(None);
-    let direction = match truncation_side(directory)? {
-        Some(direction) => direction,
-        None => tokenizer.get_truncation().map(|stored| stored.direction).unwrap_or_default(),
-    };
-    let never = TruncationParams { max_length: usize::MAX, direction, ..TruncationParams::default() };
-    let side = (direction == TruncationDirection::Left).then_some(never);
-    tokenizer.with_truncation(side).map_err(|error| invalid(&path, &error.to_string()))?;
-    Ok(tokenizer)
+    tokenizer.set_encode_special_tokens(settings.flag("split_special_tokens")?.unwrap_or(false));
+    cut_on_its_side(&path, &settings, &mut tokenizer, stored.as_ref())?;
+    Ok((tokenizer, notes))
 }
 
-/// Checks that each token that was added has the id that the files give it: the model has its embedding there.
-fn check_added_tokens(path: &Path, content: &[u8], tokenizer: &Tokenizer) -> Result<(), ModelError> {
-    let whole: serde_json::Value =
-        serde_json::from_slice(content).map_err(|error| invalid(path, &error.to_string()))?;
-    for token in whole["added_tokens"].as_array().into_iter().flatten() {
-        let (text, id) = (token["content"].as_str().unwrap_or_default(), token["id"].as_u64());
-        let found = tokenizer.token_to_id(text).map(u64::from);
-        if found != id {
-            let message = format!("expected the added token {text:?} at the id {id:?}, found it at {found:?}");
-            return Err(invalid(path, &message));
-        }
-    }
+/// [`read_tokenizer`] without the notes.
+///
+/// # Errors
+/// As there.
+pub fn load_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
+    Ok(read_tokenizer(directory)?.0)
+}
+
+/// Takes off what cuts and fills up, but for the side on which texts are cut.
+fn cut_on_its_side(
+    path: &Path,
+    settings: &Settings,
+    tokenizer: &mut Tokenizer,
+    stored: Option<&Value>,
+) -> Result<(), ModelError> {
+    tokenizer.with_padding(None);
+    let stored = stored.and_then(|stored| stored["truncation"]["direction"].as_str());
+    let is_left = match settings.get("truncation_side") {
+        None => stored == Some("Left"),
+        Some(side) => match side.as_str() {
+            Some("right") => false,
+            Some("left") => true,
+            _ => return Err(settings.invalid("truncation_side", "\"right\" or \"left\"", side)),
+        },
+    };
+    let direction = TruncationDirection::Left;
+    let never = TruncationParams { max_length: usize::MAX, direction, ..TruncationParams::default() };
+    tokenizer.with_truncation(is_left.then_some(never)).map_err(|error| invalid(path, &error.to_string()))?;
     Ok(())
 }
 
-fn truncation_side(directory: &Path) -> Result<Option<TruncationDirection>, ModelError> {
-    let path = directory.join(SETTINGS);
-    let settings = read_optional_json_object(&path)?;
-    let Some(side) = settings.as_ref().and_then(|settings| settings.get("truncation_side")).filter(|s| !s.is_null())
-    else {
-        return Ok(None);
-    };
-    match side.as_str() {
-        Some("right") => Ok(Some(TruncationDirection::Right)),
-        Some("left") => Ok(Some(TruncationDirection::Left)),
-        _ => Err(ModelError::InvalidValue {
+/// A tokenizer in the format of `tokenizer.json`. A file that the library gives up on is an error, too.
+fn parse(path: &Path, content: &[u8]) -> Result<Tokenizer, ModelError> {
+    match catch_unwind(AssertUnwindSafe(|| Tokenizer::from_bytes(content))) {
+        Ok(read) => read.map_err(|error| invalid(path, &error.to_string())),
+        Err(_) => Err(invalid(
             path,
-            key: "truncation_side".into(),
-            expected: "\"right\" or \"left\"".into(),
-            found: side.to_string(),
-        }),
+            "expected parts that fit together, found some that the library of tokenizers gives up on",
+        )),
     }
 }
 
@@ -211,22 +241,26 @@ pub fn check_tokenizer(directory: &Path, tokenizer: &Tokenizer, vocab_size: usiz
     }
 }
 
-/// The longest sequence, in tokens: the smaller of the model's `positions` and the tokenizer's `model_max_length`.
+/// The longest sequence, in tokens: the smaller of the model's `positions` and the tokenizer's `model_max_length`, which older files call
+/// `max_len`.
 ///
 /// # Errors
-/// When `tokenizer_config.json` is not JSON.
+/// When `tokenizer_config.json` is not JSON, or has no number there.
 pub fn max_length(directory: &Path, positions: usize) -> Result<usize, ModelError> {
-    let settings = read_optional_json_object(&directory.join(SETTINGS))?;
+    let settings = Settings::read(directory)?;
+    let key = if settings.said(LONGEST).is_some() { LONGEST } else { "max_len" };
+    let Some(said) = settings.get(key) else { return Ok(positions) };
     // A tokenizer without a limit stores 1e30.
-    let limit = settings.as_ref().and_then(|settings| settings.get("model_max_length")?.as_f64());
-    Ok(limit.filter(|limit| *limit >= 1.0).map_or(positions, |limit| positions.min(limit as usize)))
+    let limit = said.as_f64().ok_or_else(|| settings.invalid(key, "a number of tokens", said))?;
+    Ok(if limit >= 1.0 { positions.min(limit as usize) } else { positions })
 }
 
 /// Writes the tokenizer of `source` into `target` as `transformers` loads it: the files of the source as they are, and
 /// `tokenizer.json`, which is `tokenizer` itself where the source has none or another one, such as one without
 /// [`with_prefix_space`] or without tokens that only the settings name. `model_max_length` becomes `max_length`, so that
 /// texts are cut later as they were in training. Where the source has no `tokenizer_config.json`, one is written that names
-/// the special tokens and the inputs.
+/// the special tokens and the inputs. What was written is read again: where the files of the source would make another tokenizer of it,
+/// the settings say that `tokenizer.json` is taken as it is. `config.json` of the model is in `target` already, if it is to have one.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -253,7 +287,7 @@ pub fn save_tokenizer(
         Some(settings) => settings,
         None => saved::new_settings(source, tokenizer, max_length)?,
     };
-    settings["model_max_length"] = json!(max_length);
+    settings[LONGEST] = json!(max_length);
     // `transformers` builds some tokenizers anew by this key, whatever `tokenizer.json` says.
     if is_changed && let Some(prefix) = prefix_space::of(tokenizer) {
         settings["add_prefix_space"] = json!(prefix);
@@ -261,7 +295,29 @@ pub fn save_tokenizer(
     for (key, value) in word_piece_normalizer::missing_keys(source, tokenizer)? {
         settings[key] = value;
     }
-    write_json(&target.join(SETTINGS), &settings)
+    let is_left = tokenizer.get_truncation().is_some_and(|cut| cut.direction == TruncationDirection::Left);
+    if is_left && settings.get("truncation_side").is_none_or(Value::is_null) {
+        settings["truncation_side"] = json!("left");
+    }
+    write_json(&target.join(SETTINGS), &settings)?;
+    if !is_same(source, &load_tokenizer(target)?, tokenizer)? {
+        write_atomically(&path, |writer| writer.write_all(own.as_bytes()))?;
+        saved::take_whole(&mut settings, tokenizer);
+        write_json(&target.join(SETTINGS), &settings)?;
+    }
+    Ok(())
+}
+
+/// Whether two tokenizers are the same to the model of `directory`, which may have no segments.
+fn is_same(directory: &Path, one: &Tokenizer, other: &Tokenizer) -> Result<bool, ModelError> {
+    let path = directory.join(FULL);
+    let flat = |tokenizer: &Tokenizer| {
+        let mut flat = tokenizer.clone();
+        segments::take_off(&mut flat).map_err(|error| invalid(&path, &error.to_string()))?;
+        content(&path, &flat)
+    };
+    let segments = |tokenizer| saved::has_segments(directory, tokenizer);
+    Ok(segments(one) == segments(other) && flat(one)? == flat(other)?)
 }
 
 /// A `tokenizer.json` that may be absent, without what cuts and fills up.
@@ -269,8 +325,7 @@ fn stored(path: &Path) -> Result<Option<String>, ModelError> {
     if !path.exists() {
         return Ok(None);
     }
-    let tokenizer = Tokenizer::from_bytes(read(path)?).map_err(|error| invalid(path, &error.to_string()))?;
-    content(path, &tokenizer).map(Some)
+    content(path, &parse(path, &read(path)?)?).map(Some)
 }
 
 /// `tokenizer.json` without what cuts and fills up.
@@ -284,15 +339,6 @@ fn content(path: &Path, tokenizer: &Tokenizer) -> Result<String, ModelError> {
 
 fn tokenizer_file(directory: &Path) -> Result<PathBuf, ModelError> {
     Ok(directory.join(Source::find(directory)?.files()[0]))
-}
-
-/// A command that writes `tokenizer.json` into a directory with other files of a tokenizer.
-fn convert_command(directory: &Path) -> String {
-    format!(
-        "python3 -m pip install transformers sentencepiece protobuf && python3 -c 'import sys; from transformers import AutoTokenizer; \
-         AutoTokenizer.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])' {}",
-        quoted(directory)
-    )
 }
 
 fn invalid(path: &Path, message: &str) -> ModelError {
