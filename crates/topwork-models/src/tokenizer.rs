@@ -10,6 +10,7 @@ mod merges;
 mod notes;
 mod pieces;
 mod prefix_space;
+mod same;
 mod saved;
 mod scheme;
 mod segments;
@@ -123,31 +124,35 @@ impl Source {
 pub fn read_tokenizer(directory: &Path) -> Result<(Tokenizer, Vec<String>), ModelError> {
     let source = Source::find(directory)?;
     let path = directory.join(source.files()[0]);
+    guarded(&path, || read_of(source, directory, &path))
+}
+
+fn read_of(source: Source, directory: &Path, path: &Path) -> Result<(Tokenizer, Vec<String>), ModelError> {
     let settings = Settings::read(directory)?;
     class::check(&settings, source)?;
     let own = class::of(&settings);
     let stored = match source {
-        Source::Full => Some(read_json_object(&path)?),
+        Source::Full => Some(read_json_object(path)?),
         _ => None,
     };
     let made = match (&stored, own) {
-        (Some(stored), Some(class)) => Some(made::from_whole(&path, &settings, class, stored)?),
+        (Some(stored), Some(class)) => Some(made::from_whole(path, &settings, class, stored)?),
         (Some(_), None) => None,
-        (None, class) => Some(made::from_files(source, &path, &settings, class)?),
+        (None, class) => Some(made::from_files(source, path, &settings, class)?),
     };
     let listed = |stored: &Value| stored["added_tokens"].as_array().cloned().unwrap_or_default();
     let added = stored.as_ref().map(listed).unwrap_or_default();
-    let (whole, usual) = match (&made, &stored) {
-        (Some(made), _) => (&made.whole, &made.usual),
-        (None, stored) => (stored.as_ref().unwrap_or(&Value::Null), &Usual::of_padding(stored.as_ref())),
+    let (content, usual) = match &made {
+        Some(made) => (made.whole.to_string().into_bytes(), &made.usual),
+        None => (read(path)?, &Usual::of_padding(stored.as_ref())),
     };
-    let mut tokenizer = parse(&path, whole.to_string().as_bytes())?;
-    let tokens = Tokens::read(&settings, usual, &added).map_err(|message| invalid(&path, &message))?;
+    let mut tokenizer = parse(path, &content)?;
+    let tokens = Tokens::read(&settings, usual, &added).map_err(|message| invalid(path, &message))?;
     let given: Vec<(u64, String)> = tokens.numbered.iter().map(|(id, token)| (*id, token.content.clone())).collect();
-    let left_out = tokens.add(&mut tokenizer, settings.rows()).map_err(|message| invalid(&path, &message))?;
+    let left_out = tokens.add(&mut tokenizer, settings.rows()).map_err(|message| invalid(path, &message))?;
     if let Some(made) = &made {
         let is_given = |token: &str| given.iter().any(|(_, content)| content == token);
-        made.ends.put(&mut tokenizer, &path, |model, token| is_given(token) || model.token_to_id(token).is_some())?;
+        made.ends.put(&mut tokenizer, path, |model, token| is_given(token) || model.token_to_id(token).is_some())?;
     }
     let mut notes = notes::of_settings(&settings);
     notes.extend(notes::of_added(&settings, &given, &left_out, &tokenizer));
@@ -155,10 +160,10 @@ pub fn read_tokenizer(directory: &Path) -> Result<(Tokenizer, Vec<String>), Mode
         notes.extend(notes::of_class(&settings, class, stored, &made.whole, &tokenizer));
     }
     if !class::gives_segments(&settings) {
-        segments::take_off(&mut tokenizer).map_err(|error| invalid(&path, &error.to_string()))?;
+        segments::take_off(&mut tokenizer).map_err(|error| invalid(path, &error.to_string()))?;
     }
     tokenizer.set_encode_special_tokens(settings.flag("split_special_tokens")?.unwrap_or(false));
-    cut_on_its_side(&path, &settings, &mut tokenizer, stored.as_ref())?;
+    cut_on_its_side(path, &settings, &mut tokenizer, stored.as_ref())?;
     Ok((tokenizer, notes))
 }
 
@@ -193,10 +198,15 @@ fn cut_on_its_side(
     Ok(())
 }
 
-/// A tokenizer in the format of `tokenizer.json`. A file that the library gives up on is an error, too.
+/// A tokenizer in the format of `tokenizer.json`.
 fn parse(path: &Path, content: &[u8]) -> Result<Tokenizer, ModelError> {
-    match catch_unwind(AssertUnwindSafe(|| Tokenizer::from_bytes(content))) {
-        Ok(read) => read.map_err(|error| invalid(path, &error.to_string())),
+    guarded(path, || Tokenizer::from_bytes(content).map_err(|error| invalid(path, &error.to_string())))
+}
+
+/// Does what may make the library of tokenizers give up on a file, so that this is an error, too.
+fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, ModelError>) -> Result<T, ModelError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done,
         Err(_) => Err(invalid(
             path,
             "expected parts that fit together, found some that the library of tokenizers gives up on",
@@ -231,15 +241,18 @@ pub fn check_tokenizer(directory: &Path, tokenizer: &Tokenizer, vocab_size: usiz
     {
         return Err(ModelError::TokenizerTooLarge { path, token, id, vocab_size });
     }
-    match tokenizer.encode("", true) {
-        Ok(encoding) if !encoding.is_empty() => Ok(()),
-        Ok(_) => Err(ModelError::InvalidTokenizer {
-            path,
-            message: "expected special tokens such as [CLS] around a text, found none".into(),
-        }),
-        Err(error) => Err(ModelError::InvalidTokenizer { path, message: one_line(&error.to_string()) }),
-    }
+    guarded(&path, || {
+        // Letters, a mark, a word's end: what every part of a tokenizer has to do with.
+        match tokenizer.encode(TRIAL, true).and_then(|_| tokenizer.encode("", true)) {
+            Ok(encoding) if !encoding.is_empty() => Ok(()),
+            Ok(_) => Err(invalid(&path, "expected special tokens such as [CLS] around a text, found none")),
+            Err(error) => Err(invalid(&path, &error.to_string())),
+        }
+    })
 }
+
+/// A text with letters of several scripts, marks, digits and white space.
+const TRIAL: &str = "Ab c\u{e9} e\u{301} \u{6771}\u{4eac} \u{1f600} 12,3\tx\n";
 
 /// The longest sequence, in tokens: the smaller of the model's `positions` and the tokenizer's `model_max_length`, which older files call
 /// `max_len`.
@@ -278,10 +291,14 @@ pub fn save_tokenizer(
         }
     }
     let path = target.join(FULL);
-    let own = content(&path, tokenizer)?;
-    let is_changed = Source::find(source).is_ok() && content(&path, &load_tokenizer(source)?)? != own;
-    if stored(&source.join(FULL))?.is_none_or(|stored| stored != own) {
-        write_atomically(&path, |writer| writer.write_all(own.as_bytes()))?;
+    let is_same = |one: &Tokenizer, has_segments: bool| {
+        same::same(one, tokenizer, has_segments).map_err(|error| invalid(&path, &error.to_string()))
+    };
+    let is_changed = Source::find(source).is_ok() && !is_same(&load_tokenizer(source)?, true)?;
+    // A file that says the same stays as it is.
+    let is_stored = source.join(FULL).exists() && is_same(&parse(&path, &read(&path)?)?, true)?;
+    if !is_stored {
+        write_whole(&path, tokenizer)?;
     }
     let mut settings = match read_optional_json_object(&source.join(SETTINGS))? {
         Some(settings) => settings,
@@ -300,41 +317,23 @@ pub fn save_tokenizer(
         settings["truncation_side"] = json!("left");
     }
     write_json(&target.join(SETTINGS), &settings)?;
-    if !is_same(source, &load_tokenizer(target)?, tokenizer)? {
-        write_atomically(&path, |writer| writer.write_all(own.as_bytes()))?;
+    let reloaded = load_tokenizer(target)?;
+    let segments = [&reloaded, tokenizer].map(|tokenizer| saved::has_segments(source, tokenizer));
+    if segments[0] != segments[1] || !is_same(&reloaded, segments[1])? {
         saved::take_whole(&mut settings, tokenizer);
         write_json(&target.join(SETTINGS), &settings)?;
     }
     Ok(())
 }
 
-/// Whether two tokenizers are the same to the model of `directory`, which may have no segments.
-fn is_same(directory: &Path, one: &Tokenizer, other: &Tokenizer) -> Result<bool, ModelError> {
-    let path = directory.join(FULL);
-    let flat = |tokenizer: &Tokenizer| {
-        let mut flat = tokenizer.clone();
-        segments::take_off(&mut flat).map_err(|error| invalid(&path, &error.to_string()))?;
-        content(&path, &flat)
-    };
-    let segments = |tokenizer| saved::has_segments(directory, tokenizer);
-    Ok(segments(one) == segments(other) && flat(one)? == flat(other)?)
-}
-
-/// A `tokenizer.json` that may be absent, without what cuts and fills up.
-fn stored(path: &Path) -> Result<Option<String>, ModelError> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    content(path, &parse(path, &read(path)?)?).map(Some)
-}
-
 /// `tokenizer.json` without what cuts and fills up.
-fn content(path: &Path, tokenizer: &Tokenizer) -> Result<String, ModelError> {
+fn write_whole(path: &Path, tokenizer: &Tokenizer) -> Result<(), ModelError> {
     let mut whole = tokenizer.clone();
     whole.with_padding(None);
     // No error without truncation; `tokenizer_config.json` keeps the side.
     let _ = whole.with_truncation(None);
-    whole.to_string(true).map_err(|error| invalid(path, &error.to_string()))
+    let content = whole.to_string(true).map_err(|error| invalid(path, &error.to_string()))?;
+    write_atomically(path, |writer| writer.write_all(content.as_bytes()))
 }
 
 fn tokenizer_file(directory: &Path) -> Result<PathBuf, ModelError> {

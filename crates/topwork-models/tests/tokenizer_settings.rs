@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokenizers::{Tokenizer, TruncationDirection};
-use topwork_models::{ModelError, load_tokenizer, max_length, read_tokenizer, save_tokenizer};
+use topwork_models::{ModelError, check_tokenizer, load_tokenizer, max_length, read_tokenizer, save_tokenizer};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tokenizers")
@@ -258,5 +258,65 @@ fn a_special_token_without_an_embedding_is_left_out_with_a_note() {
         let (tokenizer, notes) = read_tokenizer(source.path()).unwrap();
         assert_eq!((notes.len(), tokenizer.token_to_id("<bos>").is_none()), (left_out, left_out == 1), "{notes:?}");
         assert!(notes.iter().all(|note| note.contains("\"<bos>\"") && note.contains("no embedding")), "{notes:?}");
+    }
+}
+
+/// Its class would make another normalizer, which no key of the settings asks for.
+#[test]
+fn a_tokenizer_that_its_class_does_not_make_is_saved_as_it_is() {
+    let combinations = Combinations::read();
+    let combination =
+        combinations.all().iter().find(|combination| combination["name"] == "whole-further-bert").unwrap();
+    let (source, target) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    build(combination, source.path());
+    let mut tokenizer = load_tokenizer(source.path()).unwrap();
+    tokenizer.with_normalizer(Some(tokenizers::normalizers::NFKC)).unwrap();
+    fs::copy(source.path().join("config.json"), target.path().join("config.json")).unwrap();
+    save_tokenizer(source.path(), target.path(), &tokenizer, 64).unwrap();
+    let again = load_tokenizer(target.path()).unwrap();
+    for text in combinations.texts() {
+        let ids = |tokenizer: &Tokenizer| tokenizer.encode(text, true).unwrap().get_ids().to_vec();
+        assert_eq!(ids(&again), ids(&tokenizer), "{text:?}");
+    }
+    assert_eq!(again.encode(("a", "a"), true).unwrap().get_type_ids(), [0, 0, 0, 1, 1]);
+    let settings: Value =
+        serde_json::from_slice(&fs::read(target.path().join("tokenizer_config.json")).unwrap()).unwrap();
+    assert_eq!(settings["tokenizer_class"], "PreTrainedTokenizerFast");
+    assert_eq!(settings["model_max_length"], 64);
+}
+
+/// The library of tokenizers gives up on some of these files; the program does not.
+#[test]
+fn damaged_parts_are_errors() {
+    let base: Value =
+        serde_json::from_slice(&fs::read(fixtures().join("settings/xlm-roberta/tokenizer.json")).unwrap()).unwrap();
+    let damage: [(&str, Value); 7] = [
+        ("normalizer", json!({ "type": "Precompiled", "precompiled_charsmap": "BAAAAP////8=" })),
+        ("normalizer", json!({ "type": "Precompiled", "precompiled_charsmap": "BAAA" })),
+        ("normalizer", json!({ "type": "Replace", "pattern": { "Regex": "(" }, "content": "" })),
+        (
+            "post_processor",
+            json!({ "type": "TemplateProcessing", "single": [{ "SpecialToken": { "id": "x", "type_id": 0 } }], "pair": [],
+                                   "special_tokens": {} }),
+        ),
+        ("model", json!({ "type": "Unigram", "unk_id": 999, "vocab": [["a", 0.0]], "byte_fallback": false })),
+        ("model", json!({ "type": "Unigram", "unk_id": 0, "vocab": [], "byte_fallback": false })),
+        ("model", json!({ "type": "BPE", "vocab": { "a": 0 }, "merges": [["a", "b"]] })),
+    ];
+    for class in ["XLMRobertaTokenizer", "PreTrainedTokenizerFast"] {
+        for (part, value) in &damage {
+            let folder = TempDir::new().unwrap();
+            let mut whole = base.clone();
+            whole[*part] = value.clone();
+            fs::write(folder.path().join("tokenizer.json"), whole.to_string()).unwrap();
+            let settings = json!({ "tokenizer_class": class });
+            fs::write(folder.path().join("tokenizer_config.json"), settings.to_string()).unwrap();
+            let read =
+                load_tokenizer(folder.path()).and_then(|tokenizer| check_tokenizer(folder.path(), &tokenizer, 100_000));
+            // The class makes the normalizer anew.
+            let is_made_anew = class.starts_with("XLM") && value["type"] == "Replace";
+            assert_eq!(read.is_ok(), is_made_anew, "{class}: {value}: {read:?}");
+            assert!(read.is_ok() || read.unwrap_err().to_string().lines().count() == 1);
+        }
     }
 }

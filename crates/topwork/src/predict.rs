@@ -10,7 +10,7 @@ use topwork_data::{
 use topwork_engine::{ParameterId, Parameters};
 use topwork_models::{
     Block, Checkpoint, HeadKind, HeadRule, KeyRule, Model, ModelConfig, ModelOptions, ParameterSpec, Part, Pooling,
-    WeightOptions, Weights, check_tokenizer, load_tokenizer, max_length,
+    WeightOptions, Weights, check_tokenizer, max_length, read_tokenizer,
 };
 
 use crate::error::Error;
@@ -31,6 +31,8 @@ pub struct Predictor {
     pub scoring: Scoring,
     /// What the user should know of the model.
     pub warnings: Vec<String>,
+    /// What may surprise of how its tokenizer is read.
+    pub notes: Vec<String>,
     task: TaskKind,
     columns: Option<Columns>,
     tokenizer: Tokenizer,
@@ -77,7 +79,7 @@ impl Predictor {
         scoring.thresholds = saved.thresholds;
         scoring.scale = saved.target_unit;
         let sizes = config.encoder().sizes();
-        let mut tokenizer = load_tokenizer(directory)?;
+        let (mut tokenizer, notes) = read_tokenizer(directory)?;
         if task.kind() == TargetKind::TokenTags {
             tokenizer = for_words(&tokenizer);
         }
@@ -93,6 +95,7 @@ impl Predictor {
             model: Model::bind(&config, &parameters, ModelOptions { pooling, ..ModelOptions::of(head) })?,
             specs: weights.specs,
             warnings,
+            notes,
             task: TaskKind(task),
             columns: saved.columns,
             config,

@@ -19,7 +19,7 @@ pub(super) fn take_off(tokenizer: &mut Tokenizer) -> Result<(), serde_json::Erro
 
 /// Says whether anything had another segment. RoBERTa's processor gives none, and a part that changes nothing but offsets
 /// has no say.
-fn flatten(part: &mut Value) -> bool {
+pub(super) fn flatten(part: &mut Value) -> bool {
     match part["type"].as_str() {
         Some("Sequence") => {
             let parts = part["processors"].as_array_mut().into_iter().flatten();
