@@ -17,12 +17,10 @@ const ORDER: [&str; 7] =
 const FAMILIES_FOLDER: &str = "topwork-models/src/families/";
 
 /// Where else a family may be named: the file, from `crates` on, and why.
-const NAMED_FAMILIES: [(&str, &str); 8] = [
+const NAMED_FAMILIES: [(&str, &str); 6] = [
     ("topwork-data/src/word_pieces.rs", "the name of another crate's way to part words, of no model"),
     ("topwork-models/src/tokenizer/scheme.rs", "types in the format of tokenizer.json"),
     ("topwork-models/src/tokenizer/train.rs", "the class that transformers reads such a tokenizer with"),
-    ("topwork-models/src/tokenizer/byte_level.rs", "files of tokenizers say their kind by model_type or class alone"),
-    ("topwork-models/src/tokenizer/unigram.rs", "files of tokenizers say their kind by model_type or class alone"),
     ("topwork-models/src/tokenizer/word_piece_normalizer.rs", "a type of the library of tokenizers"),
     ("topwork-models/src/error.rs", "what users are advised to take instead"),
     ("topwork-cli/src/arguments.rs", "ids of the hub in examples"),

@@ -37,7 +37,7 @@ enum Chore {
     Models,
     /// Create the Python environment with PyTorch and transformers in `target/venv`.
     Venv,
-    /// Compare with PyTorch and transformers: every gradient of MiniLM, and the saved output directory.
+    /// Compare with PyTorch and transformers: the ids of hard texts, every gradient of MiniLM, and the saved output directory.
     Parity {
         /// A labelled file with `text` and `label` to fine-tune on for the output check.
         #[arg(long, default_value = "examples/tickets.csv")]
@@ -45,6 +45,12 @@ enum Chore {
         /// A file to compare logits on.
         #[arg(long, default_value = "examples/tickets-test.csv")]
         test: PathBuf,
+    },
+    /// Compare the ids of hard texts with those of transformers, for every combination of a tokenizer's settings; a part of parity.
+    Tokenizers {
+        /// Texts for each combination.
+        #[arg(long, default_value_t = python::TEXTS)]
+        texts: usize,
     },
     /// Time a training step against its matrix products and PyTorch, and whole runs against `transformers.Trainer`.
     Bench {
@@ -268,6 +274,7 @@ fn main() -> Result<()> {
         Chore::Models => model::fetch().map(|_| ()),
         Chore::Venv => python::venv().map(|_| ()),
         Chore::Parity { train, test } => python::parity(&train, &test),
+        Chore::Tokenizers { texts } => python::tokenizers(texts),
         Chore::Bench { scripts, data, corpus, only, batch, tokens, repeats } => {
             let batch = step::Batch { sequences: batch, tokens };
             let families = bench::FamilySteps { batch, repeats };

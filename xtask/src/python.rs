@@ -10,6 +10,9 @@ use crate::model;
 
 const PACKAGES: [&str; 7] = ["torch", "transformers", "accelerate", "scikit-learn", "scipy", "safetensors", "seqeval"];
 
+/// What `transformers` reads SentencePiece models with.
+const PIECES_PACKAGES: [&str; 2] = ["sentencepiece", "protobuf"];
+
 /// Of the peers with few labels.
 const FEW_LABELS_PACKAGES: [&str; 2] = ["setfit==1.2.0", "sentence-transformers==6.2.0"];
 
@@ -38,8 +41,34 @@ pub(crate) fn topwork() -> Result<PathBuf> {
     Ok("target/release/topwork".into())
 }
 
-/// Writes the fixture of MiniLM and compares with it; then pre-trains and fine-tunes, and compares the saved directories.
+/// Texts of [`parity`] for each combination of a tokenizer's settings.
+pub(crate) const TEXTS: usize = 1000;
+
+/// Tokenizes hard texts with every combination of a tokenizer's settings, here and with `transformers`, before and after saving, and compares ids.
+pub(crate) fn tokenizers(texts: usize) -> Result<()> {
+    const SCRIPT: &str = "xtask/python/tokenizer_settings.py";
+    let (python, folder) = (venv()?, std::env::current_dir()?.join("target/parity/tokenizers"));
+    let has_pieces = Command::new(&python).args(["-c", "import sentencepiece, google.protobuf"]).output();
+    if !has_pieces.is_ok_and(|output| output.status.success()) {
+        // Without them the script leaves out what needs them, and says so.
+        let _ = run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PIECES_PACKAGES));
+    }
+    fresh(&folder)?;
+    run(Command::new(&python).args([SCRIPT, "write"]).arg(&folder).arg("--texts").arg(texts.to_string()))?;
+    let mut test = Command::new("cargo");
+    test.args(["test", "--workspace", "--test", "tokenizer_settings"]).env("TOPWORK_TOKENIZERS", &folder);
+    run(test.args([
+        "--",
+        "--nocapture",
+        "--exact",
+        "ids_are_those_of_transformers_for_every_combination_before_and_after_saving",
+    ]))?;
+    run(Command::new(&python).args([SCRIPT, "check"]).arg(&folder))
+}
+
+/// Compares tokenizers; writes the fixture of MiniLM and compares with it; then pre-trains and fine-tunes, and compares the saved directories.
 pub(crate) fn parity(train: &Path, test: &Path) -> Result<()> {
+    tokenizers(TEXTS)?;
     let (python, model) = (venv()?, model::fetch()?);
     let folder = std::env::current_dir()?.join("target/parity");
     let fixture = folder.join("minilm");

@@ -42,6 +42,7 @@ pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
 pub use sentence_encoder::{StatedPooling, pooling_of, save_pooling};
 pub use tokenizer::{
     SpecialIds, TokenizerKind, TokenizerOptions, check_tokenizer, continuations, load_tokenizer, max_length,
-    save_tokenizer, tokenizer_file_names, tokenizer_files, train_tokenizer, with_prefix_space, write_trained_tokenizer,
+    read_tokenizer, save_tokenizer, tokenizer_file_names, tokenizer_files, train_tokenizer, with_prefix_space,
+    write_trained_tokenizer,
 };
 pub use weights::{Checkpoint, Precision, TensorView, write_safetensors, write_safetensors_as};

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
 use topwork_models::{
-    ModelError, SpecialIds, check_tokenizer, continuations, load_tokenizer, save_tokenizer, tokenizer_file_names,
-    tokenizer_files, with_prefix_space,
+    ModelError, SpecialIds, check_tokenizer, continuations, load_tokenizer, read_tokenizer, save_tokenizer,
+    tokenizer_file_names, tokenizer_files, with_prefix_space,
 };
 
 const BUILT: [&str; 4] = ["roberta", "roberta-prefix-space", "xlm-roberta", "camembert"];
@@ -151,9 +151,10 @@ fn special_tokens_have_the_names_and_the_strip_that_settings_give_them() {
     assert_eq!(encoded(&named, "a <MASK>"), [0, a, b, 2]);
     // The space before a mask is a token of its own where the mask does not take it.
     let bytes = folder("roberta", &["config.json", "vocab.json", "merges.txt"]);
-    let taken = encoded(&load_tokenizer(bytes.path()).unwrap(), "a <mask>");
-    write(&bytes, "tokenizer_config.json", &json!({ "mask_token": { "content": "<mask>", "lstrip": false } }));
     let left = encoded(&load_tokenizer(bytes.path()).unwrap(), "a <mask>");
+    let mask = json!({ "__type": "AddedToken", "content": "<mask>", "lstrip": true });
+    write(&bytes, "tokenizer_config.json", &json!({ "mask_token": mask }));
+    let taken = encoded(&load_tokenizer(bytes.path()).unwrap(), "a <mask>");
     assert_eq!((taken.len(), left.len()), (4, 5));
 }
 
@@ -163,13 +164,22 @@ fn added_tokens_have_the_ids_that_the_files_give_them() {
     let size = load_tokenizer(&fixture("roberta")).unwrap().get_vocab_size(true);
     let with = folder("roberta", &names);
     write(&with, "added_tokens.json", &json!({ "graft": size }));
-    let decoder = json!({ (size + 1).to_string(): { "content": "[NEW]", "special": true } });
+    let tokenizer = load_tokenizer(with.path()).unwrap();
+    assert_eq!(encoded(&tokenizer, "graft"), [0, size as u32, 2]);
+    assert!(tokenizer_files(with.path()).iter().any(|path| path.ends_with("added_tokens.json")));
+    // The older file is not read beside the newer key.
+    let decoder = json!({ size.to_string(): { "content": "[NEW]", "special": true } });
     write(&with, "tokenizer_config.json", &json!({ "added_tokens_decoder": decoder }));
     let tokenizer = load_tokenizer(with.path()).unwrap();
-    assert_eq!(encoded(&tokenizer, "graft[NEW]"), [0, size as u32, size as u32 + 1, 2]);
-    assert!(tokenizer_files(with.path()).iter().any(|path| path.ends_with("added_tokens.json")));
+    assert_eq!(encoded(&tokenizer, "[NEW]"), [0, size as u32, 2]);
+    assert_eq!(tokenizer.token_to_id("graft"), None);
+    // As transformers does it, and said.
+    write(&with, "tokenizer_config.json", &json!({}));
     write(&with, "added_tokens.json", &json!({ "graft": size + 7 }));
-    assert!(matches!(load_tokenizer(with.path()).unwrap_err(), ModelError::InvalidTokenizer { .. }));
+    let (tokenizer, notes) = read_tokenizer(with.path()).unwrap();
+    assert_eq!(encoded(&tokenizer, "graft"), [0, size as u32, 2]);
+    let named = [format!("{}", size + 7), "\"graft\"".into(), format!("has {size},")];
+    assert!(notes.len() == 1 && named.iter().all(|part| notes[0].contains(part)), "{notes:?}");
 }
 
 #[test]
@@ -189,7 +199,10 @@ fn tokens_that_are_added_to_word_pieces_have_the_ids_that_the_files_give_them() 
     assert_eq!(encoded(&tokenizer, "[NEW][MASK]"), [2, 140, 4, 3]);
     assert_eq!(tokenizer.encode("a [MASK]", false).unwrap().get_offsets()[1], (1, 8));
     write(&with, "added_tokens.json", &json!({ "graft": 150 }));
-    assert!(matches!(load_tokenizer(with.path()).unwrap_err(), ModelError::InvalidTokenizer { .. }));
+    assert!(read_tokenizer(with.path()).unwrap().1.is_empty(), "the older file is not read beside the newer key");
+    write(&with, "tokenizer_config.json", &json!({}));
+    let notes = read_tokenizer(with.path()).unwrap().1;
+    assert!(notes.len() == 1 && notes[0].contains("150") && notes[0].contains("140"), "{notes:?}");
 }
 
 /// The ids are those of `transformers` 5.24.0, which gives each such token the next one.
@@ -308,22 +321,27 @@ fn what_is_not_read_is_refused_by_name_with_a_command() {
     load_tokenizer(clip.path()).unwrap();
     write(&clip, "tokenizer_config.json", &json!({ "tokenizer_class": "CLIPTokenizerFast" }));
     refused(clip.path(), "CLIPTokenizer");
-    // Other tokenizers have a `vocab.txt` too.
+    // Other tokenizers have a `vocab.txt` too. Of those that are programs, no command makes another file.
     let words = TempDir::new().unwrap();
+    let program = |class: &str| {
+        let error = load_tokenizer(words.path()).unwrap_err();
+        assert!(error.to_string().contains(class), "{error}");
+        assert_eq!(error.hint().unwrap(), "choose a model with another tokenizer");
+    };
     fs::copy(fixture("../tiny-bert").join("vocab.txt"), words.path().join("vocab.txt")).unwrap();
     for class in ["BertTokenizer", "ElectraTokenizerFast", "PreTrainedTokenizerFast"] {
         write(&words, "tokenizer_config.json", &json!({ "tokenizer_class": class }));
         load_tokenizer(words.path()).unwrap();
     }
     write(&words, "tokenizer_config.json", &json!({ "tokenizer_class": "BertJapaneseTokenizer" }));
-    refused(words.path(), "BertJapaneseTokenizer");
+    program("BertJapaneseTokenizer");
     write(&words, "tokenizer_config.json", &json!({}));
     write(&words, "config.json", &json!({ "model_type": "bert" }));
     load_tokenizer(words.path()).unwrap();
     write(&words, "config.json", &json!({ "model_type": "roberta" }));
     refused(words.path(), "roberta");
     write(&words, "config.json", &json!({ "model_type": "roberta", "tokenizer_class": "PhobertTokenizer" }));
-    refused(words.path(), "PhobertTokenizer");
+    program("PhobertTokenizer");
     let other = TempDir::new().unwrap();
     fs::write(other.path().join("spm.model"), "").unwrap();
     refused(other.path(), "another family");
@@ -345,6 +363,7 @@ fn damaged_files_are_refused_with_what_was_found() {
     refused(&pairs, "line 2");
     fs::write(pairs.path().join("merges.txt"), "qqq zzz\n").unwrap();
     refused(&pairs, "qqq");
+    fs::write(pairs.path().join("merges.txt"), "#version: 0.2\n").unwrap();
     write(&pairs, "vocab.json", &json!({ "<s>": 0, "</s>": -1 }));
     refused(&pairs, "\"</s>\"");
     write(&pairs, "vocab.json", &json!({ "<s>": 0 }));

@@ -10,7 +10,7 @@ use topwork_data::{
 use topwork_engine::{ParameterId, Parameters};
 use topwork_models::{
     Block, Checkpoint, HeadKind, HeadRule, KeyRule, Model, ModelConfig, ModelOptions, ParameterSpec, Part, Pooling,
-    WeightOptions, Weights, check_tokenizer, load_tokenizer, max_length,
+    WeightOptions, Weights, check_tokenizer, max_length, read_tokenizer,
 };
 
 use crate::error::Error;
@@ -33,6 +33,8 @@ pub struct Predictor {
     pub scoring: Scoring,
     /// What the user should know of the model.
     pub warnings: Vec<String>,
+    /// What may surprise of how its tokenizer is read.
+    pub notes: Vec<String>,
     task: TaskKind,
     /// Hashes of the rows that it learnt from, in ascending order; none where the directory does not say.
     learnt: Vec<u64>,
@@ -81,7 +83,7 @@ impl Predictor {
         scoring.thresholds = saved.thresholds;
         scoring.scale = saved.target_unit;
         let sizes = config.encoder().sizes();
-        let mut tokenizer = load_tokenizer(directory)?;
+        let (mut tokenizer, notes) = read_tokenizer(directory)?;
         if task.kind() == TargetKind::TokenTags {
             tokenizer = for_words(&tokenizer);
         }
@@ -97,6 +99,7 @@ impl Predictor {
             model: Model::bind(&config, &parameters, ModelOptions { pooling, ..ModelOptions::of(head) })?,
             specs: weights.specs,
             warnings,
+            notes,
             task: TaskKind(task),
             learnt: learnt_rows(directory)?,
             columns: saved.columns,

@@ -4,15 +4,19 @@
 
 mod task_runs;
 
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
 use serde_json::Value;
 use task_runs::{Folder, Snapshots, file_name, interrupted_after, jsonl, supervised};
 use topwork::events::{NoObserver, RunEvent, SplitScores};
 use topwork::predict::Predictor;
-use topwork::run::Outcome;
+use topwork::run::{Outcome, RunContext};
 use topwork::session::inputs::Inputs;
 use topwork::tasks::{Part, Supervised};
 use topwork::tune::finished_run::RunDirectory;
 use topwork::tune::results::Results;
+use topwork::tune::tune;
 use topwork_data::TargetKind;
 use topwork_models::HubSettings;
 
@@ -253,4 +257,19 @@ fn every_family_learns_classes_and_tags_and_saves_what_it_learnt() {
             assert_eq!(file_name(&folder.path("out")), "out");
         }
     }
+}
+
+/// The saved tokenizer is made another than that which made the rows' tokens.
+#[test]
+fn a_saved_tokenizer_that_makes_other_tokens_fails_the_run() {
+    let task = supervised().find(|task| task.kind() == TargetKind::Class).unwrap();
+    let folder = Folder::tiny(task);
+    let mut inputs = Inputs::read(&folder.recipe("out", &[]), &HubSettings::from_env(), &mut NoObserver).unwrap();
+    let other = tokenizers::normalizers::Replace::new("people", "which").unwrap();
+    inputs.tokenizer.with_normalizer(Some(other)).unwrap();
+    let interrupt = AtomicBool::new(false);
+    let context = RunContext { started: Instant::now(), interrupt: &interrupt, resume: false };
+    let error = tune(&inputs, &context, &mut NoObserver).err().unwrap().to_string();
+    let parts = ["the saved tokenizer makes other tokens", "row ", "expected ids [", "found ["];
+    assert!(parts.iter().all(|part| error.contains(part)) && error.lines().count() == 1, "{error}");
 }

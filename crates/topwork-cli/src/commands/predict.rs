@@ -137,6 +137,9 @@ pub(crate) fn load(matches: &ArgMatches) -> anyhow::Result<Predictor> {
     for warning in &predictor.warnings {
         writeln!(std::io::stderr(), "warning: {warning}")?;
     }
+    for note in &predictor.notes {
+        writeln!(std::io::stderr(), "note: {note}")?;
+    }
     Ok(predictor)
 }
 

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tokenizers::Tokenizer;
+use tokenizers::{AddedToken, Tokenizer};
 
 use super::settings::Settings;
 use crate::config::ModelConfig;
@@ -47,8 +47,27 @@ pub(super) fn new_settings(directory: &Path, tokenizer: &Tokenizer, max_length: 
     Ok(settings)
 }
 
+/// Makes settings with which `tokenizer.json` is taken as it is, and those of its added tokens count.
+pub(super) fn take_whole(settings: &mut Value, tokenizer: &Tokenizer) {
+    settings["tokenizer_class"] = json!("PreTrainedTokenizerFast");
+    let pair = tokenizer.encode(("a", "a"), true);
+    let inputs: &[&str] = match pair.is_ok_and(|pair| pair.get_type_ids().contains(&1)) {
+        true => &["input_ids", "token_type_ids", "attention_mask"],
+        false => &["input_ids", "attention_mask"],
+    };
+    settings["model_input_names"] = json!(inputs);
+    let mut tokens: Vec<(u32, AddedToken)> =
+        tokenizer.get_added_tokens_decoder().iter().map(|(id, token)| (*id, token.clone())).collect();
+    tokens.sort_unstable_by_key(|(id, _)| *id);
+    let flags = |token: AddedToken| {
+        json!({ "content": token.content, "single_word": token.single_word, "lstrip": token.lstrip, "rstrip": token.rstrip,
+                "normalized": token.normalized, "special": token.special })
+    };
+    settings["added_tokens_decoder"] = tokens.into_iter().map(|(id, token)| (id.to_string(), flags(token))).collect();
+}
+
 /// Whether the tokenizer tells the two texts of a pair apart, and the model of the directory, if there is one, does so too.
-fn has_segments(directory: &Path, tokenizer: &Tokenizer) -> bool {
+pub(super) fn has_segments(directory: &Path, tokenizer: &Tokenizer) -> bool {
     let pair = tokenizer.encode(("a", "a"), true);
     let model = ModelConfig::load(directory).ok().map(|config| config.encoder().sizes().type_vocab_size);
     pair.is_ok_and(|pair| pair.get_type_ids().contains(&1))

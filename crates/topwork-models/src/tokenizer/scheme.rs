@@ -38,9 +38,14 @@ impl Scheme {
         }
     }
 
+    /// `tokenizer.json` around a model, without added tokens and without what a text is put between.
+    pub(super) fn around(self, model: Value) -> Value {
+        whole(self.normalizer, self.pre_tokenizer, self.decoder, model)
+    }
+
     /// GPT-2's: every byte is a character, so that every text has tokens and gets its bytes back.
     fn byte_level(lowercase: bool) -> Self {
-        let part = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
+        let part = bytes(false);
         let normalizer = if lowercase { json!({ "type": "Lowercase" }) } else { Value::Null };
         Self { normalizer, pre_tokenizer: part.clone(), decoder: part }
     }
@@ -73,15 +78,58 @@ pub(super) fn word_piece_model(unk: &str, vocabulary: Map<String, Value>) -> Val
     })
 }
 
-/// RoBERTa's template: `cls A sep`, and for a pair `cls A sep sep B sep`, all of segment 0.
-pub(super) fn template(cls: (&str, u64), sep: (&str, u64)) -> Value {
-    let token = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 0 } });
-    let sequence = |name: &str| json!({ "Sequence": { "id": name, "type_id": 0 } });
-    let first = [token(cls.0), sequence("A"), token(sep.0)];
-    let pair: Vec<Value> = first.iter().cloned().chain([token(sep.0), sequence("B"), token(sep.0)]).collect();
+/// `tokenizer.json` of these parts, without added tokens and without what a text is put between.
+pub(super) fn whole(normalizer: Value, pre_tokenizer: Value, decoder: Value, model: Value) -> Value {
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": [],
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": null,
+        "decoder": decoder,
+        "model": model,
+    })
+}
+
+/// Byte-level BPE's way to part words, and to put them together again.
+pub(super) fn bytes(prefix: bool) -> Value {
+    json!({ "type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true })
+}
+
+/// `cls A sep`, and for a pair `cls A sep sep B sep`, all of segment 0, for words with spaces before them.
+pub(super) fn byte_ends(cls: (&str, u32), sep: (&str, u32), prefix: bool, trim: bool) -> Value {
+    json!({ "type": "RobertaProcessing", "sep": [sep.0, sep.1], "cls": [cls.0, cls.1], "trim_offsets": trim, "add_prefix_space": prefix })
+}
+
+/// `cls A sep`, and for a pair `cls A sep sep B sep`, all of segment 0.
+pub(super) fn template(cls: (&str, u32), sep: (&str, u32)) -> Value {
+    let single = vec![special_token(cls.0, 0), sequence("A", 0), special_token(sep.0, 0)];
+    let pair =
+        single.iter().cloned().chain([special_token(sep.0, 0), sequence("B", 0), special_token(sep.0, 0)]).collect();
+    of_template(single, pair, cls, sep)
+}
+
+/// `cls A sep`, and for a pair `cls A sep B sep` with segments 0 and 1.
+pub(super) fn template_with_segments(cls: (&str, u32), sep: (&str, u32)) -> Value {
+    let single = vec![special_token(cls.0, 0), sequence("A", 0), special_token(sep.0, 0)];
+    let pair = single.iter().cloned().chain([sequence("B", 1), special_token(sep.0, 1)]).collect();
+    of_template(single, pair, cls, sep)
+}
+
+fn special_token(token: &str, segment: u8) -> Value {
+    json!({ "SpecialToken": { "id": token, "type_id": segment } })
+}
+
+fn sequence(name: &str, segment: u8) -> Value {
+    json!({ "Sequence": { "id": name, "type_id": segment } })
+}
+
+fn of_template(single: Vec<Value>, pair: Vec<Value>, cls: (&str, u32), sep: (&str, u32)) -> Value {
     json!({
         "type": "TemplateProcessing",
-        "single": first,
+        "single": single,
         "pair": pair,
         "special_tokens": {
             cls.0: { "id": cls.0, "ids": [cls.1], "tokens": [cls.0] },
@@ -90,35 +138,16 @@ pub(super) fn template(cls: (&str, u64), sep: (&str, u64)) -> Value {
     })
 }
 
-/// The whole file: `cls A sep`, and for a pair `cls A sep B sep` with segments 0 and 1.
+/// The whole file of a new tokenizer.
 pub(super) fn tokenizer_json(
     scheme: Scheme,
     model: Value,
     added: Vec<Value>,
-    cls: (&str, &Value),
-    sep: (&str, &Value),
+    cls: (&str, u32),
+    sep: (&str, u32),
 ) -> Value {
-    let special_token = |token: &str, segment: u8| json!({ "SpecialToken": { "id": token, "type_id": segment } });
-    let sequence = |name: &str, segment: u8| json!({ "Sequence": { "id": name, "type_id": segment } });
-    let first = [special_token(cls.0, 0), sequence("A", 0), special_token(sep.0, 0)];
-    let pair: Vec<Value> = first.iter().cloned().chain([sequence("B", 1), special_token(sep.0, 1)]).collect();
-    json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": scheme.normalizer,
-        "pre_tokenizer": scheme.pre_tokenizer,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": first,
-            "pair": pair,
-            "special_tokens": {
-                cls.0: { "id": cls.0, "ids": [cls.1], "tokens": [cls.0] },
-                sep.0: { "id": sep.0, "ids": [sep.1], "tokens": [sep.0] },
-            },
-        },
-        "decoder": scheme.decoder,
-        "model": model,
-    })
+    let mut whole = scheme.around(model);
+    whole["added_tokens"] = Value::Array(added);
+    whole["post_processor"] = template_with_segments(cls, sep);
+    whole
 }

@@ -5,21 +5,6 @@ use serde_json::{Value, json};
 use tokenizers::{PostProcessorWrapper, Tokenizer};
 
 use super::scheme::FIXED_SEGMENTS;
-use super::settings::Settings;
-use crate::families::tokenizer_classes::{SEGMENT_CLASSES, WORD_PIECE_MODEL_TYPES};
-
-/// Whether the model gets the segments that the tokenizer gives, as in 5.24.0: `model_input_names` say it, else the class,
-/// else the class that the model's family has. Where nothing is said of either, it does.
-pub(super) fn are_given(settings: &Settings) -> bool {
-    if let Some(names) = settings.get("model_input_names").and_then(Value::as_array) {
-        return names.iter().any(|name| name.as_str() == Some("token_type_ids"));
-    }
-    match (settings.names_class(), settings.class(), settings.model_type()) {
-        (true, class, _) => class.is_some_and(|class| SEGMENT_CLASSES.contains(&class)),
-        (false, _, Some(model)) => WORD_PIECE_MODEL_TYPES.contains(&model),
-        (false, _, None) => true,
-    }
-}
 
 /// Makes every token of segment 0.
 pub(super) fn take_off(tokenizer: &mut Tokenizer) -> Result<(), serde_json::Error> {
@@ -34,7 +19,7 @@ pub(super) fn take_off(tokenizer: &mut Tokenizer) -> Result<(), serde_json::Erro
 
 /// Says whether anything had another segment. RoBERTa's processor gives none, and a part that changes nothing but offsets
 /// has no say.
-fn flatten(part: &mut Value) -> bool {
+pub(super) fn flatten(part: &mut Value) -> bool {
     match part["type"].as_str() {
         Some("Sequence") => {
             let parts = part["processors"].as_array_mut().into_iter().flatten();

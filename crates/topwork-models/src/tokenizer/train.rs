@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
+use super::added::AddedToken;
 use super::merges::{Word, learn_merges};
 use super::pieces::learn_pieces;
 use super::saved::new_settings;
 use super::scheme::{Scheme, tokenizer_json, word_piece_model};
-use super::settings::AddedToken;
 use super::words::count_words;
 use super::{FULL, SETTINGS, VOCABULARY, one_line};
 use crate::error::ModelError;
@@ -95,7 +95,7 @@ pub fn train_tokenizer<E: From<ModelError>>(
         TokenizerKind::Unigram => unigram(&words, options),
     }?;
     let special = (0..).zip(SPECIAL).map(|(id, token)| AddedToken::special(token).json(id)).collect();
-    let (cls, sep) = ((SPECIAL[CLS], &json!(CLS)), (SPECIAL[SEP], &json!(SEP)));
+    let (cls, sep) = ((SPECIAL[CLS], CLS as u32), (SPECIAL[SEP], SEP as u32));
     let content = tokenizer_json(scheme, model, special, cls, sep).to_string();
     Ok(Tokenizer::from_bytes(content).map_err(failed)?)
 }

@@ -1,75 +1,32 @@
-//! The tokenizers of XLM-R and CamemBERT over a SentencePiece model, built as `transformers` builds them (5.24.0): both
-//! were trained with fairseq, whose ids are not those of the model. The mask takes the space before it unless the settings
-//! deny it: so say the files of XLM-R itself and older versions, where the class of 5.24.0 by itself does not.
+//! Unigram over the pieces of a SentencePiece model or of a `tokenizer.json`, whatever else that says: so `transformers` makes it for families
+//! that were trained with fairseq, whose ids are not those of the model (5.24.0).
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::scheme::template;
+use super::added::{AddedToken, Usual};
+use super::byte_level::ROLES;
+use super::class::convert_command;
+use super::invalid;
+use super::made::{Ends, Made};
+use super::scheme::whole;
 use super::sentence_piece::{Algorithm, Kind, Piece, SentencePiece};
-use super::settings::{AddedToken, Settings, SpecialTokens};
-use super::{convert_command, invalid};
+use super::settings::Settings;
 use crate::error::ModelError;
+use crate::families::tokenizer_classes::{Before, Pieces};
 use crate::files::read;
 
-/// The token of what no piece fits; its place in both families.
-const UNKNOWN: usize = 3;
-
-/// The families whose ids are known.
-#[derive(Clone, Copy)]
-enum Family {
-    /// `<s> <pad> </s> <unk>`, the model's pieces but its first three, `<mask>`.
-    XlmRoberta,
-    /// Four tokens of fairseq and one that nothing becomes, the model's pieces but its first, `<mask>`.
-    Camembert,
-}
-
-impl Family {
-    fn find(settings: &Settings) -> Option<Self> {
-        match (settings.class(), settings.model_type()) {
-            (Some("XLMRobertaTokenizer"), _) | (None, Some("xlm-roberta" | "xlm-roberta-xl")) => Some(Self::XlmRoberta),
-            (Some("CamembertTokenizer"), _) | (None, Some("camembert")) => Some(Self::Camembert),
-            _ => None,
-        }
-    }
-
-    /// How many of the model's first pieces have no place among the ids.
-    fn dropped(self) -> usize {
-        match self {
-            Self::XlmRoberta => 3,
-            Self::Camembert => 1,
-        }
-    }
-
-    fn before(self, special: &SpecialTokens) -> Vec<(&str, f64)> {
-        let (pad, unk) = (special.pad.content.as_str(), special.unk.content.as_str());
-        match self {
-            Self::XlmRoberta => vec![(&special.bos.content, 0.0), (pad, 0.0), (&special.eos.content, 0.0), (unk, 0.0)],
-            Self::Camembert => {
-                vec![("<s>NOTUSED", 0.0), (pad, 0.0), ("</s>NOTUSED", 0.0), (unk, 0.0), ("<unk>NOTUSED", -100.0)]
-            }
-        }
-    }
-}
-
-/// The tokenizer over the model at `path` in the format of `tokenizer.json`.
-pub(super) fn from_sentence_piece(directory: &Path, path: &Path) -> Result<Value, ModelError> {
-    let settings = Settings::read(directory)?;
+/// The tokenizer over the SentencePiece model at `path`.
+pub(super) fn from_sentence_piece(
+    path: &Path,
+    settings: &Settings,
+    pieces: &'static Pieces,
+) -> Result<Made, ModelError> {
     let unsupported = |message: String| ModelError::UnsupportedTokenizer {
         path: path.to_path_buf(),
         message,
-        hint: convert_command(directory),
-    };
-    let Some(family) = Family::find(&settings) else {
-        let found = match (settings.class(), settings.model_type()) {
-            (Some(class), _) => format!("tokenizer_class {class}"),
-            (None, Some(model)) => format!("model_type {model}"),
-            (None, None) => "no tokenizer_class and no model_type".into(),
-        };
-        return Err(unsupported(format!(
-            "expected tokenizer.json or the SentencePiece model of XLM-R or CamemBERT, found {found}"
-        )));
+        hint: convert_command(settings.directory()),
     };
     let model = SentencePiece::parse(&read(path)?).map_err(|message| invalid(path, &message))?;
     if model.algorithm != Algorithm::Unigram {
@@ -83,48 +40,83 @@ pub(super) fn from_sentence_piece(directory: &Path, path: &Path) -> Result<Value
         let found: Vec<&str> = model.pieces.iter().take(3).map(|piece| piece.text.as_str()).collect();
         return Err(unsupported(format!("expected <unk>, <s> and </s> as its first pieces, found {found:?}")));
     }
-    build(path, &settings, family, &model)
-}
-
-fn build(path: &Path, settings: &Settings, family: Family, model: &SentencePiece) -> Result<Value, ModelError> {
-    let special = settings.special_tokens();
-    let own = model.pieces.iter().skip(family.dropped()).map(|piece| (piece.text.as_str(), f64::from(piece.score)));
-    let mut vocabulary = family.before(&special);
+    let mut usual = usual(pieces);
+    usual.marked = Some(model.pieces.iter().filter_map(marked).collect());
+    let missing = |role: &str| invalid(path, &format!("{role}: expected a token, found null"));
+    let named = |role: &'static str| usual.named(settings, role).ok_or_else(|| missing(role));
+    let first = pieces.before.iter().map(|before| match before {
+        Before::Role(role) => Ok(json!([named(role)?, 0.0])),
+        Before::Unused(text, score) => Ok(json!([text, score])),
+    });
+    let mut vocabulary: Vec<Value> = first.collect::<Result<_, ModelError>>()?;
+    let own = model.pieces.iter().skip(pieces.dropped).map(|piece| json!([piece.text, f64::from(piece.score)]));
     vocabulary.extend(own);
-    vocabulary.push((&special.mask.content, 0.0));
-    // The first in the list where a text is there twice, as no sound model has it.
-    let id = |content: &str| vocabulary.iter().position(|(token, _)| *token == content).map(|id| id as u64);
-    let need = |token: &AddedToken| {
-        id(&token.content).ok_or_else(|| invalid(path, &format!("expected the token {}, found none", token.content)))
-    };
-    let (bos_id, eos_id) = (need(&special.bos)?, need(&special.eos)?);
-    let marked: Vec<AddedToken> = model.pieces.iter().filter_map(marked).collect();
-    let tokens: Vec<&AddedToken> = special.all().into_iter().chain(&marked).collect();
-    let added = settings.added_tokens(&tokens, id).map_err(|message| invalid(path, &message))?;
-    let scheme = if settings.flag("add_prefix_space").unwrap_or(true) { "always" } else { "never" };
-    let part = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": true });
+    vocabulary.push(json!([named("mask_token")?, 0.0]));
     let normalizer = match model.charsmap.as_slice() {
         [] => Value::Null,
         charsmap => json!({ "type": "Precompiled", "precompiled_charsmap": base64(charsmap) }),
     };
-    Ok(json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": normalizer,
-        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [{ "type": "WhitespaceSplit" }, part] },
-        "post_processor": template((&special.bos.content, bos_id), (&special.eos.content, eos_id)),
-        "decoder": part,
-        "model": { "type": "Unigram", "unk_id": UNKNOWN, "vocab": vocabulary, "byte_fallback": false },
-    }))
+    made(path, settings, pieces, usual, vocabulary, normalizer)
+}
+
+/// The tokenizer over the pieces of a `tokenizer.json`. Of its normalizers the table of characters counts.
+pub(super) fn from_whole(
+    path: &Path,
+    settings: &Settings,
+    pieces: &'static Pieces,
+    stored: &Value,
+) -> Result<Made, ModelError> {
+    let vocabulary = stored["model"]["vocab"].as_array().ok_or_else(|| {
+        let class = settings.class_name().unwrap_or("the class of its family");
+        invalid(path, &format!("model: expected pieces with scores, as {class} has them, found none"))
+    })?;
+    let own = &stored["normalizer"];
+    let is_table = |part: &&Value| part["type"] == "Precompiled";
+    let listed = own["normalizers"].as_array().into_iter().flatten();
+    let normalizer = std::iter::once(own).chain(listed).find(is_table).cloned().unwrap_or(Value::Null);
+    made(path, settings, pieces, usual(pieces), vocabulary.clone(), normalizer)
+}
+
+fn usual(pieces: &'static Pieces) -> Usual {
+    Usual {
+        roles: ROLES.map(|(role, content)| (role, AddedToken::text(content))).into(),
+        further: pieces.further.iter().map(|content| AddedToken::text(content)).collect(),
+        mask_takes_space: pieces.mask_takes_space,
+        ..Usual::default()
+    }
+}
+
+fn made(
+    path: &Path,
+    settings: &Settings,
+    pieces: &Pieces,
+    usual: Usual,
+    vocabulary: Vec<Value>,
+    normalizer: Value,
+) -> Result<Made, ModelError> {
+    let unknown = match pieces.unknown {
+        Some(place) => place,
+        None => {
+            let unk = usual.named(settings, "unk_token");
+            vocabulary.iter().position(|piece| piece[0].as_str() == unk.as_deref()).unwrap_or(0)
+        }
+    };
+    if unknown >= vocabulary.len() {
+        return Err(invalid(path, &format!("vocab: expected more than {unknown} pieces, found {}", vocabulary.len())));
+    }
+    let scheme = if settings.flag("add_prefix_space")?.unwrap_or(true) { "always" } else { "never" };
+    let part = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": true });
+    let splitter = json!({ "type": "Sequence", "pretokenizers": [{ "type": "WhitespaceSplit" }, part] });
+    let model = json!({ "type": "Unigram", "unk_id": unknown, "vocab": vocabulary, "byte_fallback": false });
+    let ends = Ends::Plain { cls: usual.named(settings, "bos_token"), sep: usual.named(settings, "eos_token") };
+    Ok(Made { whole: whole(normalizer, splitter, part, model), usual, ends })
 }
 
 /// A piece that is found in a text before the model sees it.
 fn marked(piece: &Piece) -> Option<AddedToken> {
-    let is_special = piece.kind == Kind::Control;
-    (is_special || piece.kind == Kind::UserDefined)
-        .then(|| AddedToken { special: is_special, ..AddedToken::special(&piece.text) })
+    let special = piece.kind == Kind::Control;
+    let token = AddedToken { normalized: Some(false), special, ..AddedToken::special(&piece.text) };
+    (special || piece.kind == Kind::UserDefined).then_some(token)
 }
 
 /// RFC 4648, with padding.

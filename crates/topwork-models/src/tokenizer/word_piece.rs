@@ -1,55 +1,42 @@
-//! BERT's tokenizer over `vocab.txt`.
+//! WordPiece over a vocabulary, with a normalizer by the settings, whatever else a `tokenizer.json` says: so `transformers` makes it (5.24.0).
 
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::scheme::{Scheme, tokenizer_json, word_piece_model};
-use super::settings::{AddedToken, Settings};
-use super::{VOCABULARY, convert_command, invalid};
+use super::added::{AddedToken, Usual};
+use super::made::{Ends, Made};
+use super::scheme::{Scheme, word_piece_model};
+use super::settings::Settings;
+use super::{VOCABULARY, invalid};
 use crate::error::ModelError;
-use crate::families::tokenizer_classes::{WORD_PIECE_CLASSES, WORD_PIECE_MODEL_TYPES};
 use crate::files::read_text;
 
-/// The tokenizer in the format of `tokenizer.json`.
-pub(super) fn from_vocabulary(directory: &Path) -> Result<Value, ModelError> {
-    let path = directory.join(VOCABULARY);
-    let settings = Settings::read(directory)?;
-    if let Some(found) = settings.other_kind(&WORD_PIECE_CLASSES, &WORD_PIECE_MODEL_TYPES) {
-        let message = format!("expected tokenizer.json or the files of a WordPiece tokenizer, found those of {found}");
-        return Err(ModelError::UnsupportedTokenizer { path, message, hint: convert_command(directory) });
-    }
-    let text = read_text(&path)?;
-    let mut vocabulary = Map::new();
-    for (id, token) in text.lines().enumerate() {
-        vocabulary.insert(token.trim_end().to_string(), json!(id));
-    }
-    let id = |token: &str| {
-        let missing = || invalid(&path, &format!("expected the token {token}, found no line with it"));
-        vocabulary.get(token).cloned().ok_or_else(missing)
-    };
-    let [cls, sep, unk] = ["cls_token", "sep_token", "unk_token"].map(|key| token(&settings, key));
-    let (cls_id, sep_id) = (id(&cls)?, id(&sep)?);
-    id(&unk)?;
-    let special =
-        [token(&settings, "pad_token"), token(&settings, "mask_token"), unk.clone(), cls.clone(), sep.clone()]
-            .map(|token| AddedToken::special(&token));
-    let number = |token: &str| vocabulary.get(token).and_then(Value::as_u64);
-    let added = settings.added_tokens(&special.each_ref(), number).map_err(|message| invalid(&path, &message))?;
-    let chinese = settings.flag("tokenize_chinese_chars").unwrap_or(true);
-    let scheme = Scheme::word_piece(chinese, settings.flag("strip_accents"), lowercase(&settings));
-    let model = word_piece_model(&unk, vocabulary);
-    Ok(tokenizer_json(scheme, model, added, (&cls, &cls_id), (&sep, &sep_id)))
+const ROLES: [(&str, &str); 5] = [
+    ("unk_token", "[UNK]"),
+    ("sep_token", "[SEP]"),
+    ("pad_token", "[PAD]"),
+    ("cls_token", "[CLS]"),
+    ("mask_token", "[MASK]"),
+];
+
+/// The vocabulary of `vocab.txt`: a token a line.
+pub(super) fn vocabulary(directory: &Path) -> Result<Map<String, Value>, ModelError> {
+    let text = read_text(&directory.join(VOCABULARY))?;
+    Ok(text.lines().enumerate().map(|(id, token)| (token.trim_end().to_string(), json!(id))).collect())
 }
 
-fn token(settings: &Settings, key: &str) -> String {
-    let usual = || format!("[{}]", key.trim_end_matches("_token").to_uppercase());
-    settings.named(key).map_or_else(usual, str::to_string)
-}
-
-fn lowercase(settings: &Settings) -> bool {
-    settings.flag("do_lower_case").unwrap_or_else(|| {
-        tracing::warn!("no do_lower_case beside {VOCABULARY}: texts are lowered, as transformers does by default");
-        true
-    })
+/// The tokenizer over the vocabulary of the file at `path`.
+pub(super) fn made(path: &Path, settings: &Settings, vocabulary: Map<String, Value>) -> Result<Made, ModelError> {
+    let roles = ROLES.map(|(role, content)| (role, AddedToken::text(content)));
+    let usual = Usual { roles: roles.into(), ..Usual::default() };
+    let unk = usual.named(settings, "unk_token").filter(|unk| vocabulary.contains_key(unk)).ok_or_else(|| {
+        let unk = usual.named(settings, "unk_token").unwrap_or_else(|| "unk_token".into());
+        invalid(path, &format!("expected the token {unk}, found none"))
+    })?;
+    let chinese = settings.flag("tokenize_chinese_chars")?.unwrap_or(true);
+    let lowercase = settings.flag("do_lower_case")?.unwrap_or(true);
+    let scheme = Scheme::word_piece(chinese, settings.flag("strip_accents")?, lowercase);
+    let ends = Ends::Segments { cls: usual.named(settings, "cls_token"), sep: usual.named(settings, "sep_token") };
+    Ok(Made { whole: scheme.around(word_piece_model(&unk, vocabulary)), usual, ends })
 }

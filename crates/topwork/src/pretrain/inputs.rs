@@ -9,7 +9,7 @@ use tokenizers::Tokenizer;
 use topwork_data::{Corpus, CorpusOptions, CorpusPart, DataError, TokenStore};
 use topwork_models::{
     Block, Checkpoint, HeadKind, HubSettings, ModelConfig, OF_NEW_MODELS, Sizes, SpecialIds, TokenizerOptions,
-    check_tokenizer, checkpoint_has, load_tokenizer, train_tokenizer,
+    check_tokenizer, checkpoint_has, read_tokenizer, train_tokenizer,
 };
 
 use super::facts::{PretrainFacts, SourceFacts};
@@ -112,7 +112,11 @@ impl PretrainInputs {
         observer.event(&RunEvent::phase("tokenize"));
         let started = Instant::now();
         let tokenizer = match &source {
-            Some(source) => load_tokenizer(&source.directory)?,
+            Some(source) => {
+                let (tokenizer, notes) = read_tokenizer(&source.directory)?;
+                notes.into_iter().for_each(|message| observer.event(&RunEvent::Note { message }));
+                tokenizer
+            }
             None => {
                 let texts = corpus.documents(CorpusPart::Train).map(|text: Result<String, DataError>| Ok(text?));
                 train_tokenizer::<Error>(texts, &tokenizer_options(&plan))?

@@ -12,11 +12,13 @@ pub mod results;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tokenizers::Tokenizer;
+use topwork_data::{CorpusPart, DataError};
 use topwork_engine::{AdamW, AdamWOptions, Gradients, Parameters, Pool, Rates};
 use topwork_models::{
     Block, Checkpoint, Dropouts, HeadBranch, HeadLayout, HeadRule, LoadReport, Model, ModelConfig, ModelOptions,
-    ParameterKind, ParameterSpec, WeightOptions, Weights, max_length, pooling_of, save_config, save_pooling,
-    save_tokenizer, write_trained_tokenizer,
+    ParameterKind, ParameterSpec, WeightOptions, Weights, load_tokenizer, max_length, pooling_of, save_config,
+    save_pooling, save_tokenizer, write_trained_tokenizer,
 };
 
 use crate::error::Error;
@@ -28,7 +30,7 @@ use crate::plan::parameter_policy::{ParameterPolicy, Policy};
 use crate::run::checkpoint;
 use crate::run::output_directory::{EVENTS, OutputDirectory, PLAN, RESULTS};
 use crate::run::peak_rss_mb;
-use crate::run::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload};
+use crate::run::proofs::{Proofs, ReloadProof, hash_frozen, prove_frozen, prove_gradients, prove_reload, prove_tokens};
 use crate::run::{Outcome, RunContext, announce, lap, thread_pool};
 use crate::session::profile::PROFILE;
 use crate::tasks::objectives::contrastive::Contrastive;
@@ -440,7 +442,36 @@ fn reload(
     let model = Model::bind(&config, &fresh, ModelOptions::of(inputs.head))?;
     let policy = policy(&weights.specs, &config.head(inputs.head)?, &inputs.plan);
     let again = Pretraining::new(&model, &policy, options, &inputs.train, inputs.held_out.as_ref())?;
+    let part = if inputs.held_out.is_some() { CorpusPart::HeldOut } else { CorpusPart::Train };
+    let split = if inputs.held_out.is_some() { "held-out" } else { "train" };
+    let tokens = same_tokens(inputs, output, part, split)?;
     let (in_memory, rows) = task.sample_logits(parameters);
     let (reloaded, _) = again.sample_logits(&fresh);
-    prove_reload(&in_memory, &reloaded, rows, if inputs.held_out.is_some() { "held-out" } else { "train" })
+    prove_reload(&in_memory, &reloaded, rows, split, tokens)
+}
+
+/// Documents of which the saved tokenizer has to make the same tokens, and characters of each.
+const DOCUMENTS_PROVED: usize = 64;
+const CHARACTERS_PROVED: usize = 4096;
+
+/// Reads the saved tokenizer afresh and compares its tokens of the beginnings of documents with those of the run's tokenizer.
+fn same_tokens(
+    inputs: &PretrainInputs,
+    output: &OutputDirectory,
+    part: CorpusPart,
+    split: &str,
+) -> Result<usize, Error> {
+    let reloaded = load_tokenizer(output.path())?;
+    let encode = |tokenizer: &Tokenizer, text: &str| {
+        let failed = |error| Error::proof(format!("the tokenizer fails on a text of the corpus: {error}"));
+        tokenizer.encode(text, true).map_err(failed)
+    };
+    let documents = inputs.corpus.documents(part).take(DOCUMENTS_PROVED).map(|document: Result<String, DataError>| {
+        let text: String = document?.chars().take(CHARACTERS_PROVED).collect();
+        Ok((encode(&inputs.tokenizer, &text)?, encode(&reloaded, &text)?))
+    });
+    let both: Vec<_> = documents.collect::<Result<_, Error>>()?;
+    let parts =
+        both.iter().map(|(one, other)| ((one.get_ids(), one.get_type_ids()), (other.get_ids(), other.get_type_ids())));
+    prove_tokens(parts, split)
 }

@@ -1,5 +1,5 @@
 //! The three proofs that every run gives: what is frozen did not move, what is trained got a gradient, and what was
-//! saved is what was trained. Each is an error when it fails.
+//! saved is what was trained: its tokenizer makes the same tokens of texts, its weights the same logits of tokens. Each is an error when it fails.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ pub struct Proofs {
     pub frozen_unchanged: FrozenProof,
     /// Every trainable tensor received a non-zero gradient at some step.
     pub trained_received_gradient: GradientProof,
-    /// The saved directory, loaded afresh, gives the same logits.
+    /// The saved directory, loaded afresh, gives the same tokens and logits.
     pub reloaded_same_logits: ReloadProof,
 }
 
@@ -32,7 +32,7 @@ impl Proofs {
             (
                 "reloaded_same_logits",
                 format!(
-                    "the saved model gives the same logits on {} {} rows",
+                    "the saved model gives the same tokens and logits on {} {} rows",
                     reloaded_same_logits.rows, reloaded_same_logits.split
                 ),
             ),
@@ -63,7 +63,7 @@ pub struct GradientProof {
     pub tensors: usize,
 }
 
-/// The saved directory, loaded afresh, gives the same logits.
+/// The saved directory, loaded afresh, gives the same tokens and logits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReloadProof {
     /// How many held-out rows were compared.
@@ -72,6 +72,9 @@ pub struct ReloadProof {
     pub split: String,
     /// The largest difference between two logits; anything but zero is an error.
     pub largest_difference: f64,
+    /// How many tokens the saved tokenizer made of the same texts, each with the same id; none in results of earlier versions.
+    #[serde(default)]
+    pub tokens: usize,
 }
 
 /// Hashes the frozen parameters.
@@ -117,16 +120,57 @@ pub fn prove_gradients(parameters: &Parameters, seen: &[bool], fitted: &[Paramet
     Err(Error::proof(format!("{} trainable tensors never received a gradient: {named}", without.len())))
 }
 
-/// Compares logits of the model in memory with those of the model read back.
+/// The tokens of a text and their segments.
+pub type Tokens<'a> = (&'a [u32], &'a [u32]);
+
+/// Compares what the run's tokenizer makes of texts with what the saved one makes of them. Each item is a text's tokens in memory and as read
+/// back. Gives how many tokens there are.
+///
+/// # Errors
+/// When an id or a segment differs.
+pub fn prove_tokens<'a>(
+    texts: impl IntoIterator<Item = (Tokens<'a>, Tokens<'a>)>,
+    split: &str,
+) -> Result<usize, Error> {
+    let mut tokens = 0;
+    for (row, (in_memory, reloaded)) in texts.into_iter().enumerate() {
+        for (kind, expected, found) in [("ids", in_memory.0, reloaded.0), ("segments", in_memory.1, reloaded.1)] {
+            if expected != found {
+                let place = expected.iter().zip(found).take_while(|(one, other)| one == other).count();
+                let from = |list: &[u32]| format!("{:?}", &list[place..list.len().min(place + TOKENS_SHOWN)]);
+                return Err(Error::proof(format!(
+                    "the saved tokenizer makes other tokens of texts than that of the run: {split} row {}, from token {} on: expected {kind} {}, found {}",
+                    row + 1,
+                    place + 1,
+                    from(expected),
+                    from(found)
+                )));
+            }
+        }
+        tokens += in_memory.0.len();
+    }
+    Ok(tokens)
+}
+
+/// So many tokens of a row that differs are shown.
+const TOKENS_SHOWN: usize = 4;
+
+/// Compares logits of the model in memory with those of the model read back, whose `tokens` are the same ([`prove_tokens`]).
 ///
 /// # Errors
 /// When they differ in a single bit's worth.
-pub fn prove_reload(in_memory: &[f32], reloaded: &[f32], rows: usize, split: &str) -> Result<ReloadProof, Error> {
+pub fn prove_reload(
+    in_memory: &[f32],
+    reloaded: &[f32],
+    rows: usize,
+    split: &str,
+    tokens: usize,
+) -> Result<ReloadProof, Error> {
     let differences = in_memory.iter().zip(reloaded).map(|(a, b)| f64::from((a - b).abs()));
     let largest_difference = differences.fold(0.0, f64::max);
     let is_same = in_memory.len() == reloaded.len() && in_memory.iter().zip(reloaded).all(|(a, b)| a == b);
     if is_same {
-        return Ok(ReloadProof { rows, split: split.to_string(), largest_difference });
+        return Ok(ReloadProof { rows, split: split.to_string(), largest_difference, tokens });
     }
     Err(Error::proof(format!(
         "the saved model gives other logits than the trained one: up to {largest_difference:e} apart"
@@ -167,9 +211,23 @@ mod tests {
 
     #[test]
     fn logits_that_differ_or_are_not_numbers_fail_the_run() {
-        assert_eq!(prove_reload(&[1.0, 2.0], &[1.0, 2.0], 1, "test").unwrap().largest_difference, 0.0);
-        assert!(prove_reload(&[1.0, 2.0], &[1.0, 2.000_001], 1, "test").is_err());
-        assert!(prove_reload(&[f32::NAN], &[f32::NAN], 1, "test").is_err());
-        assert!(prove_reload(&[1.0], &[1.0, 1.0], 1, "test").is_err());
+        assert_eq!(prove_reload(&[1.0, 2.0], &[1.0, 2.0], 1, "test", 5).unwrap().largest_difference, 0.0);
+        assert!(prove_reload(&[1.0, 2.0], &[1.0, 2.000_001], 1, "test", 0).is_err());
+        assert!(prove_reload(&[f32::NAN], &[f32::NAN], 1, "test", 0).is_err());
+        assert!(prove_reload(&[1.0], &[1.0, 1.0], 1, "test", 0).is_err());
+    }
+
+    #[test]
+    fn tokens_that_differ_fail_the_run_and_the_error_says_where() {
+        let same: Tokens<'_> = (&[2, 7, 8, 3], &[0; 4]);
+        assert_eq!(prove_tokens([(same, same), (same, same)], "test").unwrap(), 8);
+        let error = |other: Tokens<'_>| prove_tokens([(same, same), (same, other)], "test").unwrap_err().to_string();
+        let ids = error((&[2, 7, 9, 3], &[0; 4]));
+        assert!(ids.contains("test row 2, from token 3 on: expected ids [8, 3], found [9, 3]"), "{ids}");
+        let shorter = error((&[2, 7, 8], &[0; 3]));
+        assert!(shorter.contains("from token 4 on: expected ids [3], found []"), "{shorter}");
+        let segments = error((&[2, 7, 8, 3], &[0, 0, 1, 1]));
+        assert!(segments.contains("expected segments [0, 0], found [1, 1]"), "{segments}");
+        assert!([ids, shorter, segments].iter().all(|error| error.lines().count() == 1));
     }
 }

@@ -11,8 +11,8 @@ use topwork_data::{
     Columns, Dataset, Example, HoldOut, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, for_words,
 };
 use topwork_models::{
-    Checkpoint, HeadKind, HeadRule, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, load_tokenizer, locate,
-    max_length, pooling_of, tokenizer_files, unpack_seedling,
+    Checkpoint, HeadKind, HeadRule, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, locate, max_length,
+    pooling_of, read_tokenizer, tokenizer_files, unpack_seedling,
 };
 
 use crate::error::Error;
@@ -207,7 +207,8 @@ impl Inputs {
         recipe.model_name_or_path.iter().for_each(|said| warn_of_namesake(&said.value, observer));
         let config = configured(&source, recipe)?;
         let checkpoint = Checkpoint::open(&source)?;
-        let mut tokenizer = load_tokenizer(&source)?;
+        let (mut tokenizer, notes) = read_tokenizer(&source)?;
+        notes.into_iter().for_each(|message| observer.event(&RunEvent::Note { message }));
         if files.task.kind() == TargetKind::TokenTags {
             tokenizer = for_words(&tokenizer);
         }

@@ -32,7 +32,7 @@ use crate::predict::Predictor;
 use crate::run::checkpoint;
 use crate::run::output_directory::{EVENTS, OutputDirectory, PLAN, TENSORBOARD};
 use crate::run::peak_rss_mb;
-use crate::run::proofs::{Proofs, ReloadProof, prove_frozen, prove_gradients, prove_reload};
+use crate::run::proofs::{Proofs, ReloadProof, prove_frozen, prove_gradients, prove_reload, prove_tokens};
 use crate::run::{Outcome, RunContext, announce, lap, thread_pool};
 use crate::session::inputs::{Inputs, Split};
 use crate::session::training::{LoadedModel, TrainingSetup, starts_from_probe};
@@ -406,7 +406,7 @@ fn prove(
     })
 }
 
-/// Reads the saved directory afresh and compares its outputs, from the texts on, with those that were scored.
+/// Reads the saved directory afresh and compares its tokens of the texts, and its outputs, with those that were scored.
 ///
 /// Both sides run the same rows in the same batches: a matrix product may round otherwise for another number of rows.
 fn reload(output: &OutputDirectory, scored: Scored<'_>, batch_size: usize) -> Result<ReloadProof, Error> {
@@ -416,9 +416,10 @@ fn reload(output: &OutputDirectory, scored: Scored<'_>, batch_size: usize) -> Re
     };
     let reloaded = Predictor::load(output.path())?;
     let texts = reloaded.tokenize(&scored.split.examples[..rows], output.path())?;
+    let tokens = prove_tokens((0..rows).map(|row| (scored.split.texts.row(row), texts.row(row))), scored.name)?;
     let outputs = reloaded.logits(&texts, batch_size);
     let in_memory = scored.logits.get(..outputs.len()).unwrap_or(scored.logits);
-    prove_reload(in_memory, &outputs, rows, scored.name)
+    prove_reload(in_memory, &outputs, rows, scored.name, tokens)
 }
 
 /// What a run says of itself.
