@@ -157,7 +157,7 @@ pub enum ModelError {
         /// The file, from the directory on.
         file: String,
         /// What it is.
-        format: &'static str,
+        format: String,
         /// What to do, as a command where there is one.
         hint: String,
     },
@@ -538,7 +538,7 @@ fn fetch_hint(path: &Path, is_clone: bool) -> String {
     match is_clone {
         true => pull,
         false => format!(
-            "hf download ORG/NAME {file} --local-dir {}, or in a git clone of the model: {pull}",
+            "hf download ORG/NAME {file} --local-dir {}  # or, in a git clone of the model: {pull}",
             quoted(folder)
         ),
     }

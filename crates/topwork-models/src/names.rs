@@ -58,7 +58,7 @@ pub(crate) fn without_prefixes<T>(mut tensors: BTreeMap<String, T>) -> (BTreeMap
             None => (name, tensor),
         });
         tensors = stripped.collect();
-        notes.push(format!("{prefix} is left off the names of {count} tensors (it is of {origin})"));
+        notes.push(format!("{prefix} is left off the names of {count} tensors (it comes from {origin})"));
     }
     (tensors, notes)
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{ModelError, quoted};
 use crate::families::type_of_architectures;
 use crate::files::{read_json_object, read_optional_json_object};
-use crate::sentence_encoder::encoder_folder;
+use crate::sentence_encoder::{encoder_folder, missing_pooling};
 use crate::weights::{Checkpoint, INDEX, SINGLE, WeightFiles, weights_of};
 
 const CONFIG: &str = "config.json";
@@ -108,7 +108,8 @@ fn further(folder: &Path) -> Result<Option<(PathBuf, String)>, ModelError> {
         return Ok(Some(found));
     }
     if !has_config && let Some(inner) = encoder_folder(folder)? {
-        return Ok(Some((inner, "a folder of sentence-transformers".into())));
+        let lacks = missing_pooling(folder)?.map_or(String::new(), |file| format!(" without its {file}"));
+        return Ok(Some((inner, format!("a folder of sentence-transformers{lacks}"))));
     }
     match other_format(folder).filter(|_| !has_weights) {
         Some(error) => Err(error),
@@ -232,13 +233,22 @@ fn other_format(folder: &Path) -> Option<ModelError> {
     let mut files: Vec<String> = ["", "onnx", "openvino"].into_iter().flat_map(inside).collect();
     files.sort();
     let with = |ending: &str| files.iter().find(|name| name.ends_with(ending)).cloned();
-    let through = |packages: &str, flag: &str| {
+    let through = |packages: &str, module: &str, load: &str, file: &str| {
         format!(
-            "pip install {packages} && python3 -c 'import sys, transformers as t; d = sys.argv[1]; \
-             c = t.AutoConfig.from_pretrained(d); \
-             getattr(t, (c.architectures or [\"AutoModel\"])[0]).from_pretrained(d, {flag}=True).save_pretrained(d)' {}",
+            "pip install {packages} && python3 -c 'import sys, transformers as t; from transformers.{module} import {load} as load; \
+             d = sys.argv[1]; c = t.AutoConfig.from_pretrained(d); m = getattr(t, (c.architectures or [\"AutoModel\"])[0]); \
+             m = (m._from_config if hasattr(m, \"_from_config\") else m.from_config)(c); load(m, d + \"/{file}\"); \
+             m.save_pretrained(d)' {}",
             quoted(folder)
         )
+    };
+    let from_tensorflow = || {
+        let packages = "'transformers<5' torch tensorflow tf-keras";
+        through(packages, "modeling_tf_pytorch_utils", "load_tf2_checkpoint_in_pytorch_model", "tf_model.h5")
+    };
+    let from_flax = || {
+        let packages = "'transformers<5' torch flax";
+        through(packages, "modeling_flax_pytorch_utils", "load_flax_checkpoint_in_pytorch_model", "flax_model.msgpack")
     };
     let from_hub = || {
         let config = read_optional_json_object(&folder.join(CONFIG)).ok().flatten();
@@ -246,22 +256,13 @@ fn other_format(folder: &Path) -> Option<ModelError> {
         let id = own.filter(|id| id.contains('/') && !id.starts_with(['.', '/'])).unwrap_or("ORG/NAME".into());
         format!("hf download {} {SINGLE} --local-dir {}", quoted(Path::new(&id)), quoted(folder))
     };
+    const NOT_TRAINED: &str = "which is not trained further";
     let (file, format, hint) = None
-        .or_else(|| {
-            Some((
-                with("tf_model.h5")?,
-                "weights of TensorFlow",
-                through("'transformers<5' torch tensorflow tf-keras", "from_tf"),
-            ))
-        })
-        .or_else(|| {
-            Some((with("flax_model.msgpack")?, "weights of Flax", through("'transformers<5' torch flax", "from_flax")))
-        })
-        .or_else(|| Some((with(".onnx")?, "a program of ONNX, which is not trained further", from_hub())))
-        .or_else(|| Some((with(".gguf")?, "rounded weights of GGUF", from_hub())))
-        .or_else(|| Some((with("rust_model.ot")?, "weights of rust-bert", from_hub())))
-        .or_else(|| {
-            Some((with("openvino_model.bin")?, "a program of OpenVINO, which is not trained further", from_hub()))
-        })?;
+        .or_else(|| Some((with("tf_model.h5")?, "weights of TensorFlow".into(), from_tensorflow())))
+        .or_else(|| Some((with("flax_model.msgpack")?, "weights of Flax".into(), from_flax())))
+        .or_else(|| Some((with(".onnx")?, format!("a program of ONNX, {NOT_TRAINED}"), from_hub())))
+        .or_else(|| Some((with(".gguf")?, "rounded weights of GGUF".into(), from_hub())))
+        .or_else(|| Some((with("rust_model.ot")?, "weights of a Rust program".into(), from_hub())))
+        .or_else(|| Some((with("openvino_model.bin")?, format!("a program of OpenVINO, {NOT_TRAINED}"), from_hub())))?;
     Some(ModelError::OtherFormat { directory: folder.to_path_buf(), file, format, hint })
 }

@@ -38,7 +38,7 @@ fn stated_pooling(directory: &Path) -> Result<Option<StatedPooling>, ModelError>
     let file = if outer.is_some() { format!("../{file}") } else { file };
     let path = directory.join(&file);
     let Some(config) = read_optional_json_object(&path)? else {
-        return match is_named {
+        return match is_named && outer.is_none() {
             false => Ok(None),
             true => Err(invalid(&directory.join(MODULES), "path", "the folder of the pooling", &format!("no {file}"))),
         };
@@ -123,6 +123,12 @@ pub(crate) fn encoder_folder(directory: &Path) -> Result<Option<PathBuf>, ModelE
         .filter(|folder| is_within(folder))
         .map(|folder| directory.join(folder))
         .filter(|folder| folder.join(CONFIG).is_file()))
+}
+
+/// The file of a pooling that a pipeline names and has not.
+pub(crate) fn missing_pooling(pipeline: &Path) -> Result<Option<String>, ModelError> {
+    let (file, is_named) = pooling_file(pipeline)?;
+    Ok((is_named && !pipeline.join(&file).is_file()).then_some(file))
 }
 
 /// The directory of the pipeline whose encoder is in `directory`.

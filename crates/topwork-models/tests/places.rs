@@ -132,6 +132,10 @@ fn a_pipeline_is_opened_at_its_encoder() {
     assert!(located.notes[0].contains("sentence-transformers"), "{:?}", located.notes);
     let pooling = pooling_of(&encoder, &ModelConfig::load(&encoder).unwrap()).unwrap().unwrap();
     assert_eq!((pooling.pooling, pooling.file.as_str()), (Some(Pooling::MeanTokens), "../1_Pooling/config.json"));
+    // Without the pooling nothing is known of it, and that is said.
+    std::fs::remove_file(folder.path().join("1_Pooling/config.json")).unwrap();
+    assert!(found(folder.path()).unwrap().notes[0].contains("without its 1_Pooling/config.json"));
+    assert_eq!(pooling_of(&encoder, &ModelConfig::load(&encoder).unwrap()).unwrap(), None);
     // No way out of the folder.
     modules("../0_Transformer");
     assert_eq!(found(folder.path()).unwrap().directory, folder.path());
@@ -188,8 +192,8 @@ fn an_adapter_is_answered_with_the_command_that_merges_it() {
 #[test]
 fn weights_of_other_programs_are_named_with_what_to_do() {
     for (file, format, part) in [
-        ("tf_model.h5", "TensorFlow", "from_tf=True"),
-        ("flax_model.msgpack", "Flax", "from_flax=True"),
+        ("tf_model.h5", "TensorFlow", "load_tf2_checkpoint_in_pytorch_model"),
+        ("flax_model.msgpack", "Flax", "load_flax_checkpoint_in_pytorch_model"),
         ("onnx/model.onnx", "ONNX", "hf download 'org/source' model.safetensors"),
         ("model_q4.gguf", "GGUF", "hf download"),
     ] {
