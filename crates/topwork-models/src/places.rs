@@ -210,7 +210,8 @@ fn adapter(folder: &Path) -> Result<ModelError, ModelError> {
         let name = tensors.names().find(is_output)?;
         tensors.shape(name)?.first().copied()
     });
-    let outputs = outputs.map_or(String::new(), |outputs| format!(", num_labels={outputs}"));
+    let outputs =
+        outputs.map_or(String::new(), |outputs| format!(", num_labels={outputs}, ignore_mismatched_sizes=True"));
     let merged = PathBuf::from(format!("{}-merged", folder.display().to_string().trim_end_matches('/')));
     let command = format!(
         "pip install peft && python3 -c 'import sys; from peft import {class} as M; from transformers import AutoTokenizer as T; \

@@ -126,12 +126,12 @@ impl Checkpoint {
         Ok(Self { path: index, tensors, notes: Vec::new() })
     }
 
-    /// Reads the header of one file; names stay as they are.
+    /// Reads the header of one file, safetensors by its ending or else a file of PyTorch; names stay as they are.
     ///
     /// # Errors
     /// When the file is not what its header says.
     pub fn open_file(path: &Path) -> Result<Self, ModelError> {
-        if !path.extension().is_some_and(|ending| ending == "safetensors") {
+        if path.extension().is_none_or(|ending| ending != "safetensors") {
             return Self::open_pytorch(path);
         }
         Ok(Self { path: path.to_path_buf(), tensors: read_header(path)?.into_iter().collect(), notes: Vec::new() })

@@ -16,8 +16,11 @@ pub(super) const LONGEST: u64 = 64 << 20;
 /// Before each storage stands the number of its elements.
 const COUNT: u64 = 8;
 
-/// The pickle of the tensors, and for each storage where its bytes begin and how many there are.
-pub(super) fn read(file: &mut File, length: u64) -> Result<(Pickled, HashMap<String, (u64, u64)>), Fault> {
+/// For each storage, where its bytes begin and how many there are.
+type Places = HashMap<String, (u64, u64)>;
+
+/// The pickle of the tensors, and the places of the storages.
+pub(super) fn read(file: &mut File, length: u64) -> Result<(Pickled, Places), Fault> {
     file.seek(SeekFrom::Start(0))?;
     let mut source = Source::new(BufReader::new(&mut *file), length.min(LONGEST));
     // The number, the version and what the machine was like; the storages are little-endian on every machine.

@@ -28,8 +28,11 @@ pub(super) struct View {
     pub(super) bytes: u64,
 }
 
+/// Tensors with their names.
+type Named<'a> = Vec<(&'a str, &'a Tensor)>;
+
 /// The state dict of a pickle: the keys that lead to it, and its tensors.
-pub(super) fn state_dict(pickled: &Pickled) -> Option<(Vec<String>, Vec<(&str, &Tensor)>)> {
+pub(super) fn state_dict(pickled: &Pickled) -> Option<(Vec<String>, Named<'_>)> {
     let (mut path, mut dict) = (Vec::new(), pickled.dict(pickled.root)?);
     let mut own = tensors_of(pickled, dict);
     while path.len() < DEEPEST {
