@@ -81,7 +81,7 @@ fn models_that_cannot_be_used() {
 
     std::fs::remove_file(folder.path("model/model.safetensors")).unwrap();
     folder.write("model/pytorch_model.bin", b"\x80\x02");
-    let hint = fails(&["pytorch_model.bin", "pickle"]);
+    let hint = fails(&["pytorch_model.bin", "a pickle that is not of torch.save"]);
     assert!(hint.contains("save_file"), "{hint}");
 
     tune_fails(&folder, &["--model", "org/none"], &["org/none", "HF_HUB_OFFLINE"]);

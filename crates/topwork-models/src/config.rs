@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::error::ModelError;
-use crate::families::{EncoderConfig, FAMILIES, FamilyDescription, KeyRule};
+use crate::families::{EncoderConfig, FAMILIES, FamilyDescription, KeyRule, type_of_architectures, type_of_keys};
 use crate::fields::{Fields, LABELS};
 use crate::files::{brief, read_json_object, write_json};
 use crate::heads::{HeadKind, HeadLayout, HeadRule, Pooling};
@@ -75,7 +75,14 @@ impl ModelConfig {
         if !path.exists() {
             return Err(ModelError::MissingFile { directory: directory.to_path_buf(), expected: "config.json" });
         }
-        let mut config = Self::parse(&path, read_json_object(&path)?)?;
+        let mut config = Self::parse(&path, read_json_object(&path)?).map_err(|error| match error {
+            ModelError::NoModelType { path, supported, .. } => {
+                let checkpoint = Checkpoint::open(directory);
+                let likely = type_of_keys(checkpoint.iter().flat_map(Checkpoint::names));
+                ModelError::NoModelType { path, supported, likely }
+            }
+            other => other,
+        })?;
         let Some(said) = config.raw.as_object_mut().and_then(|object| object.shift_remove(MEAN_LAYER)) else {
             return Ok(config);
         };
@@ -154,18 +161,29 @@ impl ModelConfig {
         self.encoder.mean_layer()
     }
 
-    /// Understands the content of a `config.json`; `path` is for errors.
+    /// Understands the content of a `config.json`; `path` is for errors. A missing `model_type` is taken from the names of the
+    /// model's classes.
     ///
     /// # Errors
     /// As [`ModelConfig::load`].
     pub fn parse(path: &Path, raw: Value) -> Result<Self, ModelError> {
+        let supported = || FAMILIES.iter().flat_map(|f| f.model_types).copied().collect::<Vec<_>>().join(", ");
+        let mut raw = raw;
+        if Fields::of(path, &raw).get("model_type").is_none() {
+            let told = type_of_architectures(&raw).ok_or_else(|| ModelError::NoModelType {
+                path: path.to_path_buf(),
+                supported: supported(),
+                likely: type_of_keys(std::iter::empty()),
+            })?;
+            raw["model_type"] = json!(told);
+        }
         let fields = Fields::of(path, &raw);
         let found = fields.required_text("model_type")?;
         let family = FAMILIES.iter().find(|family| family.model_types.contains(&found));
         let family = family.ok_or_else(|| ModelError::UnknownModelType {
             path: path.to_path_buf(),
             found: found.to_string(),
-            supported: FAMILIES.iter().flat_map(|f| f.model_types).copied().collect::<Vec<_>>().join(", "),
+            supported: supported(),
         })?;
         Self::parse_as(family, path, raw.clone())
     }

@@ -48,6 +48,8 @@ pub enum ModelError {
         spec: String,
         /// Why it is not a model.
         reason: String,
+        /// What to give instead.
+        instead: Option<String>,
     },
     /// A directory lacks a file.
     #[error("{}: expected {expected}, found none", directory.display())]
@@ -89,17 +91,85 @@ pub enum ModelError {
         /// The types that are known.
         supported: String,
     },
-    /// Only pickled weights are there.
-    #[error(
-        "{location}: expected model.safetensors, found only {file}, a pickle, which may run code when it is opened"
-    )]
-    PickleWeights {
-        /// The directory, or the hub id.
-        location: String,
-        /// The pickle.
-        file: String,
-        /// A command that converts it.
+    /// A file of PyTorch holds something other than a state dict needs.
+    #[error("{}: expected a state dict of PyTorch, found {found}; nothing of it was executed", path.display())]
+    RefusedPickle {
+        /// The file.
+        path: PathBuf,
+        /// What is not read.
+        found: String,
+        /// A command that converts it, unless Python refuses it as well.
         command: String,
+    },
+    /// A file of PyTorch is not what its own bytes say.
+    #[error("{}: not a whole file of PyTorch: {message}", path.display())]
+    CorruptPytorch {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A directory has several files of PyTorch, none of which has the usual name.
+    #[error("{}: expected model.safetensors or pytorch_model.bin, found {} files of PyTorch: {}", directory.display(), found.len(), list(found))]
+    SeveralWeights {
+        /// The directory.
+        directory: PathBuf,
+        /// Their names.
+        found: Vec<String>,
+    },
+    /// The content of a file is still in Git's large file storage.
+    #[error("{}: expected the file itself, found a Git LFS pointer{}: the content was not fetched", path.display(), bytes.map_or(String::new(), |bytes| format!(" to {bytes} bytes")))]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+        /// The size of the content.
+        bytes: Option<u64>,
+        /// Whether the file is in a clone of Git.
+        is_clone: bool,
+    },
+    /// A file of weights is of another kind.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    OtherContent {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: Content,
+    },
+    /// A directory holds an adapter, and not the model that it changes.
+    #[error("{}: expected a whole model, found an adapter{}{}: the base model's weights are not in it", directory.display(), kind.as_ref().map_or(String::new(), |kind| format!(" ({kind})")), base.as_ref().map_or(String::new(), |base| format!(" of {base}")))]
+    Adapter {
+        /// The directory.
+        directory: PathBuf,
+        /// Its kind, such as LORA.
+        kind: Option<String>,
+        /// The model that it changes.
+        base: Option<String>,
+        /// A command that merges both.
+        command: String,
+    },
+    /// A directory has its weights in a format that is not read.
+    #[error("{}: expected model.safetensors or pytorch_model.bin, found only {file}, {format}", directory.display())]
+    OtherFormat {
+        /// The directory.
+        directory: PathBuf,
+        /// The file, from the directory on.
+        file: String,
+        /// What it is.
+        format: String,
+        /// What to do, as a command where there is one.
+        hint: String,
+    },
+    /// A configuration does not say which family it is of.
+    #[error("{}: key model_type: expected one of {supported}, found nothing, and no key architectures that tells it", path.display())]
+    NoModelType {
+        /// The configuration.
+        path: PathBuf,
+        /// The types that are known.
+        supported: String,
+        /// The one that the weights look like.
+        likely: &'static str,
     },
     /// A weight file ends early, or goes on after its end.
     #[error("{}: expected {expected} bytes by its header, found {found}", path.display())]
@@ -297,6 +367,33 @@ pub enum ModelError {
     },
 }
 
+/// What a file of weights turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// What a server sends instead of a file.
+    WebPage,
+    /// What `torch.save` writes.
+    Pytorch,
+    /// What `safetensors` writes.
+    Safetensors,
+    /// HDF5, as TensorFlow writes it.
+    Hdf5,
+    /// GGUF, as llama.cpp reads it.
+    Gguf,
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::WebPage => "a web page, as a failed download leaves it",
+            Self::Pytorch => "a file of PyTorch",
+            Self::Safetensors => "a file of safetensors",
+            Self::Hdf5 => "an HDF5 file, as TensorFlow writes it",
+            Self::Gguf => "a GGUF file",
+        })
+    }
+}
+
 /// How a checkpoint differs from the model that its configuration describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyMismatch {
@@ -359,16 +456,31 @@ impl ModelError {
             Self::NotUtf8 { path, .. } | Self::InvalidJson { path, .. } => {
                 Some(format!("python3 -m json.tool {}", quoted(path)))
             }
-            Self::NoSuchModel { .. } => {
-                Some("give a directory that exists, or a hub id such as sentence-transformers/all-MiniLM-L6-v2".into())
-            }
+            Self::NoSuchModel { instead, .. } => Some(instead.clone().unwrap_or_else(|| {
+                "give a directory that exists, or a hub id such as sentence-transformers/all-MiniLM-L6-v2".into()
+            })),
             Self::MissingFile { directory, .. } => Some(format!("ls -l {}", quoted(directory))),
             Self::MissingKey { path, key, .. } | Self::InvalidValue { path, key, .. } => {
                 Some(format!("grep -n '\"{key}\"' {}", quoted(path)))
             }
             Self::UnknownModelType { supported, .. } => Some(format!("choose a model of type {supported}")),
-            Self::PickleWeights { command, .. } => Some(command.clone()),
-            Self::WrongLength { path, .. } | Self::CorruptWeights { path, .. } => {
+            Self::RefusedPickle { command, .. } | Self::Adapter { command, .. } => Some(command.clone()),
+            Self::OtherFormat { hint, .. } => Some(hint.clone()),
+            Self::LfsPointer { path, is_clone, .. } => Some(fetch_hint(path, *is_clone)),
+            Self::OtherContent { path, found, .. } => Some(content_hint(path, *found)),
+            Self::SeveralWeights { directory, found } => found.first().map(|name| {
+                format!(
+                    "keep the one that holds the model: cp {} {}",
+                    quoted(&directory.join(name)),
+                    quoted(&directory.join(PICKLE))
+                )
+            }),
+            Self::NoModelType { path, likely, .. } => {
+                const ADD: &str = "import json, sys; c = json.load(open(sys.argv[1])); c[\"model_type\"] = sys.argv[2]; \
+                                   json.dump(c, open(sys.argv[1], \"w\"), indent=2)";
+                Some(format!("python3 -c '{ADD}' {} {likely}", quoted(path)))
+            }
+            Self::WrongLength { path, .. } | Self::CorruptWeights { path, .. } | Self::CorruptPytorch { path, .. } => {
                 Some(format!("the copy is damaged; remove it and fetch it again: rm {}", quoted(path)))
             }
             Self::UnsupportedDtype { .. } => Some("choose a checkpoint that is not quantised".into()),
@@ -414,6 +526,38 @@ fn list(names: &[String]) -> String {
         text.push_str(&format!(" and {} more", names.len() - LISTED));
     }
     text
+}
+
+/// The usual name of weights of PyTorch.
+const PICKLE: &str = "pytorch_model.bin";
+
+/// How the content of a pointer is fetched. Without a clone nobody knows from where.
+fn fetch_hint(path: &Path, is_clone: bool) -> String {
+    let (folder, file) = (folder_of(path), path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    let pull = format!("git lfs install && git -C {} lfs pull", quoted(folder));
+    match is_clone {
+        true => pull,
+        false => format!(
+            "hf download ORG/NAME {file} --local-dir {}  # or, in a git clone of the model: {pull}",
+            quoted(folder)
+        ),
+    }
+}
+
+fn content_hint(path: &Path, found: Content) -> String {
+    let renamed = |name: &str| format!("mv {} {}", quoted(path), quoted(&path.with_file_name(name)));
+    match found {
+        Content::Pytorch => renamed(PICKLE),
+        Content::Safetensors => renamed("model.safetensors"),
+        Content::WebPage | Content::Hdf5 | Content::Gguf => {
+            let (folder, file) = (folder_of(path), path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            format!("fetch it again: rm {}; hf download ORG/NAME {file} --local-dir {}", quoted(path), quoted(folder))
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn meaning(status: u16) -> &'static str {

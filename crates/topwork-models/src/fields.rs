@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use topwork_engine::Activation;
 
 use crate::error::ModelError;
 use crate::files::brief;
 
 /// What `id2label` is to be.
-pub(crate) const LABELS: &str = "an object from \"0\", \"1\", ... to names";
+pub(crate) const LABELS: &str = "a list of names, or an object from \"0\", \"1\", ... to names";
 
 /// The keys of a JSON object, read with errors that name file, key, what was expected and what was found. A key whose
 /// value is `null` counts as absent, as in `transformers`.
@@ -130,17 +130,20 @@ impl Fields<'_> {
         }
     }
 
-    /// `id2label`, whose keys are the ids from 0 on, written as strings; a name may be a number. A map with other keys
-    /// or names counts as none: `transformers` reads it, and training replaces it.
+    /// `id2label`: the names of the ids from 0 on, as an object from ids to names or as a list of names. A name may be a number,
+    /// or a list of one. An object from names to ids is `label2id` in the wrong place, and is read as such. What names no
+    /// labels counts as none: `transformers` reads it, and training replaces it.
     pub(crate) fn labels(&self) -> Result<Option<Vec<String>>, ModelError> {
         let Some(value) = self.get("id2label") else { return Ok(None) };
-        let object = value.as_object().ok_or_else(|| self.invalid("id2label", LABELS, brief(value)))?;
-        let name = |value: &Value| match value {
-            Value::String(name) => Some(name.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        };
-        Ok((0..object.len()).map(|id| name(object.get(&id.to_string())?)).collect())
+        match value {
+            Value::Array(names) => Ok(names.iter().map(label_name).collect()),
+            Value::Object(object) => {
+                let by_id =
+                    (0..object.len()).map(|id| label_name(object.get(&id.to_string())?)).collect::<Option<Vec<_>>>();
+                Ok(by_id.or_else(|| names_by_id(object)))
+            }
+            _ => Err(self.invalid("id2label", LABELS, brief(value))),
+        }
     }
 
     /// A string that may be absent.
@@ -169,6 +172,30 @@ impl Fields<'_> {
     }
 }
 
+/// The name of a label.
+fn label_name(value: &Value) -> Option<String> {
+    match value {
+        Value::String(name) => Some(name.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Array(names) => match names.as_slice() {
+            [name] => label_name(name),
+            _ => None,
+        },
+        Value::Null | Value::Object(_) => None,
+    }
+}
+
+/// The names of an object from names to the ids from 0 on.
+fn names_by_id(object: &Map<String, Value>) -> Option<Vec<String>> {
+    let mut names = vec![None; object.len()];
+    for (name, id) in object {
+        let place = names.get_mut(usize::try_from(id.as_u64()?).ok()?)?;
+        *place = Some(name.clone());
+    }
+    names.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -184,13 +211,26 @@ mod tests {
         let named = |names: [&str; 2]| Some(names.map(String::from).to_vec());
         assert_eq!(labels(json!({ "1": "b", "0": "a" })).unwrap(), named(["a", "b"]));
         assert_eq!(labels(json!({ "0": 0, "1": 1.5 })).unwrap(), named(["0", "1.5"]));
-        for none in
-            [json!({ "1": "a", "2": "b" }), json!({ "0": "a", "2": "b" }), json!({ "0": ["a"], "1": "b" }), Value::Null]
-        {
+        for none in [
+            json!({ "1": "a", "2": "b" }),
+            json!({ "0": "a", "2": "b" }),
+            json!({ "0": ["a", "c"], "1": "b" }),
+            Value::Null,
+        ] {
             assert_eq!(labels(none.clone()).unwrap(), None, "{none}");
         }
-        let error = labels(json!(["a", "b"])).unwrap_err().to_string();
-        assert!(error.contains("id2label") && error.contains("[\"a\",\"b\"]"), "{error}");
+        // As programs write them that know no better.
+        for odd in
+            [json!(["a", "b"]), json!({ "0": ["a"], "1": ["b"] }), json!({ "b": 1, "a": 0 }), json!([["a"], "b"])]
+        {
+            assert_eq!(labels(odd.clone()).unwrap(), named(["a", "b"]), "{odd}");
+        }
+        assert_eq!(labels(json!([0, 1])).unwrap(), named(["0", "1"]));
+        assert_eq!(labels(json!({ "0": false, "1": true })).unwrap(), named(["false", "true"]));
+        assert_eq!(labels(json!({ "a": 0, "b": 0 })).unwrap(), None);
+        assert_eq!(labels(json!({ "a": 0, "b": 9_000_000_000_000_000_000_u64 })).unwrap(), None);
+        let error = labels(json!("a, b")).unwrap_err().to_string();
+        assert!(error.contains("id2label") && error.contains("a, b"), "{error}");
     }
 
     #[test]

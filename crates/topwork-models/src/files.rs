@@ -1,12 +1,12 @@
 //! Reading and writing whole files, with errors that name them.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::error::ModelError;
+use crate::error::{Content, ModelError};
 
 /// Writes a file through a temporary name in the same folder, flushed to disk and then renamed, so that `path` holds
 /// either what it held before or all that `write` wrote.
@@ -39,7 +39,62 @@ pub fn write_atomically(
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
-    fs::read(path).map_err(|source| ModelError::Read { path: path.to_path_buf(), source })
+    let content = fs::read(path).map_err(|source| ModelError::Read { path: path.to_path_buf(), source })?;
+    match pointer(path, &content) {
+        Some(error) => Err(error),
+        None => Ok(content),
+    }
+}
+
+/// What a file of Git LFS begins with as long as its content was not fetched.
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+/// No such file is longer.
+const LONGEST_POINTER: usize = 1024;
+
+/// That the content of a file is only a pointer to it, where it is.
+fn pointer(path: &Path, content: &[u8]) -> Option<ModelError> {
+    if !content.starts_with(POINTER) || content.len() > LONGEST_POINTER {
+        return None;
+    }
+    let text = String::from_utf8_lossy(content);
+    let bytes = text.lines().find_map(|line| line.strip_prefix("size ")?.trim().parse().ok());
+    let folder = fs::canonicalize(path).ok();
+    let is_clone = folder.iter().flat_map(|path| path.ancestors()).any(|folder| folder.join(".git").exists());
+    Some(ModelError::LfsPointer { path: path.to_path_buf(), bytes, is_clone })
+}
+
+/// Refuses a file of weights that is of another kind, by what it begins with. What is not recognised goes through.
+pub(crate) fn refuse_other_content(path: &Path, expected: &'static str, own: Content) -> Result<(), ModelError> {
+    let error = |source| ModelError::Read { path: path.to_path_buf(), source };
+    let mut beginning = Vec::new();
+    let file = File::open(path).map_err(error)?;
+    file.take(LONGEST_POINTER as u64 + 1).read_to_end(&mut beginning).map_err(error)?;
+    if let Some(error) = pointer(path, &beginning) {
+        return Err(error);
+    }
+    match kind_of(&beginning).filter(|found| *found != own) {
+        None => Ok(()),
+        Some(found) => Err(ModelError::OtherContent { path: path.to_path_buf(), expected, found }),
+    }
+}
+
+/// What a beginning tells of a file of weights.
+fn kind_of(beginning: &[u8]) -> Option<Content> {
+    match beginning {
+        _ if is_web_page(beginning) => Some(Content::WebPage),
+        [b'P', b'K', 3, 4, ..] => Some(Content::Pytorch),
+        [0x89, b'H', b'D', b'F', ..] => Some(Content::Hdf5),
+        [b'G', b'G', b'U', b'F', ..] => Some(Content::Gguf),
+        [_, _, _, _, _, _, _, _, b'{', ..] => Some(Content::Safetensors),
+        [0x80, ..] => Some(Content::Pytorch),
+        _ => None,
+    }
+}
+
+fn is_web_page(beginning: &[u8]) -> bool {
+    let start = beginning.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
+    let text = String::from_utf8_lossy(&beginning[start..]).to_lowercase();
+    ["<!doctype html", "<html", "<?xml"].iter().any(|page| text.starts_with(page))
 }
 
 pub(crate) fn read_text(path: &Path) -> Result<String, ModelError> {

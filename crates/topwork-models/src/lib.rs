@@ -6,7 +6,8 @@
 //! by a rule, every parameter is found or declared new. [`Model::bind`] puts a [`Backbone`] and its head on the weights.
 //! [`write_safetensors`], [`save_config`] and [`save_tokenizer`] write a directory that `transformers` loads.
 //!
-//! The crate never trains, never prints, and reads no pickle: a pickle runs code when it is opened.
+//! The crate never trains and never prints. Checkpoints of PyTorch are read by a machine that knows what state dicts need and
+//! refuses everything else: nothing of a pickle is executed.
 
 mod backbone;
 mod config;
@@ -19,7 +20,10 @@ mod hub;
 mod layers;
 mod load;
 mod model;
+mod names;
 mod parameters;
+mod places;
+mod pytorch;
 mod seedling;
 mod sentence_encoder;
 mod tokenizer;
@@ -27,17 +31,18 @@ mod weights;
 
 pub use backbone::{Asked, Backbone, BlockInput, Tokens};
 pub use config::{MEAN_LAYER, ModelConfig, ProblemType, save_config};
-pub use error::{KeyMismatch, ModelError, WrongShape};
+pub use error::{Content, KeyMismatch, ModelError, WrongShape};
 pub use families::{
     DropoutRate, DropoutRates, EncoderConfig, FAMILIES, FamilyDescription, KeyRule, OF_NEW_MODELS, Sizes,
 };
 pub use files::write_atomically;
 pub use heads::{HeadBranch, HeadKind, HeadLayout, HeadRule, OutputLayer, Part, Pooling};
-pub use hub::{HubSettings, is_hub_id, locate};
+pub use hub::{HubSettings, hub_id, locate};
 pub use layers::Dropouts;
 pub use load::{LoadReport, WeightOptions, Weights, checkpoint_has};
 pub use model::{Input, Model, ModelOptions, OutputScale, PretrainingLogits};
 pub use parameters::{Block, ParameterKind, ParameterSpec};
+pub use places::Located;
 pub use seedling::{SEEDLING, SEEDLING_PROFILE, unpack_seedling};
 pub use sentence_encoder::{StatedPooling, pooling_of, save_pooling};
 pub use tokenizer::{

@@ -10,6 +10,7 @@ use crate::config::ModelConfig;
 use crate::error::{KeyMismatch, ModelError, WrongShape};
 use crate::families::{FamilyDescription, KeyRule};
 use crate::heads::{HeadKind, HeadRule, Pooling};
+use crate::names::leftover;
 use crate::parameters::{Block, ParameterKind, ParameterSpec};
 use crate::weights::Checkpoint;
 
@@ -158,6 +159,8 @@ pub struct LoadReport {
     pub ignored: Vec<(String, String)>,
     /// How many keys of the checkpoint had another name.
     pub renamed: usize,
+    /// What was done to the checkpoint as a whole, as [`Checkpoint::notes`] says it.
+    pub notes: Vec<String>,
 }
 
 impl LoadReport {
@@ -193,7 +196,7 @@ fn plan<'a>(
     rules: &Rules,
 ) -> Result<(Vec<Option<&'a str>>, LoadReport), ModelError> {
     let head = rules.head_rule;
-    let mut report = LoadReport::default();
+    let mut report = LoadReport { notes: checkpoint.notes().to_vec(), ..LoadReport::default() };
     let mut unused = Vec::new();
     let mut found = translate_keys(checkpoint, family, rules.head, &mut report, &mut unused)?;
     let of_mean = rules.mean_layer.iter().map(|name| (name, "topwork computes the mean of the tokens itself"));
@@ -272,7 +275,10 @@ fn translate_keys<'a>(
         match (family.translate)(key, head) {
             KeyRule::Repeats(parameter) => repeated.push((parameter, key)),
             KeyRule::Ignored(reason) => report.ignored.push((key.to_string(), reason.to_string())),
-            KeyRule::Unknown => unused.push(key.to_string()),
+            KeyRule::Unknown => match leftover(key) {
+                Some(reason) => report.ignored.push((key.to_string(), reason.to_string())),
+                None => unused.push(key.to_string()),
+            },
             KeyRule::Parameter(parameter) => {
                 if let Some(first) = found.insert(parameter.clone(), key) {
                     return Err(ModelError::DuplicateKey {

@@ -2,7 +2,7 @@
 //! and on no other.
 
 use std::fs;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -33,10 +33,12 @@ pub struct StatedPooling {
 /// # Errors
 /// When a file is not JSON, or has no pooling where it should.
 fn stated_pooling(directory: &Path) -> Result<Option<StatedPooling>, ModelError> {
-    let (file, is_named) = pooling_file(directory)?;
+    let outer = pipeline_of(directory)?;
+    let (file, is_named) = pooling_file(outer.as_deref().unwrap_or(directory))?;
+    let file = if outer.is_some() { format!("../{file}") } else { file };
     let path = directory.join(&file);
     let Some(config) = read_optional_json_object(&path)? else {
-        return match is_named {
+        return match is_named && outer.is_none() {
             false => Ok(None),
             true => Err(invalid(&directory.join(MODULES), "path", "the folder of the pooling", &format!("no {file}"))),
         };
@@ -99,18 +101,46 @@ pub(crate) fn pooling_file(directory: &Path) -> Result<(String, bool), ModelErro
         kind.rsplit('.').next() == Some("Pooling")
     };
     let Some(module) = modules.iter().find(is_pooling) else { return Ok((format!("{USUAL_FOLDER}/{CONFIG}"), false)) };
-    // A folder within the directory, and no way out of it.
-    let is_within = |folder: &&str| {
-        !folder.is_empty() && Path::new(folder).components().all(|part| matches!(part, Component::Normal(_)))
-    };
     let found = module.get("path");
-    match found.and_then(Value::as_str).filter(is_within) {
+    match found.and_then(Value::as_str).filter(|folder| is_within(folder)) {
         Some(folder) => Ok((format!("{folder}/{CONFIG}"), true)),
         None => {
             let found = found.map_or("nothing".into(), Value::to_string);
             Err(invalid(&path, "path", "the pooling's folder within the model's", &found))
         }
     }
+}
+
+/// The folder of the encoder in a directory that holds a pipeline and no model at its top.
+pub(crate) fn encoder_folder(directory: &Path) -> Result<Option<PathBuf>, ModelError> {
+    let path = directory.join(MODULES);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let modules = read_json_array(&path)?;
+    let first = modules.first().and_then(|module| module.get("path")?.as_str());
+    Ok(first
+        .filter(|folder| is_within(folder))
+        .map(|folder| directory.join(folder))
+        .filter(|folder| folder.join(CONFIG).is_file()))
+}
+
+/// The file of a pooling that a pipeline names and has not.
+pub(crate) fn missing_pooling(pipeline: &Path) -> Result<Option<String>, ModelError> {
+    let (file, is_named) = pooling_file(pipeline)?;
+    Ok((is_named && !pipeline.join(&file).is_file()).then_some(file))
+}
+
+/// The directory of the pipeline whose encoder is in `directory`.
+fn pipeline_of(directory: &Path) -> Result<Option<PathBuf>, ModelError> {
+    let Some(outer) = directory.parent().filter(|_| !directory.join(MODULES).exists()) else { return Ok(None) };
+    let own = encoder_folder(outer)?;
+    Ok((own.as_deref() == Some(directory)).then(|| outer.to_path_buf()))
+}
+
+/// A folder within a directory, and no way out of it.
+fn is_within(folder: &str) -> bool {
+    !folder.is_empty() && Path::new(folder).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// The names of the poolings, in today's form or as one switch each.

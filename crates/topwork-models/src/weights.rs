@@ -1,4 +1,5 @@
-//! `model.safetensors`, alone or in shards: read one tensor at a time, written whole or not at all.
+//! `model.safetensors` or `pytorch_model.bin`, alone or in shards: read one tensor at a time. Safetensors are written whole or
+//! not at all.
 //!
 //! Files are read with plain reads rather than mapped, so that a file that changes or shrinks meanwhile is an error and
 //! not a crash; the peak is one tensor.
@@ -12,19 +13,20 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde_json::Value;
 
-use crate::error::{ModelError, quoted};
-use crate::files::{read_json_object, write_atomically};
+use crate::error::{Content, ModelError};
+use crate::files::{read_json_object, refuse_other_content, write_atomically};
+use crate::names::without_prefixes;
+use crate::pytorch;
 
 /// The weights in one file.
 pub(crate) const SINGLE: &str = "model.safetensors";
 /// The list of the files over which the weights are spread.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
-/// What comes before the names of a model's tensors where another module holds it: for training on several devices, when
-/// compiled, in a trainer, in a pipeline.
-const PREFIXES: [&str; 4] = ["module.", "_orig_mod.", "model.", "0.auto_model."];
-/// A prefix is one that nearly all tensors have: at most one in so many is not the model's.
-const STRANGERS: usize = 10;
+/// The same of PyTorch, which are read where there are no safetensors.
+pub(crate) const PICKLE: &str = "pytorch_model.bin";
+/// The list of such files.
+pub(crate) const PICKLE_INDEX: &str = "pytorch_model.bin.index.json";
 
 /// The length of a header's length.
 const PREFIX: u64 = 8;
@@ -38,6 +40,7 @@ const CHUNK: usize = 1 << 20;
 pub struct Checkpoint {
     path: PathBuf,
     tensors: BTreeMap<String, Stored>,
+    notes: Vec<String>,
 }
 
 /// Where a tensor lies.
@@ -46,9 +49,16 @@ struct Stored {
     file: PathBuf,
     dtype: Dtype,
     shape: Vec<usize>,
-    /// Of its first byte, from the beginning of the file.
-    offset: u64,
-    bytes: u64,
+    place: Place,
+}
+
+/// Where the values of a tensor lie in its file.
+#[derive(Clone, Debug)]
+enum Place {
+    /// One behind the other, from this byte on.
+    Plain { offset: u64, bytes: u64 },
+    /// As PyTorch wrote them.
+    Pytorch(Box<pytorch::Place>),
 }
 
 /// A tensor to be written.
@@ -63,53 +73,88 @@ pub struct TensorView<'a> {
 }
 
 impl Checkpoint {
-    /// Reads the headers of a directory's `model.safetensors` or of its shards. What a program that holds a model puts before
-    /// the names of its tensors is left off.
+    /// Reads the headers of a directory's weights: `model.safetensors` or its shards, otherwise `pytorch_model.bin` or its
+    /// shards, otherwise the one file of PyTorch that is there. What a program that holds a model puts before the names of its
+    /// tensors is left off.
     ///
     /// # Errors
-    /// When there are none, when there are only pickles, or when a file is not what its header says.
+    /// When there are none, or when a file is not what its header says.
     pub fn open(directory: &Path) -> Result<Self, ModelError> {
-        let Self { path, tensors } = Self::open_whole(directory)?;
-        Ok(Self { path, tensors: without_prefixes(tensors) })
+        let Self { path, tensors, mut notes } = Self::open_whole(directory)?;
+        let (tensors, left_off) = without_prefixes(tensors);
+        notes.extend(left_off);
+        Ok(Self { path, tensors, notes })
     }
 
     fn open_whole(directory: &Path) -> Result<Self, ModelError> {
-        let (single, index) = (directory.join(SINGLE), directory.join(INDEX));
-        if single.is_file() {
-            return Self::open_file(&single);
+        match weights_of(directory)? {
+            WeightFiles::One(path) => {
+                let mut opened = Self::open_file(&path)?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if ![SINGLE, PICKLE].contains(&&*name) {
+                    opened.notes.insert(0, format!("the weights are read from {name}, the only ones in the folder"));
+                }
+                Ok(opened)
+            }
+            WeightFiles::Shards(index) => Self::open_shards(directory, index),
         }
+    }
+
+    fn open_shards(directory: &Path, index: PathBuf) -> Result<Self, ModelError> {
+        let listed = index.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut tensors = BTreeMap::new();
-        if !index.is_file() {
-            return Err(no_weights(directory));
-        }
         let map = shard_map(&index, &read_json_object(&index)?)?;
         let mut shards: BTreeMap<&str, BTreeMap<String, Stored>> = BTreeMap::new();
         for shard in map.values() {
             if !shards.contains_key(shard.as_str()) {
-                shards.insert(shard, read_header(&directory.join(shard))?.into_iter().collect());
+                shards.insert(shard, Self::open_file(&directory.join(shard))?.tensors);
             }
         }
+        let wrong = |shard: &str, message: String| match shard.ends_with(SAFE) {
+            true => ModelError::CorruptWeights { path: directory.join(shard), message },
+            false => ModelError::CorruptPytorch { path: directory.join(shard), message },
+        };
         for (key, shard) in &map {
             let stored = shards.get_mut(shard.as_str()).and_then(|tensors| tensors.remove(key));
-            let stored = stored.ok_or_else(|| ModelError::CorruptWeights {
-                path: directory.join(shard),
-                message: format!("expected tensor {key} by {INDEX}, found none"),
-            })?;
+            let stored =
+                stored.ok_or_else(|| wrong(shard, format!("expected tensor {key} by {listed}, found none")))?;
             tensors.insert(key.clone(), stored);
         }
         if let Some((shard, key)) = shards.iter().find_map(|(shard, rest)| Some((shard, rest.keys().next()?))) {
-            let message = format!("expected only what {INDEX} lists, found tensor {key}");
-            return Err(ModelError::CorruptWeights { path: directory.join(shard), message });
+            return Err(wrong(shard, format!("expected only what {listed} lists, found tensor {key}")));
         }
-        Ok(Self { path: index, tensors })
+        Ok(Self { path: index, tensors, notes: Vec::new() })
     }
 
-    /// Reads the header of one file; names stay as they are.
+    /// Reads the header of one file, safetensors by its ending or else a file of PyTorch; names stay as they are.
     ///
     /// # Errors
     /// When the file is not what its header says.
     pub fn open_file(path: &Path) -> Result<Self, ModelError> {
-        Ok(Self { path: path.to_path_buf(), tensors: read_header(path)?.into_iter().collect() })
+        if path.extension().is_none_or(|ending| ending != "safetensors") {
+            return Self::open_pytorch(path);
+        }
+        Ok(Self { path: path.to_path_buf(), tensors: read_header(path)?.into_iter().collect(), notes: Vec::new() })
+    }
+
+    fn open_pytorch(path: &Path) -> Result<Self, ModelError> {
+        refuse_other_content(path, "weights of PyTorch", Content::Pytorch)?;
+        let dict = pytorch::open(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let within = (!dict.within.is_empty()).then(|| format!("of {name}, {} is read", dict.within.join(".")));
+        let stored = |tensor: pytorch::Tensor| Stored {
+            file: path.to_path_buf(),
+            dtype: tensor.dtype,
+            shape: tensor.shape,
+            place: Place::Pytorch(Box::new(tensor.place)),
+        };
+        let tensors = dict.tensors.into_iter().map(|(name, tensor)| (name, stored(tensor))).collect();
+        Ok(Self { path: path.to_path_buf(), tensors, notes: within.into_iter().collect() })
+    }
+
+    /// What was done to the names of the tensors, and where they were found; nothing of a usual checkpoint.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The file that was opened: the weights, or the index of the shards.
@@ -195,18 +240,55 @@ impl Stored {
         };
         let error = |source| ModelError::Read { path: self.file.clone(), source };
         let mut file = File::open(&self.file).map_err(error)?;
-        file.seek(SeekFrom::Start(self.offset)).map_err(error)?;
-        let mut values = Vec::with_capacity(self.shape.iter().product());
-        let mut chunk = vec![0; CHUNK.min(self.bytes as usize)];
-        let mut left = self.bytes as usize;
+        let (mut reader, bytes, swapped): (Box<dyn Read>, u64, _) = match &self.place {
+            Place::Plain { offset, bytes } => {
+                file.seek(SeekFrom::Start(*offset)).map_err(error)?;
+                (Box::new(file), *bytes, false)
+            }
+            Place::Pytorch(place) => (place.reader(file).map_err(error)?, place.bytes, place.is_big_endian),
+        };
+        let size = self.dtype.bitsize() / 8;
+        let mut values = Vec::with_capacity(bytes as usize / size.max(1));
+        let mut chunk = vec![0; CHUNK.min(bytes as usize)];
+        let mut left = bytes as usize;
         while left > 0 {
             let part = &mut chunk[..left.min(CHUNK)];
-            file.read_exact(part).map_err(error)?;
+            reader.read_exact(part).map_err(error)?;
+            if swapped {
+                part.chunks_exact_mut(size.max(1)).for_each(<[u8]>::reverse);
+            }
             convert(part, &mut values);
             left -= part.len();
         }
-        Ok(values)
+        Ok(match &self.place {
+            Place::Pytorch(place) => match &place.strides {
+                Some(strides) => row_by_row(&values, &self.shape, strides),
+                None => values,
+            },
+            Place::Plain { .. } => values,
+        })
     }
+}
+
+/// The values of a view, one behind the other: the last dimension's lie `strides.last()` apart, and so on.
+fn row_by_row(values: &[f32], shape: &[usize], strides: &[usize]) -> Vec<f32> {
+    let mut place = vec![0; shape.len()];
+    let mut at = 0;
+    let count = shape.iter().product();
+    let mut dense = Vec::with_capacity(count);
+    while dense.len() < count {
+        dense.push(values.get(at).copied().unwrap_or(f32::NAN));
+        for dimension in (0..shape.len()).rev() {
+            place[dimension] += 1;
+            at += strides[dimension];
+            if place[dimension] < shape[dimension] {
+                break;
+            }
+            at -= strides[dimension] * shape[dimension];
+            place[dimension] = 0;
+        }
+    }
+    dense
 }
 
 /// In how many bits weights are written.
@@ -318,29 +400,15 @@ pub(crate) fn shard_map(index: &Path, content: &Value) -> Result<BTreeMap<String
         found: crate::files::brief(found),
     };
     let entries = map.as_object().filter(|entries| !entries.is_empty()).ok_or_else(|| invalid(EXPECTED, map))?;
-    let plain = |name: &str| name.ends_with(".safetensors") && !name.contains(['/', '\\']) && !name.starts_with('.');
+    let ending = if index.ends_with(PICKLE_INDEX) { ".bin" } else { SAFE };
+    let plain = |name: &str| name.ends_with(ending) && !name.contains(['/', '\\']) && !name.starts_with('.');
     entries
         .iter()
         .map(|(tensor, shard)| match shard.as_str().filter(|name| plain(name)) {
             Some(name) => Ok((tensor.clone(), name.to_string())),
-            None => Err(invalid("names of .safetensors files in the same directory", shard)),
+            None => Err(invalid(&format!("names of {ending} files in the same directory"), shard)),
         })
         .collect()
-}
-
-/// Leaves off each prefix that nearly all names have, one in another too, unless two tensors would have one name.
-fn without_prefixes(mut tensors: BTreeMap<String, Stored>) -> BTreeMap<String, Stored> {
-    let is_usual = |tensors: &BTreeMap<String, Stored>, prefix: &str| {
-        let strangers = tensors.keys().filter(|name| !name.starts_with(prefix)).count();
-        let stripped = |name: &str| name.strip_prefix(prefix).is_some_and(|inner| tensors.contains_key(inner));
-        !tensors.is_empty() && strangers * STRANGERS <= tensors.len() && !tensors.keys().any(|name| stripped(name))
-    };
-    while let Some(prefix) = PREFIXES.into_iter().find(|prefix| is_usual(&tensors, prefix)) {
-        tracing::info!("{prefix} before the names of the tensors is left off");
-        let inner = |name: String| name.strip_prefix(prefix).map(str::to_string).unwrap_or(name);
-        tensors = tensors.into_iter().map(|(name, stored)| (inner(name), stored)).collect();
-    }
-    tensors
 }
 
 fn elements<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
@@ -354,6 +422,7 @@ fn elements<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
 fn read_header(path: &Path) -> Result<Vec<(String, Stored)>, ModelError> {
     let error = |source| ModelError::Read { path: path.to_path_buf(), source };
     let corrupt = |message: String| ModelError::CorruptWeights { path: path.to_path_buf(), message };
+    refuse_other_content(path, "weights in safetensors", Content::Safetensors)?;
     let mut file = File::open(path).map_err(error)?;
     let found = file.metadata().map_err(error)?.len();
     if found < PREFIX {
@@ -381,46 +450,52 @@ fn read_header(path: &Path) -> Result<Vec<(String, Stored)>, ModelError> {
         file: path.to_path_buf(),
         dtype: info.dtype,
         shape: info.shape.clone(),
-        offset: begin + info.data_offsets.0 as u64,
-        bytes: (info.data_offsets.1 - info.data_offsets.0) as u64,
+        place: Place::Plain {
+            offset: begin + info.data_offsets.0 as u64,
+            bytes: (info.data_offsets.1 - info.data_offsets.0) as u64,
+        },
     };
     Ok(metadata.tensors().into_iter().map(|(name, info)| (name, stored(info))).collect())
 }
 
-/// Pickles are named in the error, with a command that converts the first.
-fn no_weights(directory: &Path) -> ModelError {
-    let missing = || ModelError::MissingFile {
-        directory: directory.to_path_buf(),
-        expected: "model.safetensors or model.safetensors.index.json",
-    };
-    let Ok(entries) = std::fs::read_dir(directory) else { return missing() };
-    let pickle = |name: &String| {
-        let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
-        matches!(ending, Some("bin" | "pt" | "pth" | "ckpt" | "pkl")) && name != "training_args.bin"
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    // The weights are in pytorch_model.bin when it is there, whatever else is.
-    match names.filter(pickle).min_by_key(|name| (name != PICKLE, name.clone())) {
-        None => missing(),
-        Some(file) => ModelError::PickleWeights {
-            location: directory.display().to_string(),
-            command: convert_command(&directory.join(&file), &directory.join(SINGLE)),
-            file,
-        },
-    }
+/// The files that a model's weights are read from.
+pub(crate) enum WeightFiles {
+    One(PathBuf),
+    Shards(PathBuf),
 }
 
-/// The usual name of pickled weights.
-pub(crate) const PICKLE: &str = "pytorch_model.bin";
+const SAFE: &str = ".safetensors";
 
-/// `weights_only` keeps the pickle from running code; `clone` parts tensors that share memory, which safetensors
-/// refuses.
-fn convert_command(from: &Path, to: &Path) -> String {
-    format!(
-        "python3 -c 'import sys, torch; from safetensors.torch import save_file; \
-         w = torch.load(sys.argv[1], map_location=\"cpu\", weights_only=True); \
-         save_file({{k: v.clone().contiguous() for k, v in w.items()}}, sys.argv[2], {{\"format\": \"pt\"}})' {} {}",
-        quoted(from),
-        quoted(to)
-    )
+/// What a trainer keeps beside the weights, in files of the same kind.
+const NO_WEIGHTS: [&str; 6] =
+    ["training_args.bin", "optimizer.", "scheduler.", "rng_state", "scaler.", "adapter_model."];
+
+/// The weights of a directory: those with a usual name, otherwise the one file of PyTorch.
+pub(crate) fn weights_of(directory: &Path) -> Result<WeightFiles, ModelError> {
+    let file = |name: &str| Some(directory.join(name)).filter(|path| path.is_file());
+    if let Some(found) = file(SINGLE).map(WeightFiles::One).or_else(|| file(INDEX).map(WeightFiles::Shards)) {
+        return Ok(found);
+    }
+    if let Some(found) = file(PICKLE).map(WeightFiles::One).or_else(|| file(PICKLE_INDEX).map(WeightFiles::Shards)) {
+        return Ok(found);
+    }
+    let is_weights = |name: &String| {
+        let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+        matches!(ending, Some("bin" | "pt" | "pth" | "th" | "ckpt"))
+            && !name.starts_with('.')
+            && !NO_WEIGHTS.iter().any(|beginning| name.starts_with(beginning))
+            && directory.join(name).is_file()
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(is_weights).collect();
+    names.sort();
+    match names.as_slice() {
+        [] => Err(ModelError::MissingFile {
+            directory: directory.to_path_buf(),
+            expected: "model.safetensors or pytorch_model.bin, or the index of their parts",
+        }),
+        [name] => Ok(WeightFiles::One(directory.join(name))),
+        _ => Err(ModelError::SeveralWeights { directory: directory.to_path_buf(), found: names }),
+    }
 }

@@ -8,7 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use topwork_models::{HubSettings, ModelError, locate, tokenizer_file_names};
+use topwork_models::{HubSettings, Located, ModelError, tokenizer_file_names};
+
+/// The directory of a model.
+fn locate(spec: &str, hub: &HubSettings) -> Result<std::path::PathBuf, ModelError> {
+    topwork_models::locate(spec, hub).map(|Located { directory, .. }| directory)
+}
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -48,6 +53,7 @@ impl Hub {
             token: None,
             offline: false,
             patience: Duration::from_secs(10),
+            home: None,
         }
     }
 
@@ -193,15 +199,62 @@ fn a_model_without_a_tokenizer_that_is_read_is_refused() {
     }
 }
 
+/// Weights of PyTorch are fetched where there are no safetensors, whole or in parts, and only there.
 #[test]
-fn a_pickle_is_refused_without_being_fetched() {
-    let (hub, cache) = (Hub::with(&[MODEL[0], ("pytorch_model.bin", b"\x80\x02")]), tempfile::tempdir().unwrap());
-    let error = locate("org/old", &hub.settings(cache.path())).unwrap_err();
-    assert!(matches!(error, ModelError::PickleWeights { .. }), "{error}");
-    assert!(error.hint().unwrap().contains("save_file"));
-    let blobs = cache.path().join("models--org--old/blobs");
-    let fetched = std::fs::read_dir(blobs).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
-    assert!(fetched.into_iter().all(|content| content != b"\x80\x02"), "the pickle was fetched");
+fn weights_of_pytorch_are_fetched_where_there_are_no_others() {
+    let pickle: (&str, &[u8]) = ("pytorch_model.bin", b"weights");
+    let (hub, cache) = (Hub::with(&[MODEL[0], MODEL[2], pickle]), tempfile::tempdir().unwrap());
+    let directory = locate("org/old", &hub.settings(cache.path())).unwrap();
+    assert_eq!(std::fs::read(directory.join("pytorch_model.bin")).unwrap(), b"weights");
+    let offline = HubSettings { offline: true, ..hub.settings(cache.path()) };
+    assert_eq!(locate("org/old", &offline).unwrap(), directory);
+
+    let index = br#"{"weight_map": {"a": "pytorch_model-1.bin", "b": "pytorch_model-2.bin"}}"#;
+    let parts: &[(&str, &[u8])] =
+        &[("pytorch_model.bin.index.json", index), ("pytorch_model-1.bin", b"one"), ("pytorch_model-2.bin", b"two")];
+    let (hub, cache) = (Hub::with(&[&[MODEL[0], MODEL[2]], parts].concat()), tempfile::tempdir().unwrap());
+    let directory = locate("org/old", &hub.settings(cache.path())).unwrap();
+    assert_eq!(std::fs::read(directory.join("pytorch_model-2.bin")).unwrap(), b"two");
+
+    let (hub, cache) = (Hub::with(&[MODEL, &[pickle]].concat()), tempfile::tempdir().unwrap());
+    let directory = locate("org/both", &hub.settings(cache.path())).unwrap();
+    assert!(!directory.join("pytorch_model.bin").exists());
+    assert!(hub.requests().iter().all(|request| !request.path.contains("pytorch_model")));
+
+    let (hub, cache) = (Hub::with(&[MODEL[0], MODEL[2]]), tempfile::tempdir().unwrap());
+    let error = locate("org/none", &hub.settings(cache.path())).unwrap_err();
+    assert!(
+        matches!(&error, ModelError::HubStatus { status: 404, file, .. } if file == "model.safetensors"),
+        "{error}"
+    );
+}
+
+/// The address of a page is as good as an id.
+#[test]
+fn an_address_of_the_hub_is_its_model() {
+    let (hub, cache) = (Hub::with(MODEL), tempfile::tempdir().unwrap());
+    let settings = hub.settings(cache.path());
+    let directory = locate("org/model", &settings).unwrap();
+    let asked = hub.requests().len();
+    let own = format!("{}/org/model", hub.endpoint);
+    for spec in [
+        "https://huggingface.co/org/model",
+        "org/model/tree/main",
+        "https://hf.co/org/model/blob/main/config.json",
+        &own,
+    ] {
+        let found = topwork_models::locate(spec, &settings).unwrap();
+        assert_eq!(found.directory, directory, "{spec}");
+        assert!(found.notes[0].contains("org/model"), "{:?}", found.notes);
+        assert_eq!(topwork_models::hub_id("https://huggingface.co/org/model/tree/main").as_deref(), Some("org/model"));
+    }
+    assert_eq!(hub.requests().len(), asked, "everything is in the cache");
+    locate("https://huggingface.co/org/model/tree/v2", &settings).unwrap();
+    assert!(hub.requests()[asked].path.contains("/resolve/v2/"), "{:?}", hub.requests()[asked]);
+    for spec in ["https://github.com/org/model", "https://huggingface.co/datasets/org/model"] {
+        let error = locate(spec, &settings).unwrap_err();
+        assert!(matches!(error, ModelError::NoSuchModel { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Laws of leaks: rows that were learnt from judge nothing, wherever they stand, and what is left out is counted.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[allow(dead_code, reason = "shared by several tests")]
+#[expect(dead_code, reason = "what these tests do not use, those of the tasks do")]
 mod task_runs;
 
 use task_runs::{Folder, jsonl, supervised};

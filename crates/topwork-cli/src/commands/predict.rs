@@ -10,7 +10,7 @@ use topwork::predict::Predictor;
 use topwork::session::inputs::cut_warning;
 use topwork::tasks::prediction::{EntitySpan, Prediction, number};
 use topwork_data::{Dataset, Example, Labels, TokenizedTexts};
-use topwork_models::{HubSettings, locate};
+use topwork_models::{HubSettings, Located, locate};
 
 use crate::Ended;
 use crate::arguments::column_names;
@@ -133,7 +133,11 @@ fn lines(matches: &ArgMatches) -> Result<Option<Dataset>, Error> {
 /// The model that the command names.
 pub(crate) fn load(matches: &ArgMatches) -> anyhow::Result<Predictor> {
     let model = matches.get_one::<String>("MODEL").map_or("", String::as_str);
-    let predictor = Predictor::load(&locate(model, &HubSettings::from_env()).map_err(Error::from)?)?;
+    let Located { directory, notes } = locate(model, &HubSettings::from_env()).map_err(Error::from)?;
+    for note in &notes {
+        writeln!(std::io::stderr(), "note: {note}")?;
+    }
+    let predictor = Predictor::load(&directory)?;
     for warning in &predictor.warnings {
         writeln!(std::io::stderr(), "warning: {warning}")?;
     }

@@ -33,11 +33,34 @@ pub struct FamilyDescription {
     pub name: &'static str,
     /// The values of `model_type` in `config.json` that mean this family.
     pub model_types: &'static [&'static str],
+    /// What the names of its classes in `transformers` begin with.
+    pub class_prefix: &'static str,
     /// What a key of a checkpoint means to a model with that head.
     pub translate: fn(&str, HeadKind) -> KeyRule,
     /// `config.json` of a new model of these sizes.
     pub new_config: fn(&Sizes) -> serde_json::Value,
     pub(crate) parse: fn(&Fields<'_>) -> Result<Box<dyn EncoderConfig>, ModelError>,
+}
+
+/// The `model_type` that the classes of a configuration tell, for one that does not say it.
+pub(crate) fn type_of_architectures(raw: &serde_json::Value) -> Option<&'static str> {
+    let class = raw.get("architectures")?.as_array()?.first()?.as_str()?;
+    let is_own = |family: &&FamilyDescription| {
+        class.strip_prefix(family.class_prefix).is_some_and(|rest| rest.starts_with("For") || rest == "Model")
+    };
+    FAMILIES.iter().find(is_own)?.model_types.first().copied()
+}
+
+/// The `model_type` whose rules know most of these keys of a checkpoint.
+pub(crate) fn type_of_keys<'a>(keys: impl Iterator<Item = &'a str>) -> &'static str {
+    let keys: Vec<&str> = keys.collect();
+    let known = |family: &&FamilyDescription| {
+        let means = |key: &&&str| !matches!((family.translate)(key, HeadKind::MASKED_WORDS), KeyRule::Unknown);
+        keys.iter().filter(means).count()
+    };
+    // The first of those that know as many.
+    let best = FAMILIES.iter().rev().max_by_key(known).unwrap_or(OF_NEW_MODELS);
+    best.model_types.first().copied().unwrap_or(best.name)
 }
 
 /// What a family understood of `config.json`.

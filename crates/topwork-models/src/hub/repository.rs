@@ -34,10 +34,6 @@ impl<'a> Repository<'a> {
         &self.id
     }
 
-    pub(super) fn revision(&self) -> &str {
-        &self.revision
-    }
-
     /// A file that the model must have.
     pub(super) fn require(&mut self, file: &str) -> Result<PathBuf, ModelError> {
         self.find(file)?.ok_or_else(|| self.missing(file))
@@ -69,15 +65,6 @@ impl<'a> Repository<'a> {
     /// Whether nobody has been asked for a file that is not in the cache, and nobody can be.
     pub(super) fn is_unasked(&self, file: &str) -> bool {
         self.hub.offline && !self.absence(file).is_some_and(|marker| marker.exists())
-    }
-
-    /// Whether the hub has a file, without fetching it.
-    pub(super) fn has(&self, file: &str) -> Result<bool, ModelError> {
-        if self.hub.offline {
-            return Ok(false);
-        }
-        let found = self.ask(file, |api, repo, file, _| api.metadata(&api.repo(repo).url(&file)))?;
-        Ok(found.is_some())
     }
 
     /// The error for a required file that is nowhere.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The public hub.
-const ENDPOINT: &str = "https://huggingface.co";
+pub(super) const PUBLIC: &str = "https://huggingface.co";
 /// A hub that sends nothing for so long is taken for gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -21,6 +21,8 @@ pub struct HubSettings {
     pub offline: bool,
     /// How long to wait for a sign of life: `HF_HUB_DOWNLOAD_TIMEOUT`, in seconds.
     pub patience: Duration,
+    /// What `~` stands for in paths: `HOME`, else `USERPROFILE`.
+    pub home: Option<PathBuf>,
 }
 
 impl HubSettings {
@@ -42,7 +44,7 @@ impl HubSettings {
             let content = std::fs::read_to_string(path("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"))).ok()?;
             Some(content.trim().to_string()).filter(|token| !token.is_empty())
         };
-        let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_string());
+        let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| PUBLIC.to_string());
         let on = |value: String| matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on");
         let seconds = text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|value| value.parse().ok()).filter(|s: &u64| *s > 0);
         Self {
@@ -51,6 +53,16 @@ impl HubSettings {
             token: text("HF_TOKEN").or_else(stored),
             offline: text("HF_HUB_OFFLINE").or_else(|| text("TRANSFORMERS_OFFLINE")).is_some_and(on),
             patience: seconds.map_or(PATIENCE, Duration::from_secs),
+            home: user.map(PathBuf::from),
+        }
+    }
+
+    /// A path whose `~` is the user's folder, where that is known: a shell leaves it between quotes.
+    pub(super) fn expanded(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix('~'), &self.home) {
+            (Some(""), Some(home)) => home.clone(),
+            (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+            _ => PathBuf::from(path),
         }
     }
 }
@@ -64,6 +76,7 @@ impl std::fmt::Debug for HubSettings {
             .field("token", &self.token.as_ref().map(|_| "..."))
             .field("offline", &self.offline)
             .field("patience", &self.patience)
+            .field("home", &self.home)
             .finish()
     }
 }

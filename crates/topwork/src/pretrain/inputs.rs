@@ -88,7 +88,8 @@ impl PretrainInputs {
         if let Some(said) = &recipe.model_name_or_path {
             warn_of_namesake(&said.value, observer);
         }
-        let source = recipe.model_name_or_path.as_ref().map(|said| Source::find(&said.value, hub)).transpose()?;
+        let said = recipe.model_name_or_path.as_ref();
+        let source = said.map(|said| Source::find(&said.value, hub, observer)).transpose()?;
         let model = source.as_ref().map(source_facts).transpose()?;
         let early = resolve(&unpinned, &PretrainFacts { model: model.clone(), ..PretrainFacts::default() })?;
         let options = CorpusOptions {
@@ -169,8 +170,8 @@ impl PretrainInputs {
 }
 
 impl Source {
-    fn find(spec: &str, hub: &HubSettings) -> Result<Self, Error> {
-        let (directory, unpacked) = find_model(spec, hub)?;
+    fn find(spec: &str, hub: &HubSettings, observer: &mut dyn Observer) -> Result<Self, Error> {
+        let (directory, unpacked) = find_model(spec, hub, observer)?;
         Ok(Self { checkpoint: Checkpoint::open(&directory)?, directory, _unpacked: unpacked })
     }
 }

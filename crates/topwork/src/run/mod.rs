@@ -102,7 +102,7 @@ pub(crate) fn lap(timer: &mut Instant) -> f64 {
     std::mem::replace(timer, Instant::now()).elapsed().as_secs_f64()
 }
 
-/// What is new in the model, and what was left out of the checkpoint, one line for each reason.
+/// What was done to the checkpoint, what is new in the model, and what was left out, one line for each reason.
 fn notes(report: &LoadReport) -> Vec<String> {
     let grouped = |entries: &[(String, String)]| {
         let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
@@ -119,7 +119,7 @@ fn notes(report: &LoadReport) -> Vec<String> {
         [name] => format!("left out of the checkpoint: {name} ({reason})"),
         names => format!("left out of the checkpoint: {} tensors ({reason})", names.len()),
     });
-    new.chain(left_out).collect()
+    report.notes.iter().cloned().chain(new).chain(left_out).collect()
 }
 
 /// Says whether a resumed run starts anew, and what loading the model left out and made.

@@ -12,10 +12,9 @@ impl Base {
     pub(crate) fn of(spec: &str) -> Self {
         let path = std::path::Path::new(spec);
         let is_carried = spec == topwork_models::SEEDLING;
-        let id = spec.split_once('@').map_or(spec, |(id, _)| id);
-        let is_on_hub = !is_carried && topwork_models::is_hub_id(id) && !path.exists();
+        let id = topwork_models::hub_id(spec).filter(|_| !is_carried);
         let folder = || path.file_name().map_or("a local model".into(), |name| name.to_string_lossy().into_owned());
-        Self { name: if is_on_hub { id.to_string() } else { folder() }, is_on_hub }
+        Self { is_on_hub: id.is_some(), name: id.unwrap_or_else(folder) }
     }
 }
 

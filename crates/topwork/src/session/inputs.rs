@@ -11,8 +11,8 @@ use topwork_data::{
     Columns, Dataset, Example, HoldOut, Strata, TargetKind, TargetSpace, Targets, TokenizedTexts, for_words,
 };
 use topwork_models::{
-    Checkpoint, HeadKind, HeadRule, HubSettings, ModelConfig, SEEDLING, Sizes, check_tokenizer, locate, max_length,
-    pooling_of, read_tokenizer, tokenizer_files, unpack_seedling,
+    Checkpoint, HeadKind, HeadRule, HubSettings, Located, ModelConfig, SEEDLING, Sizes, check_tokenizer, locate,
+    max_length, pooling_of, read_tokenizer, tokenizer_files, unpack_seedling,
 };
 
 use crate::error::Error;
@@ -203,7 +203,7 @@ impl Inputs {
         let retained = files.retained(recipe)?;
         let unlabelled = files.unlabelled(recipe, observer)?;
         let spec = recipe.model_name_or_path.as_ref().map_or(SEEDLING, |said| said.value.as_str());
-        let (source, unpacked) = find_model(spec, hub)?;
+        let (source, unpacked) = find_model(spec, hub, observer)?;
         recipe.model_name_or_path.iter().for_each(|said| warn_of_namesake(&said.value, observer));
         let config = configured(&source, recipe)?;
         let checkpoint = Checkpoint::open(&source)?;
@@ -487,10 +487,17 @@ fn no_validation_rows(plan: &Plan, observer: &mut dyn Observer) -> Result<(), Er
     Ok(())
 }
 
-/// The directory of a model: the carried one by its name (a folder of that name is `./seedling`), a directory or a hub id.
-pub(crate) fn find_model(spec: &str, hub: &HubSettings) -> Result<(PathBuf, Option<TempDir>), Error> {
+/// The directory of a model: the carried one by its name (a folder of that name is `./seedling`), or what [`locate`] finds; the
+/// way there is said.
+pub(crate) fn find_model(
+    spec: &str,
+    hub: &HubSettings,
+    observer: &mut dyn Observer,
+) -> Result<(PathBuf, Option<TempDir>), Error> {
     if spec != SEEDLING {
-        return Ok((locate(spec, hub)?, None));
+        let Located { directory, notes } = locate(spec, hub)?;
+        notes.into_iter().for_each(|message| observer.event(&RunEvent::Note { message }));
+        return Ok((directory, None));
     }
     let folder = tempfile::tempdir().map_err(|source| Error::write(&std::env::temp_dir(), source))?;
     unpack_seedling(folder.path())?;

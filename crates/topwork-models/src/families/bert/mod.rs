@@ -12,6 +12,7 @@ use super::FamilyDescription;
 pub(crate) const BERT: FamilyDescription = FamilyDescription {
     name: "bert",
     model_types: &["bert"],
+    class_prefix: "Bert",
     translate: keys::translate,
     new_config: network::new_config,
     parse: |fields| Ok(Box::new(BertConfig::parse(fields)?)),

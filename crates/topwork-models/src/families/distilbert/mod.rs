@@ -13,6 +13,7 @@ use super::FamilyDescription;
 pub(crate) const DISTILBERT: FamilyDescription = FamilyDescription {
     name: "distilbert",
     model_types: &["distilbert"],
+    class_prefix: "DistilBert",
     translate: keys::translate,
     new_config: network::new_config,
     parse: |fields| Ok(Box::new(DistilBertConfig::parse(fields)?)),

@@ -17,6 +17,7 @@ use super::FamilyDescription;
 pub(crate) const ROBERTA: FamilyDescription = FamilyDescription {
     name: "roberta",
     model_types: &["roberta"],
+    class_prefix: "Roberta",
     translate,
     new_config: |sizes| network::new_config("roberta", sizes),
     parse: |fields| Ok(Box::new(RobertaConfig::parse(fields, "Roberta")?)),
@@ -25,6 +26,7 @@ pub(crate) const ROBERTA: FamilyDescription = FamilyDescription {
 pub(crate) const XLM_ROBERTA: FamilyDescription = FamilyDescription {
     name: "xlm-roberta",
     model_types: &["xlm-roberta"],
+    class_prefix: "XLMRoberta",
     new_config: |sizes| network::new_config("xlm-roberta", sizes),
     parse: |fields| Ok(Box::new(RobertaConfig::parse(fields, "XLMRoberta")?)),
     ..ROBERTA
@@ -33,6 +35,7 @@ pub(crate) const XLM_ROBERTA: FamilyDescription = FamilyDescription {
 pub(crate) const CAMEMBERT: FamilyDescription = FamilyDescription {
     name: "camembert",
     model_types: &["camembert"],
+    class_prefix: "Camembert",
     new_config: |sizes| network::new_config("camembert", sizes),
     parse: |fields| Ok(Box::new(RobertaConfig::parse(fields, "Camembert")?)),
     ..ROBERTA
