@@ -256,7 +256,16 @@ fn predict() -> Command {
         .arg(
             file("FILE")
                 .required(false)
-                .help("CSV, TSV, JSON lines, or plain lines; without it, one text a line is read from standard input"),
+                .help("CSV, TSV, JSON, Parquet, Arrow, xlsx or plain lines, also packed; without it, or as -, standard input"),
+        )
+        .arg(names_of_labels())
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .value_hint(ValueHint::FilePath)
+                .help("The file to write, once it is whole; without it, rows are written to standard output as they are answered"),
         )
         .arg(batch_size())
         .arg(json("Print one JSON object a row, with everything that the model says of it"))
@@ -269,6 +278,7 @@ fn evaluate() -> Command {
         .arg(model())
         .arg(file("FILE").help("CSV, TSV or JSON lines with labels"))
         .arg(label_column())
+        .arg(names_of_labels())
         .arg(
             Arg::new("missing-labels")
                 .long("missing-labels")
@@ -428,6 +438,26 @@ pub(crate) fn column_names(matches: &ArgMatches) -> ColumnNames {
         labels: named("label-column").into_iter().collect(),
         no_header: matches.get_flag("no-header"),
     }
+}
+
+/// The option of `predict` and `evaluate` that names outputs.
+fn names_of_labels() -> Arg {
+    Arg::new("label-names-file")
+        .long("label-names-file")
+        .visible_alias("label-names")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help("Names for the model's outputs, one a line, as for a checkpoint that calls them LABEL_0 and so on")
+}
+
+/// The names in the file of that option, if it is given.
+///
+/// # Errors
+/// When the file cannot be read or has none.
+pub(crate) fn label_names(matches: &ArgMatches) -> Result<Option<Vec<String>>, Error> {
+    let path = matches.get_one::<PathBuf>("label-names-file");
+    path.map(|path| topwork::session::label_names_in(path)).transpose()
 }
 
 /// What the flag of `evaluate` says of rows without a label.

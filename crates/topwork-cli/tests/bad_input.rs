@@ -198,6 +198,10 @@ fn a_pair_of_texts_needs_a_model_with_two_token_types() {
     let processor = tokenizer["post_processor"].to_string().replace("\"type_id\":1", "\"type_id\":5");
     tokenizer["post_processor"] = serde_json::from_str(&processor).unwrap();
     folder.write("model/tokenizer.json", tokenizer.to_string());
+    // The class of BERT makes the template itself.
+    let inputs = serde_json::json!(["input_ids", "token_type_ids", "attention_mask"]);
+    let config = serde_json::json!({ "tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": inputs });
+    folder.write("model/tokenizer_config.json", config.to_string());
     folder.write("train.csv", "text_a,text_b,label\nhello,there,yes\nyou,people,no\nwhich,time,yes\n");
     tune_fails(&folder, &["--model", "model"], &["train.csv", "type_vocab_size", "5"]);
 }

@@ -54,7 +54,15 @@ impl Dataset {
         if path.is_dir() {
             return Dataset::read_directory(path, names, labels);
         }
-        let bytes = open::read_all(path)?;
+        Dataset::of_bytes(path, open::read_all(path)?, names, labels)
+    }
+
+    /// As [`Dataset::read`], of bytes that were read; `path` names them in errors and, in doubt, says by its ending what they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::read`].
+    pub fn of_bytes(path: &Path, bytes: Vec<u8>, names: &ColumnNames, labels: Labels) -> Result<Dataset, DataError> {
         let sha256 = sha256(&bytes);
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(DataError::Empty { path: path.into(), header: false });
@@ -110,6 +118,13 @@ impl Dataset {
         Dataset::new(path, Format::Lines, sha256, notes, source.lines())
     }
 
+    /// The rows of a text that has no columns; `name` may say by its ending what it is.
+    pub(crate) fn from_text(path: &Path, name: &Path, text: &str, names: &ColumnNames) -> Result<Dataset, DataError> {
+        let (format, parts) = Source { path, text, names, labels: Labels::Optional }.text(name)?;
+        let notes = parts.notes.clone();
+        Dataset::new(path, format, sha256(text.as_bytes()), notes, parts)
+    }
+
     /// Whether the rows are pairs of texts.
     pub fn is_pair(&self) -> bool {
         self.columns.text_pair.is_some()
@@ -145,10 +160,7 @@ impl Dataset {
 
     /// Forgets the words, for a task that takes a text as a whole.
     pub fn forget_words(&mut self) {
-        for example in &mut self.examples {
-            example.words.clear();
-            example.word_lines.clear();
-        }
+        self.examples.iter_mut().for_each(Example::forget_words);
     }
 
     fn new(

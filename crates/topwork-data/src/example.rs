@@ -46,6 +46,12 @@ impl Example {
         self.words.iter().map(|word| &self.text[word.clone()])
     }
 
+    /// Forgets the words, for a task that takes a text as a whole.
+    pub fn forget_words(&mut self) {
+        self.words.clear();
+        self.word_lines.clear();
+    }
+
     /// The label where it is one value.
     pub fn label_text(&self) -> Option<&str> {
         self.label.as_ref().and_then(Label::text)

@@ -79,7 +79,8 @@ impl Source<'_> {
         DataError::NoHeader { path: self.path.into(), found: first.to_vec(), text: columns.text, label, flag: said }
     }
 
-    fn example(
+    /// A row of the cells of these places, in their order.
+    pub(crate) fn example(
         &self,
         line: usize,
         cells: Vec<Cell>,

@@ -10,6 +10,11 @@ use crate::wording::unknown_hint;
 impl DataError {
     /// What to do about it, as one line; where it is a command or an option, it works when pasted.
     pub fn hint(&self) -> Option<String> {
+        self.hint_of_file().or_else(|| self.hint_of_row())
+    }
+
+    /// Where the file as a whole, or its columns, are at fault.
+    fn hint_of_file(&self) -> Option<String> {
         match self {
             DataError::NotFound { nearest, .. } => Some(match nearest {
                 Some(near) => format!("did you mean {}", shell_word(&near.display().to_string())),
@@ -80,6 +85,13 @@ impl DataError {
             DataError::ColumnUsedTwice { .. } => {
                 Some("name them with --text-column, --text-pair-column and --label-column".into())
             }
+            _ => None,
+        }
+    }
+
+    /// Where a row, or what is made of the rows, is at fault.
+    fn hint_of_row(&self) -> Option<String> {
+        match self {
             DataError::RaggedRow { delimiter, .. } => {
                 let delimiter = if *delimiter == '\t' { "a tab".into() } else { format!("`{delimiter}`") };
                 Some(format!("put a field that holds {delimiter} or a line break in double quotes"))
@@ -138,6 +150,7 @@ impl DataError {
             DataError::NoTokens { .. } => {
                 Some("the tokenizer's post_processor should put special tokens around a text, such as [CLS]".into())
             }
+            _ => None,
         }
     }
 }

@@ -36,6 +36,7 @@ mod parts;
 mod random;
 mod records;
 mod role;
+mod row_stream;
 mod same_label;
 mod table;
 mod target_error;
@@ -63,10 +64,12 @@ pub use missing::MissingLabels;
 pub use order::epoch_order;
 pub use random::Stream;
 pub use role::Role;
-pub use same_label::Respelled;
+pub use row_stream::{ChooseColumns, RowStream, StreamedRow};
+pub use same_label::{Respelled, respelled_note};
 pub use target_error::{TargetError, WordPlace};
 pub use targets::{
     Matrix, Strata, TagProblem, TagRows, TagScheme, TargetKind, TargetSpace, Targets, flag_names, recognise,
 };
 pub use tokenized::{FirstToken, TokenizedTexts};
+pub use unreadable::missing_file;
 pub use word_pieces::{for_words, split_words};

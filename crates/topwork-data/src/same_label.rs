@@ -5,6 +5,7 @@
 //! needless zero, as `007`, is a name and no number.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -191,6 +192,21 @@ pub(crate) fn respelled<'l>(names: &[String], labels: impl Iterator<Item = &'l s
         })
         .collect()
 }
+
+/// That some labels of a file are written otherwise than the class that they are counted as.
+pub fn respelled_note(respelled: &[Respelled], path: &Path) -> Option<String> {
+    if respelled.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = respelled.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = match respelled.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    Some(format!("{}: labels are counted as the same: {}{more}", path.display(), shown.join(", ")))
+}
+
+const SHOWN: usize = 6;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,11 @@ use std::{fs, io};
 use crate::error::DataError;
 use crate::nearest::nearest;
 
+/// The error of a file that is not there.
+pub fn missing_file(path: &Path) -> DataError {
+    unreadable(path, io::Error::from(io::ErrorKind::NotFound))
+}
+
 /// What to say of a failure to read `path`.
 pub(crate) fn unreadable(path: &Path, error: io::Error) -> DataError {
     match error.kind() {

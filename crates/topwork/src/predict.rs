@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 use topwork_data::{
     ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, MissingLabels, TargetKind, TargetSpace,
-    TokenizedTexts, for_words, split_words, text_hash,
+    TokenizedTexts, for_words, respelled_note, split_words, text_hash,
 };
 use topwork_engine::{ParameterId, Parameters};
 use topwork_models::{
@@ -18,7 +18,6 @@ use crate::events::SplitScores;
 use crate::network::batch::{Output, check_tokens, infer};
 use crate::run::output_directory::LEARNT_ROWS;
 use crate::saved_config::{SavedConfig, TASK, task_of};
-use crate::session::files::respelled_note;
 use crate::tasks::prediction::Prediction;
 use crate::tasks::{Scoring, Supervised};
 
@@ -126,7 +125,13 @@ impl Predictor {
     /// # Errors
     /// When the file cannot be read, or lacks a column that was named.
     pub fn read(&self, path: &Path, said: &ColumnNames, labels: Labels) -> Result<Dataset, Error> {
-        let usual = Dataset::read(path, said, labels);
+        // A pipe is read once.
+        let bytes = if path.is_dir() { None } else { std::fs::read(path).ok() };
+        let read = |names: &ColumnNames| match &bytes {
+            Some(bytes) => Dataset::of_bytes(path, bytes.clone(), names, labels),
+            None => Dataset::read(path, names, labels),
+        };
+        let usual = read(said);
         let Some(own) = &self.columns else { return Ok(usual?) };
         let header: Vec<&String> = match &usual {
             // Plain texts have no columns.
@@ -138,7 +143,7 @@ impl Predictor {
             Err(DataError::MissingColumn { found, .. }) => found.iter().collect(),
             // Numbers are the names of columns where the training file had no header.
             Err(DataError::NoHeader { .. }) if *said == ColumnNames::default() && own.are_numbered() => {
-                return Ok(Dataset::read(path, &own.as_named(), labels)?);
+                return Ok(read(&own.as_named())?);
             }
             Err(_) => return Ok(usual?),
         };
@@ -150,7 +155,42 @@ impl Predictor {
         if said.labels.is_empty() && !own.labels.is_empty() && own.labels.iter().all(has) {
             names.labels = own.labels.clone();
         }
-        if names == *said { Ok(usual?) } else { Ok(Dataset::read(path, &names, labels)?) }
+        if names == *said { Ok(usual?) } else { Ok(read(&names)?) }
+    }
+
+    /// The columns that are meant, of those that a file has: what was said, else those of the training file, else the usual ones. Without a
+    /// header, as before it is known, what the file is read by.
+    pub fn columns_among(&self, said: &ColumnNames, header: &[String]) -> ColumnNames {
+        let mut names = said.clone();
+        let Some(own) = &self.columns else { return names };
+        let texts = || [&own.text].into_iter().chain(&own.text_pair);
+        let is_open = said.text.is_none() && said.text_pair.is_none();
+        let has = |name: &String| header.contains(name);
+        if header.is_empty() && *said == ColumnNames::default() && own.are_numbered() {
+            return own.as_named();
+        }
+        // Before the header is known, its names tell it from a line of text.
+        if is_open && (texts().all(has) || header.is_empty()) {
+            (names.text, names.text_pair) = (Some(own.text.clone()), own.text_pair.clone());
+        }
+        if said.labels.is_empty() && !own.labels.is_empty() && own.labels.iter().all(has) {
+            names.labels = own.labels.clone();
+        }
+        names
+    }
+
+    /// Gives the outputs other names, as for a checkpoint that calls them `LABEL_0` and so on.
+    ///
+    /// # Errors
+    /// When there are not as many, or two are the same.
+    pub fn rename_labels(&mut self, names: Vec<String>) -> Result<(), Error> {
+        let (expected, found) = (self.labels().len(), names.len());
+        if expected != found {
+            let message = format!("--label-names-file: expected {expected} names, one for each output, found {found}");
+            return Err(Error::run(message, "a file with a name a line, that of the first output first"));
+        }
+        self.scoring.space = TargetSpace::from_names(self.task().kind(), names)?;
+        Ok(())
     }
 
     /// Settles which rows of a labelled file have a label, and puts class names in place of numbers where the file says them; returns what
@@ -167,7 +207,7 @@ impl Predictor {
             dataset.name_known_labels(&names)?;
         }
         notes.extend(dataset.settle_missing(rule, self.task().kind())?);
-        notes.extend(respelled_note(&self.scoring.space.respelled(dataset), dataset));
+        notes.extend(respelled_note(&self.scoring.space.respelled(dataset), &dataset.path));
         Ok(notes)
     }
 
@@ -181,12 +221,20 @@ impl Predictor {
     /// # Errors
     /// When rows are pairs of texts and the model reads single ones, or the other way round.
     pub fn prepare(&self, dataset: &mut Dataset) -> Result<(), Error> {
+        self.prepare_rows(&dataset.path, &dataset.columns, &mut dataset.examples)
+    }
+
+    /// As [`Predictor::prepare`], of rows with these columns.
+    ///
+    /// # Errors
+    /// As [`Predictor::prepare`].
+    pub fn prepare_rows(&self, path: &Path, columns: &Columns, rows: &mut [Example]) -> Result<(), Error> {
         let is_tagger = self.task().kind() == TargetKind::TokenTags;
-        let path = dataset.path.display();
+        let path = path.display();
         let expects_pair = self.columns.as_ref().map(|own| own.text_pair.as_deref());
-        match (&dataset.columns.text_pair, expects_pair) {
+        match (&columns.text_pair, expects_pair) {
             (Some(second), expected) if is_tagger || expected == Some(None) => {
-                let first = &dataset.columns.text;
+                let first = &columns.text;
                 let what = if is_tagger {
                     "one text a row, as a tagger reads"
                 } else {
@@ -206,8 +254,8 @@ impl Predictor {
             _ => {}
         }
         match is_tagger {
-            true => part_into_words(dataset),
-            false => dataset.forget_words(),
+            true => part_into_words(rows),
+            false => rows.iter_mut().for_each(Example::forget_words),
         }
         Ok(())
     }
@@ -317,8 +365,8 @@ fn classifier<'a>(config: &ModelConfig, checkpoint: &'a Checkpoint) -> Option<(&
 }
 
 /// Parts plain texts into words, as a tagger reads them; rows that have words stay as they are.
-fn part_into_words(dataset: &mut Dataset) {
-    for example in dataset.examples.iter_mut().filter(|example| example.words.is_empty()) {
+fn part_into_words(rows: &mut [Example]) {
+    for example in rows.iter_mut().filter(|example| example.words.is_empty()) {
         example.words = split_words(&example.text);
     }
 }

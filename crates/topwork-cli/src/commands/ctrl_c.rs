@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use clap::ArgMatches;
 use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use topwork::error::Error;
 use topwork::plan::recipe::Said;
 use topwork::run::output_directory::OutputDirectory;
@@ -62,15 +64,24 @@ pub(crate) fn carry_out<R: Serialize>(
     }
 }
 
-/// The first Ctrl-C ends the run after its step; the second ends the process.
+/// The first Ctrl-C, or SIGTERM, ends the run after its step; the second ends the process. So does the end of a terminal, unless that is
+/// ignored, as under `nohup`.
 pub(crate) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let interrupt = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&interrupt);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(crate::INTERRUPTED));
-        }
-    })
-    .context("cannot watch for Ctrl-C")?;
+    let hangup = (!ignores_hangup()).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
+        // The first signal finds the flag unset.
+        flag::register_conditional_shutdown(signal, i32::from(crate::INTERRUPTED), Arc::clone(&interrupt))
+            .and_then(|_| flag::register(signal, Arc::clone(&interrupt)))
+            .context("cannot watch for Ctrl-C")?;
+    }
     Ok(interrupt)
+}
+
+/// Whether the process was started with SIGHUP ignored, as far as the system says.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (SIGHUP - 1) & 1 == 1)
 }

@@ -14,12 +14,16 @@ use topwork_metrics::{argmax, confusion, multi_label};
 
 use super::predict::{batch_size, load, tokenize};
 use crate::Ended;
-use crate::arguments::{column_names, missing_labels};
+use crate::arguments::{column_names, label_names, missing_labels};
 use crate::table::{self, Line};
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
     let path = matches.get_one::<PathBuf>("FILE").cloned().unwrap_or_default();
-    let predictor = load(matches)?;
+    let path = if path.as_os_str() == "-" { PathBuf::from("/dev/stdin") } else { path };
+    let mut predictor = load(matches)?;
+    if let Some(names) = label_names(matches)? {
+        predictor.rename_labels(names)?;
+    }
     let mut dataset = predictor.read(&path, &column_names(matches), Labels::Required)?;
     for note in predictor.settle_labels(&mut dataset, missing_labels(matches))? {
         writeln!(std::io::stderr(), "warning: {note}")?;

@@ -85,12 +85,23 @@ pub(crate) fn read_all(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// What stands in place of a file that was not fetched.
 fn refuse_what_is_no_data(path: &Path, text: &str) -> Result<(), DataError> {
-    if text.starts_with("version https://git-lfs.github.com/spec/") {
-        return Err(DataError::LfsPointer { path: path.into() });
+    match () {
+        () if is_pointer(text) => Err(DataError::LfsPointer { path: path.into() }),
+        () if is_web_page(text) => Err(DataError::WebPage { path: path.into() }),
+        () => Ok(()),
     }
+}
+
+/// Whether a text that begins so is no data.
+pub(crate) fn is_no_data(text: &str) -> bool {
+    is_pointer(text) || is_web_page(text)
+}
+
+fn is_pointer(text: &str) -> bool {
+    text.starts_with("version https://git-lfs.github.com/spec/")
+}
+
+fn is_web_page(text: &str) -> bool {
     let start: String = text.trim_start().chars().take(15).collect::<String>().to_lowercase();
-    if start.starts_with("<!doctype html") || start.starts_with("<html") {
-        return Err(DataError::WebPage { path: path.into() });
-    }
-    Ok(())
+    start.starts_with("<!doctype html") || start.starts_with("<html")
 }

@@ -56,6 +56,16 @@ impl Packing {
         })
     }
 
+    /// As [`Packing::stream`], for another thread; what is packed stays as it is where it is an archive.
+    pub(crate) fn send_stream(self, packed: Box<dyn BufRead + Send>) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match self {
+            Packing::Gzip => Box::new(MultiGzDecoder::new(packed)),
+            Packing::Zstandard => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
+            Packing::Bzip2 => Box::new(MultiBzDecoder::new(packed)),
+            Packing::Zip | Packing::Other(_) => packed,
+        })
+    }
+
     /// What `bytes` hold, and the name of it, if that of the packed file is `name`.
     pub(super) fn unpack(self, path: &Path, name: &Path, bytes: Vec<u8>) -> Result<(Vec<u8>, PathBuf), DataError> {
         let broken = |source| DataError::BrokenCompression { path: path.into(), compression: self.name(), source };

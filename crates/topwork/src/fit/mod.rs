@@ -158,9 +158,12 @@ pub struct FitContext<'a> {
     pub checkpoints: Option<Checkpoints<'a>>,
 }
 
+/// Between two checkpoints lies so many times what the first took.
+const MOST_OF_THE_TIME: u32 = 100;
+
 /// Keeps the state of a run every so often.
 pub struct Checkpoints<'a> {
-    /// How often.
+    /// How often at most: less often where saving takes more than a hundredth of the time.
     pub every: Duration,
     /// Writes the state.
     pub save: &'a mut dyn FnMut(&Parameters, &Progress) -> Result<(), Error>,
@@ -193,8 +196,7 @@ pub fn fit(
     }
     let mut watch = BlockWatch::new(problem, parameters);
     let (began, before) = (Instant::now(), progress.elapsed);
-    let mut saved = began;
-    let mut stop = None;
+    let (mut saved, mut cost, mut stop) = (began, Duration::ZERO, None);
 
     while options.budget.spent(progress) < 1.0 && stop.is_none() {
         let started = Instant::now();
@@ -252,16 +254,17 @@ pub fn fit(
             stop = Some(Stop::Interrupted);
         }
         if let Some(Checkpoints { every, save }) = &mut checkpoints
-            && saved.elapsed() >= *every
+            && saved.elapsed() >= (*every).max(MOST_OF_THE_TIME * cost)
             && !is_over
             && stop.is_none()
         {
             progress.optimizer = Some(adamw.state());
             // First the log, so that it has every step of the state.
             observer.event(&RunEvent::Checkpoint { step: progress.step });
+            let saving = Instant::now();
             save(parameters, progress)?;
             progress.optimizer = None;
-            saved = Instant::now();
+            (saved, cost) = (Instant::now(), saving.elapsed());
         }
     }
 

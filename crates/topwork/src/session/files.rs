@@ -1,10 +1,10 @@
 //! The data files of a run, read and checked: which task they are of, and their targets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use topwork_data::{
-    ColumnNames, Columns, Dataset, Labels, MissingLabels, Respelled, TargetKind, TargetSpace, Targets, flag_names,
-    label_variants, recognise,
+    ColumnNames, Columns, Dataset, Labels, MissingLabels, TargetKind, TargetSpace, Targets, flag_names, label_variants,
+    recognise, respelled_note,
 };
 
 use crate::error::Error;
@@ -152,7 +152,14 @@ fn missing_labels(recipe: &Recipe) -> MissingLabels {
 
 /// The names of labels that a file gives, one a line; none where no file does.
 pub(crate) fn label_names(recipe: &Recipe) -> Result<Option<Vec<String>>, Error> {
-    let Some(Said { value: path, .. }) = &recipe.label_names_file else { return Ok(None) };
+    recipe.label_names_file.as_ref().map(|said| label_names_in(&said.value)).transpose()
+}
+
+/// The names of labels in a file, one a line.
+///
+/// # Errors
+/// When the file cannot be read, or has none.
+pub fn label_names_in(path: &Path) -> Result<Vec<String>, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
     let names: Vec<String> = text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
     match names.is_empty() {
@@ -160,7 +167,7 @@ pub(crate) fn label_names(recipe: &Recipe) -> Result<Option<Vec<String>>, Error>
             format!("{}: expected a name a line, found none", path.display()),
             "the names of the labels, that of 0 first",
         )),
-        false => Ok(Some(names)),
+        false => Ok(names),
     }
 }
 
@@ -232,7 +239,7 @@ impl Files {
         for dataset in datasets.others() {
             space.encode(dataset)?;
         }
-        notes.extend(datasets.all_mut().filter_map(|dataset| respelled_note(&space.respelled(dataset), dataset)));
+        notes.extend(datasets.all_mut().filter_map(|dataset| respelled_note(&space.respelled(dataset), &dataset.path)));
         let leaks = take_out(&mut datasets)?;
         Ok(Self { datasets, task, recognised_by, space, columns, notes, leaks })
     }
@@ -312,21 +319,6 @@ fn task_of(recipe: &Recipe, datasets: &Datasets) -> Result<(&'static dyn Supervi
         }
     })
 }
-
-/// That some labels of a file are written otherwise than the class they count as.
-pub(crate) fn respelled_note(respelled: &[Respelled], dataset: &Dataset) -> Option<String> {
-    if respelled.is_empty() {
-        return None;
-    }
-    let shown: Vec<String> = respelled.iter().take(RESPELLED_SHOWN).map(ToString::to_string).collect();
-    let more = match respelled.len().saturating_sub(RESPELLED_SHOWN) {
-        0 => String::new(),
-        count => format!(" and {count} more"),
-    };
-    Some(format!("{}: labels are counted as the same: {}{more}", dataset.path.display(), shown.join(", ")))
-}
-
-const RESPELLED_SHOWN: usize = 6;
 
 /// The targets that a file of names declares: also those that no training row has, in the file's order.
 fn declared(kind: TargetKind, names: Vec<String>, learnt: TargetSpace, train: &Dataset) -> Result<TargetSpace, Error> {

@@ -13,3 +13,5 @@ pub mod retained;
 pub mod split;
 pub(crate) mod training;
 pub mod unlabelled;
+
+pub use files::label_names_in;

@@ -154,7 +154,7 @@ impl Linear {
         // What is reported is of the model that is kept: of a head that cannot be fitted, nothing is.
         let (mut recorded, mut own) = (RecordedEvents::default(), Seconds::default());
         let trained =
-            train(&inputs, &setup, &mut loaded, Progress::default(), false, context, &mut own, &mut recorded)?;
+            train(&inputs, &setup, &mut loaded, Progress::default(), false, None, context, &mut own, &mut recorded)?;
         match trained {
             Trained::Finished(trained) => {
                 seconds.train += own.train;

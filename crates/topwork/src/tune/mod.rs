@@ -95,7 +95,9 @@ fn run(
     observer.event(&RunEvent::phase("train"));
     let learnt = more.as_ref().unwrap_or(inputs);
     let setup = TrainingSetup::planned(learnt);
-    let trained = match train(learnt, &setup, &mut loaded, progress, from_probe, context, &mut seconds, observer)? {
+    let ended =
+        train(learnt, &setup, &mut loaded, progress, from_probe, Some(&output), context, &mut seconds, observer)?;
+    let trained = match ended {
         Trained::Interrupted { progress, total_steps } => {
             stop(&output, &loaded.parameters, &progress, observer)?;
             log.finish()?;
@@ -308,6 +310,7 @@ fn discard(
     drop(board);
     log.finish()?;
     if !context.resume {
+        checkpoint::remove(output)?;
         output.discard()?;
     }
     Ok(error)

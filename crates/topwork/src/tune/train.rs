@@ -1,14 +1,16 @@
 //! The training of a run, to the weights that are kept.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use topwork_engine::Parameters;
 
 use super::results::{DIVERGED, Seconds};
 use crate::error::Error;
 use crate::events::{Observer, RunEvent};
-use crate::fit::{Best, FitContext, FitOptions, Progress, Stop, fit, restore_best};
+use crate::fit::{Best, Checkpoints, FitContext, FitOptions, Progress, Stop, fit, restore_best};
 use crate::plan::value::Method;
+use crate::run::checkpoint;
+use crate::run::output_directory::OutputDirectory;
 use crate::run::proofs::{FrozenProof, hash_frozen};
 use crate::run::{RunContext, lap};
 use crate::session::inputs::{Inputs, Split};
@@ -66,12 +68,13 @@ pub(super) fn train(
     loaded: &mut LoadedModel,
     mut progress: Progress,
     from_probe: bool,
+    output: Option<&OutputDirectory>,
     context: &RunContext<'_>,
     seconds: &mut Seconds,
     observer: &mut dyn Observer,
 ) -> Result<Trained, Error> {
     if inputs.plan.method.value != Method::Finetune {
-        return fit_to_rows(inputs, setup, loaded, progress, context, seconds, observer);
+        return fit_to_rows(inputs, setup, loaded, progress, output, context, seconds, observer);
     }
     let mut timer = Instant::now();
     let planned = TrainingRows::planned(inputs);
@@ -97,7 +100,9 @@ pub(super) fn train(
         sample.as_ref().map(|(split, every)| TrainingSample { rows: split.rows(), every: *every, seconds: 0.0 });
     let keep_by_training_loss = inputs.validation.is_none();
     let options = FitOptions { keep_by_training_loss, ..fit_options(&inputs.plan, total_steps) };
-    let fit_context = FitContext { observer, interrupt: context.interrupt, checkpoints: None };
+    let mut save = saved_in(output);
+    let checkpoints = save.as_deref_mut().map(|save| Checkpoints { every: KEPT_EVERY, save });
+    let fit_context = FitContext { observer, interrupt: context.interrupt, checkpoints };
     let batch_size = problem.options.eval_batch_size;
     let stop = match fit(&mut problem, parameters, &options, &mut progress, fit_context)? {
         None if blew_up_at_last(model, parameters, learnt, batch_size) => Some(Stop::Diverged(progress.step)),
@@ -127,12 +132,26 @@ pub(super) fn train(
     }))
 }
 
+/// What keeps the state of a run.
+type Save<'o> = dyn FnMut(&Parameters, &Progress) -> Result<(), Error> + 'o;
+
+/// Keeps the state in a directory, if there is one.
+fn saved_in(output: Option<&OutputDirectory>) -> Option<Box<Save<'_>>> {
+    let output = output?;
+    Some(Box::new(move |parameters, progress| checkpoint::save(output, parameters, progress)))
+}
+
+/// How often a run keeps its state, so that one that is killed goes on from there.
+const KEPT_EVERY: Duration = Duration::from_secs(5);
+
 /// The methods that end with a fitted output layer: after layers learnt which rows belong together, or on layers as they were.
+#[expect(clippy::too_many_arguments, reason = "as for `train`")]
 fn fit_to_rows(
     inputs: &Inputs,
     setup: &TrainingSetup,
     loaded: &mut LoadedModel,
     mut progress: Progress,
+    output: Option<&OutputDirectory>,
     context: &RunContext<'_>,
     seconds: &mut Seconds,
     observer: &mut dyn Observer,
@@ -153,7 +172,9 @@ fn fit_to_rows(
         if let Err(error) = check_partners(&rows) {
             return Ok(Trained::Lost(give_up(error, 0, observer)));
         }
-        let fit_context = FitContext { observer, interrupt: context.interrupt, checkpoints: None };
+        let mut save = saved_in(output);
+        let checkpoints = save.as_deref_mut().map(|save| Checkpoints { every: KEPT_EVERY, save });
+        let fit_context = FitContext { observer, interrupt: context.interrupt, checkpoints };
         match fit(&mut problem, parameters, &fit_options(plan, total_steps), &mut progress, fit_context)? {
             Some(Stop::Interrupted) => return Ok(Trained::Interrupted { progress, total_steps }),
             Some(Stop::Diverged(step)) => return Ok(Trained::Lost(give_up(diverged(inputs, step), step, observer))),

@@ -13,11 +13,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use topwork_data::audit::{Repeats, RowOf, empty_rows, scripts};
-use topwork_data::{Columns, Dataset, Example, TargetKind, label_variants, recognise};
+use topwork_data::{Columns, Dataset, Example, TargetKind, label_variants, recognise, respelled_note};
 
 use crate::error::Error;
 use crate::plan::recipe::Recipe;
-use crate::session::files::{Datasets, declared_names, respelled_note, said_task};
+use crate::session::files::{Datasets, declared_names, said_task};
 use crate::tasks::{Part, Supervised, of_kind};
 use crate::words::shortened;
 
@@ -187,7 +187,7 @@ pub fn audit_files(recipe: &Recipe) -> Result<Audit, Error> {
     let (known, mut notes) = (names::known(&splits), Vec::new());
     for dataset in &mut splits.datasets {
         notes.append(&mut dataset.notes);
-        notes.extend(dataset.respell(kind, &known).as_deref().and_then(|found| respelled_note(found, dataset)));
+        notes.extend(dataset.respell(kind, &known).as_deref().and_then(|found| respelled_note(found, &dataset.path)));
     }
     let mut audit = audit_of(task, recognised_by, &splits);
     audit.findings.splice(0..0, notes);
