@@ -9,7 +9,7 @@ scores on other rows of the training file, of all sets but LEFT_OUT. The part `t
 file. At most TEST_ROWS rows are scored, the same for every system. PEERS are run by --python, on the same rows.
 
 One line a run is appended to the results, and a finished run is not repeated as long as topwork's sources are the same. The table
-shows the newest sources of each system.
+shows, of each system, the sources with the most runs.
 """
 import collections
 import json
@@ -124,10 +124,14 @@ def with_floors(results):
 
 
 def table(results):
-    newest = {}
+    # Of each system the sources with the most runs, the newest among equals: a series that was ended early stands in for nothing.
+    runs = collections.Counter((line["system"], line["model"], line["sources"]) for line in results)
+    chosen = {}
     for line in results:
-        newest[line["system"]] = line["sources"]
-    results = with_floors([line for line in results if line["sources"] == newest[line["system"]]])
+        system = line["system"], line["model"]
+        if runs[*system, line["sources"]] >= runs[*system, chosen.get(system)]:
+            chosen[system] = line["sources"]
+    results = with_floors([line for line in results if line["sources"] == chosen[line["system"], line["model"]]])
     cells = collections.defaultdict(lambda: collections.defaultdict(dict))
     for line in results:
         cells[line["part"], line["model"], line["rows"], line["set"]][line["system"]][line["seed"]] = line

@@ -12,6 +12,7 @@ use topwork::plan::fields::{FIELDS, Field, Table};
 use topwork::plan::recipe::{Options, Recipe};
 use topwork::plan::value::RecipeValue;
 use topwork::pretrain::options::{PRETRAIN_FIELDS, PretrainRecipe, path_list};
+use topwork::run::checkpoint;
 use topwork_data::{ColumnNames, MissingLabels};
 
 /// The whole command line.
@@ -38,6 +39,8 @@ pub(crate) fn command() -> Command {
                 .arg(json("Print JSON")),
         )
         .subcommand(Command::new("families").about("List the model families").arg(json("Print JSON")))
+        // Of an option that is said twice the last counts, so that a hint can be pasted behind what was typed.
+        .mut_subcommands(|command| command.args_override_self(true))
 }
 
 fn tune() -> Command {
@@ -296,7 +299,7 @@ fn curve() -> Command {
         .long("sizes")
         .value_name("ROWS,…")
         .value_delimiter(',')
-        .action(ArgAction::Append)
+        .action(ArgAction::Set)
         .value_parser(value_parser!(u32).range(2..))
         .help("Numbers of labelled rows [default: all, a half, a quarter and so on]");
     let page = Arg::new("output")
@@ -499,8 +502,10 @@ fn said<R: Options>(matches: &ArgMatches, mut flags: R, command: &str, positiona
         }
     }
     if let Some(directory) = matches.try_get_one::<PathBuf>("resume").ok().flatten() {
-        let said = R::FIELDS.iter().find(|field| field.key != "threads" && matches.contains_id(field.key));
-        let positional = matches.contains_id(positional).then(|| positional.to_string());
+        // A file may lie elsewhere by now: its hash, which the plan has, tells whether it is the same.
+        let is_fixed = |field: &&Field| field.key != "threads" && !LOCATIONS.contains(&field.key);
+        let said = R::FIELDS.iter().filter(is_fixed).find(|field| matches.contains_id(field.key));
+        let positional = (positional == "CORPUS" && matches.contains_id(positional)).then(|| positional.to_string());
         if let Some(other) = said.map(typed).or(positional) {
             return Err(Error::from(PlanError::Contradiction {
                 first: "--resume".into(),
@@ -511,12 +516,37 @@ fn said<R: Options>(matches: &ArgMatches, mut flags: R, command: &str, positiona
         }
         let recipe = R::read(&directory.join(topwork::run::output_directory::PLAN))?;
         flags.say("output_dir", utf8(directory, "--resume")?, "--resume")?;
-        return Ok(recipe.overridden_by(flags));
+        locate_files(&recipe, &mut flags, directory)?;
+        return Ok(recipe.relocated_by(flags));
     }
     match matches.get_one::<PathBuf>("recipe") {
         Some(path) => Ok(R::read(path)?.overridden_by(flags)),
         None => Ok(flags),
     }
+}
+
+/// Options that say where something lies, which may change while a run is interrupted.
+const LOCATIONS: [&str; 7] = [
+    "train_file",
+    "validation_file",
+    "test_file",
+    "retain_file",
+    "unlabelled_file",
+    "label_names_file",
+    "model_name_or_path",
+];
+
+/// Says the files of an interrupted run by the directory in which it was started, where they are not here.
+fn locate_files<R: Options>(recipe: &R, flags: &mut R, directory: &Path) -> Result<(), Error> {
+    let Some(start) = checkpoint::working_directory(directory) else { return Ok(()) };
+    for key in LOCATIONS {
+        let Some(said) = recipe.path(key).filter(|_| flags.path(key).is_none()) else { continue };
+        let there = start.join(&said);
+        if said.is_relative() && !said.exists() && there.exists() {
+            flags.say(key, utf8(&there, key)?, "--resume")?;
+        }
+    }
+    Ok(())
 }
 
 /// A recipe is a text, and so are the paths in it.

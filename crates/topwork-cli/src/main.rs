@@ -4,6 +4,7 @@ mod advice_screen;
 mod arguments;
 mod audit_screen;
 mod commands;
+mod hint;
 mod progress;
 mod screen_text;
 mod table;
@@ -75,7 +76,7 @@ fn show(error: &anyhow::Error) {
         None => eprintln!("error: {error:#}"),
     }
     if let Some(hint) = error.downcast_ref::<topwork::error::Error>().and_then(topwork::error::Error::hint) {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", hint::printed(&hint));
     }
 }
 

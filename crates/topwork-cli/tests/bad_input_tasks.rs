@@ -68,7 +68,7 @@ fn tags_that_are_not_one_for_each_word_or_of_no_scheme() {
     assert!(hint.contains("IOBES"), "{hint}");
     bad("[\"there\", \"is\"]", "[\"O\", \"X-A\"]", &["token 2 (`is`)", "begins with `B-` or `I-`", "found `X-A`"]);
     let hint = bad("[\"there\", \"is\"]", "[\"O\", \"I-A\"]", &["token 2 (`is`)", "expected `B-A`", "found `I-A`"]);
-    assert!(hint.contains("write `B-A` there"), "{hint}");
+    assert!(hint.contains("write \"B-A\" there"), "{hint}");
     bad("[\"there\", \"is\"]", "[\"O\", \"\"]", &["token 2 (`is`)", "expected a tag", "found nothing"]);
 }
 

@@ -70,7 +70,10 @@ impl Encoder {
             return self.words(example);
         }
         let failed = |error| self.failed(example, error);
-        let mut first = self.tokenizer.encode_fast(example.text.as_str(), false).map_err(failed)?;
+        let mut first = match example.text_pair {
+            None => self.beginning(&example.text).map_err(failed)?,
+            Some(_) => self.tokenizer.encode_fast(example.text.as_str(), false).map_err(failed)?,
+        };
         let mut second = match &example.text_pair {
             Some(text) => Some(self.tokenizer.encode_fast(text.as_str(), false).map_err(failed)?),
             None => None,
@@ -84,6 +87,24 @@ impl Encoder {
         let (ids, type_ids) = (encoding.get_ids().to_vec(), encoding.get_type_ids().to_vec());
         let row = Row { sequences: vec![Sequence { ids, type_ids, words: Vec::new() }], truncated };
         self.checked(example, row)
+    }
+
+    /// The tokens of a text or, where it is so long that it is cut by far, those of its beginning: more than are kept. The end of a word
+    /// is no part of the words before it.
+    fn beginning(&self, text: &str) -> tokenizers::Result<Encoding> {
+        let is_cut_at_the_end = matches!(self.direction, TruncationDirection::Right);
+        let budget = self.max_length.saturating_sub(self.special_tokens(false));
+        let mut length = LONG_TEXT.max(budget.saturating_mul(LONGEST_TOKEN));
+        while is_cut_at_the_end && length < text.len() {
+            let start = &text[..text.floor_char_boundary(length)];
+            let Some(end) = start.rfind(char::is_whitespace) else { break };
+            let tokens = self.tokenizer.encode_fast(&text[..end], false)?;
+            if tokens.len() > budget + SPARE_TOKENS {
+                return Ok(tokens);
+            }
+            length = length.saturating_mul(4);
+        }
+        self.tokenizer.encode_fast(text, false)
     }
 
     /// Each word by itself, as `transformers` does with `is_split_into_words`; all words in one sequence, or in windows.
@@ -131,6 +152,13 @@ impl Encoder {
         kept != lengths
     }
 }
+
+/// Bytes of a text of which the beginning is looked at alone.
+const LONG_TEXT: usize = 1 << 16;
+/// Bytes of a token, of all but a few.
+const LONGEST_TOKEN: usize = 64;
+/// Tokens before the place where a text is parted that are none of those kept.
+const SPARE_TOKENS: usize = 16;
 
 /// How many tokens each word has, and where the first is.
 fn spans(word_ids: &[Option<u32>], words: usize) -> (Vec<usize>, Vec<usize>) {

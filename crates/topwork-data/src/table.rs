@@ -255,6 +255,9 @@ impl Quotes {
     /// Looks at all fields; with `backslash`, one before a quote makes that part of the field.
     fn scan(text: &[u8], delimiter: u8, backslash: bool) -> Quotes {
         let mut quotes = Quotes::default();
+        if !text.contains(&b'"') {
+            return quotes;
+        }
         let mut at = 0;
         let mut at_field_start = true;
         while let Some(&byte) = text.get(at) {

@@ -200,3 +200,19 @@ fn byte_level_tokenizers_put_a_space_before_each_word() {
         assert_eq!(plain.row(0).0, [1, 4], "plain text stays as it was");
     }
 }
+
+#[test]
+fn a_very_long_text_is_cut_as_if_all_of_it_had_been_tokenized() {
+    let long = "a b c b ".repeat(60_000);
+    let wordless = format!("{}{}", "x".repeat(200_000), " a b".repeat(40_000));
+    for text in [long.as_str(), &wordless, &format!("{} c", "a".repeat(90_000))] {
+        let rows = examples(&[(text, None)]);
+        let whole = TokenizedTexts::tokenize(&tokenizer(), &rows, usize::MAX, "x".as_ref()).unwrap();
+        for most in [3, 10, 512] {
+            let cut = TokenizedTexts::tokenize(&tokenizer(), &rows, most, "x".as_ref()).unwrap();
+            let kept = whole.length(0).min(most) - 1;
+            assert_eq!(cut.row(0).0[..kept], whole.row(0).0[..kept]);
+            assert_eq!(cut.truncated, usize::from(whole.length(0) > most));
+        }
+    }
+}

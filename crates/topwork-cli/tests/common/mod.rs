@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code, reason = "a test that cannot go on has failed; each test file uses a part")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -91,7 +91,37 @@ impl Folder {
             assert!(errors[0].contains(part), "`{part}` is not in: {}", errors[0]);
         }
         let hint = stderr.lines().find_map(|line| line.strip_prefix("hint: "));
-        hint.unwrap_or_else(|| panic!("no hint: {stderr}")).to_string()
+        let hint = hint.unwrap_or_else(|| panic!("no hint: {stderr}")).to_string();
+        assert!(errors[0].len() + hint.len() < 2000, "longer than a screen: {stderr}");
+        self.hint_works(arguments, errors[0], &hint);
+        hint
+    }
+
+    /// The law of hints: each is sound shell; options, pasted behind the command, lead further.
+    #[track_caller]
+    fn hint_works(&self, arguments: &[&str], error: &str, hint: &str) {
+        let quoted = |word: &&str| format!("'{}'", word.replace('\'', "'\\''"));
+        let command = format!("\"$TOPWORK\" {}", arguments.iter().map(quoted).collect::<Vec<_>>().join(" "));
+        let shell = |flags: &[&str], line: &str| {
+            let copy = tempfile::tempdir().unwrap();
+            let copied = Command::new("cp").arg("-r").arg(self.directory.path().join(".")).arg(copy.path()).status();
+            assert!(copied.unwrap().success());
+            let mut shell = Command::new("sh");
+            shell.args(flags).arg("-c").arg(line).current_dir(copy.path()).stdin(Stdio::null());
+            shell.env("TOPWORK", env!("CARGO_BIN_EXE_topwork")).env("HF_HUB_OFFLINE", "1");
+            shell.env("HF_HOME", copy.path().join("hf-home")).output().unwrap()
+        };
+        let alone = (!hint.starts_with("--")).then(|| hint.to_string());
+        for line in alone.into_iter().chain([format!("{command} {hint}")]) {
+            let parsed = shell(&["-n"], &line);
+            assert!(parsed.status.success(), "{line}: {}", String::from_utf8_lossy(&parsed.stderr));
+        }
+        if hint.starts_with("--") {
+            let pasted = shell(&[], &format!("{command} {hint}"));
+            let stderr = String::from_utf8_lossy(&pasted.stderr);
+            assert!(!stderr.lines().any(|line| line == error), "the hint leads to the same error: {hint}: {error}");
+            assert!(!stderr.contains("unexpected argument"), "the hint is no option: {hint}: {stderr}");
+        }
     }
 
     pub(crate) fn json(&self, name: &str) -> Value {

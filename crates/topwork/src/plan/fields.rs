@@ -155,6 +155,15 @@ macro_rules! options {
                 }
             }
 
+            fn path(&self, key: &str) -> Option<std::path::PathBuf> {
+                use $crate::plan::value::RecipeValue;
+                let text = match key {
+                    $($( stringify!($key) => self.$key.as_ref()?.value.to_toml(), )+)+
+                    _ => return None,
+                };
+                text.trim().parse::<toml_edit::Value>().ok()?.as_str().map(std::path::PathBuf::from)
+            }
+
             fn merge(mut self, over: Self, changed: &mut Vec<&'static str>) -> Self {
                 $($(
                     if let Some(said) = over.$key {

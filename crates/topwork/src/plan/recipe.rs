@@ -90,6 +90,14 @@ pub trait Options: Default {
     /// Whether the option of this key was said.
     fn said(&self, key: &str) -> bool;
 
+    /// The path, or the name of a model, that the option of this key says.
+    fn path(&self, key: &str) -> Option<PathBuf>;
+
+    /// This recipe with what `flags` say of where files lie. Pinned facts stay: a file that lies elsewhere has the same hash.
+    fn relocated_by(self, flags: Self) -> Self {
+        self.merge(flags, &mut Vec::new())
+    }
+
     /// Takes what `over` says in place of what is said here, and notes the options whose value changed.
     fn merge(self, over: Self, changed: &mut Vec<&'static str>) -> Self;
 

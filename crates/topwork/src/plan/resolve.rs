@@ -333,7 +333,7 @@ fn check_contradictions(recipe: &Recipe) -> Result<(), PlanError> {
             reason: "expected one of them, found both: folds judge by every row".into(),
             // A flag takes the place of what a file says.
             hint: match (&folds.place, &fraction.place) {
-                (Place::Flag { .. }, Place::Flag { .. }) => "--folds without --validation-fraction".into(),
+                (Place::Flag { .. }, Place::Flag { .. }) => "--validation-fraction 0".into(),
                 (_, Place::Flag { .. }) => format!("--folds 0 --validation-fraction {}", fraction.value),
                 _ => format!("--folds {} --validation-fraction 0", folds.value),
             },

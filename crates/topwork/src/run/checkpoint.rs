@@ -39,6 +39,9 @@ struct State {
     #[serde(default)]
     losses: (f64, usize),
     optimizer_steps: i32,
+    /// Where the run's relative paths begin.
+    #[serde(default)]
+    working_directory: Option<PathBuf>,
     /// For each embedding table: the rows that have had a gradient, and the decay that the others are owed.
     tables: BTreeMap<String, (Vec<u32>, f64)>,
 }
@@ -66,12 +69,20 @@ fn key(kind: &str, parameter: &Parameter) -> String {
     format!("{kind}/{}", parameter.name)
 }
 
+/// The directory in which the run that left a state in `output` was started, if it did.
+pub fn working_directory(output: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(output.join(FOLDER).join(STATE)).ok()?;
+    serde_json::from_str::<State>(&text).ok()?.working_directory
+}
+
 /// Writes the state of a run between two steps, in place of an earlier one.
 ///
 /// # Errors
 /// When a file cannot be written.
 pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progress) -> Result<(), Error> {
     let folder = output.file(FOLDER);
+    // A run that goes on elsewhere has its paths from where it began.
+    let begun_in = working_directory(&output.file(".")).or_else(|| std::env::current_dir().ok());
     fs::create_dir_all(&folder).map_err(|source| Error::write(&folder, source))?;
     let optimizer = progress.optimizer.as_ref();
     let mut tensors: Vec<(String, &[usize], &[f32])> = Vec::new();
@@ -113,6 +124,7 @@ pub fn save(output: &OutputDirectory, parameters: &Parameters, progress: &Progre
         unproven: progress.unproven.as_ref().map(BestState::of),
         losses: progress.losses,
         optimizer_steps: optimizer.map_or(0, |optimizer| optimizer.steps),
+        working_directory: begun_in,
         tables,
     };
     let text = serde_json::to_string_pretty(&state).map_err(|error| Error::write(&folder, error.into()))?;

@@ -94,7 +94,7 @@ pub(crate) fn model_card(inputs: &Inputs, results: &Results) -> String {
         results.seed,
     );
     for leaked in &results.leaks {
-        let _ = writeln!(card, "\nRows that judge nothing: {}.", leaked.sentence);
+        let _ = writeln!(card, "\nLeaked rows, which judge nothing: {}.", leaked.sentence);
     }
     if let Some(found) = &results.pseudo_labels {
         let _ = writeln!(card, "\nBesides these rows, {}.", found.sentence);
