@@ -223,9 +223,9 @@ fn a_head_whose_config_says_something_else_does_not_predict() {
 #[test]
 fn an_interrupted_run_goes_on_only_as_it_was_planned() {
     let folder = Folder::new();
-    for more in [&["--epochs", "1"][..], &["--lr", "1e-3"], &["other.csv"]] {
+    for more in [&["--epochs", "1"][..], &["--lr", "1e-3"]] {
         let arguments = [&["tune", "--resume", "out"], more].concat();
-        let hint = folder.fails(&arguments, &["--resume", more[0].trim_end_matches("other.csv")]);
+        let hint = folder.fails(&arguments, &["--resume", more[0]]);
         assert_eq!(hint, "topwork tune --resume 'out'");
     }
 }

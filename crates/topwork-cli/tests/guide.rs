@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use common::Folder;
 
 /// The pages that have examples, each with a test below.
-const PAGES: [&str; 5] = ["fine-tuning.md", "models.md", "multi-label.md", "regression.md", "token-classification.md"];
+const PAGES: [&str; 6] =
+    ["data.md", "fine-tuning.md", "models.md", "multi-label.md", "regression.md", "token-classification.md"];
 
 fn guide() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide")
@@ -76,6 +77,11 @@ fn run(name: &str) {
         }
     }
     assert!(checked > 0, "{name}: no example says what is printed");
+}
+
+#[test]
+fn data() {
+    run("data.md");
 }
 
 #[test]

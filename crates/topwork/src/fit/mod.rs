@@ -158,13 +158,12 @@ pub struct FitContext<'a> {
     pub checkpoints: Option<Checkpoints<'a>>,
 }
 
-/// Between two checkpoints lies so many times what the first took.
-const MOST_OF_THE_TIME: u32 = 100;
-
 /// Keeps the state of a run every so often.
 pub struct Checkpoints<'a> {
-    /// How often at most: less often where saving takes more than a hundredth of the time.
+    /// How often.
     pub every: Duration,
+    /// Between two checkpoints lies at least so many times what the first took to write.
+    pub spare: u32,
     /// Writes the state.
     pub save: &'a mut dyn FnMut(&Parameters, &Progress) -> Result<(), Error>,
 }
@@ -253,8 +252,8 @@ pub fn fit(
         if interrupt.load(Ordering::Relaxed) && !is_over && stop.is_none() {
             stop = Some(Stop::Interrupted);
         }
-        if let Some(Checkpoints { every, save }) = &mut checkpoints
-            && saved.elapsed() >= (*every).max(MOST_OF_THE_TIME * cost)
+        if let Some(Checkpoints { every, spare, save }) = &mut checkpoints
+            && saved.elapsed() >= (*every).max(*spare * cost)
             && !is_over
             && stop.is_none()
         {
@@ -463,7 +462,7 @@ mod tests {
         let context = FitContext {
             observer: &mut observer,
             interrupt: &AtomicBool::new(false),
-            checkpoints: Some(Checkpoints { every: Duration::ZERO, save: &mut save }),
+            checkpoints: Some(Checkpoints { every: Duration::ZERO, spare: 0, save: &mut save }),
         };
         let stop = fit(&mut task, &mut parameters, &options(budget), &mut progress, context).unwrap();
         let rates = observer.events.iter().filter_map(|event| match event {

@@ -97,7 +97,7 @@ fn run(
     let fit_context = FitContext {
         observer,
         interrupt: context.interrupt,
-        checkpoints: Some(Checkpoints { every, save: &mut save }),
+        checkpoints: Some(Checkpoints { every, spare: 0, save: &mut save }),
     };
     let stop = fit(&mut task, &mut parameters, &fit_options, &mut progress, fit_context)?;
     seconds.train = progress.seconds;

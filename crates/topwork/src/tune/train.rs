@@ -101,7 +101,7 @@ pub(super) fn train(
     let keep_by_training_loss = inputs.validation.is_none();
     let options = FitOptions { keep_by_training_loss, ..fit_options(&inputs.plan, total_steps) };
     let mut save = saved_in(output);
-    let checkpoints = save.as_deref_mut().map(|save| Checkpoints { every: KEPT_EVERY, save });
+    let checkpoints = save.as_deref_mut().map(|save| Checkpoints { every: KEPT_EVERY, spare: KEPT_SPARE, save });
     let fit_context = FitContext { observer, interrupt: context.interrupt, checkpoints };
     let batch_size = problem.options.eval_batch_size;
     let stop = match fit(&mut problem, parameters, &options, &mut progress, fit_context)? {
@@ -143,6 +143,8 @@ fn saved_in(output: Option<&OutputDirectory>) -> Option<Box<Save<'_>>> {
 
 /// How often a run keeps its state, so that one that is killed goes on from there.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
+/// Keeping it takes at most a hundredth of the time.
+const KEPT_SPARE: u32 = 100;
 
 /// The methods that end with a fitted output layer: after layers learnt which rows belong together, or on layers as they were.
 #[expect(clippy::too_many_arguments, reason = "as for `train`")]
@@ -173,7 +175,7 @@ fn fit_to_rows(
             return Ok(Trained::Lost(give_up(error, 0, observer)));
         }
         let mut save = saved_in(output);
-        let checkpoints = save.as_deref_mut().map(|save| Checkpoints { every: KEPT_EVERY, save });
+        let checkpoints = save.as_deref_mut().map(|save| Checkpoints { every: KEPT_EVERY, spare: KEPT_SPARE, save });
         let fit_context = FitContext { observer, interrupt: context.interrupt, checkpoints };
         match fit(&mut problem, parameters, &fit_options(plan, total_steps), &mut progress, fit_context)? {
             Some(Stop::Interrupted) => return Ok(Trained::Interrupted { progress, total_steps }),
