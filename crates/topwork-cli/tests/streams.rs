@@ -116,6 +116,30 @@ fn a_row_is_answered_before_the_next_one_comes() {
 }
 
 #[test]
+fn what_a_stream_has_wrong_is_an_error_with_its_line() {
+    let folder = folder();
+    for (name, content, parts) in [
+        ("quote.csv", "id,text\n1,\"hello there\n2,how\n3,\"x\"\n4,y\n", ["line 2", "closed by a quote"]),
+        ("inner.csv", "id,text\n1,\"hello\" there\n", ["line 2", "closed by a quote"]),
+        ("twice.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\", \"text\": \"c\"}\n", ["line 2", "found it twice"]),
+        ("other.jsonl", "{\"text\": \"a\"}\n{\"txt\": \"b\"}\n", ["line 2", "expected a field `text`"]),
+    ] {
+        folder.write(name, content);
+        let output = folder.run(&["predict", "out", name]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name}: {error}");
+        assert!(parts.iter().all(|part| error.contains(part)), "{name}: {error}");
+    }
+    let texts = |input: &str, more: &[&str]| answered(&folder, &[&["predict", "out"], more].concat(), input).len() - 1;
+    assert_eq!(texts("[\n  {\"text\": \"which\"},\n  {\"text\": \"there\"}\n]\n", &[]), 2);
+    assert_eq!(texts("review\nwhich\nthere\n", &["--text-column", "review"]), 2);
+    assert_eq!(texts("id,text\n1,\"two\nlines\"\n2,x\n", &[]), 3, "a row over two lines, and another");
+    folder.write("western.csv", b"id,text\n1,caf\xe9 bill\n");
+    let note = String::from_utf8(folder.run(&["predict", "out", "western.csv"]).stderr).unwrap();
+    assert!(note.contains("read as Windows-1252: line 2"), "{note}");
+}
+
+#[test]
 fn a_file_is_written_whole_or_not_at_all() {
     let folder = folder();
     folder.write("good.csv", "text,id\nwhich,1\n");

@@ -10,6 +10,7 @@ use crate::json;
 use crate::list_text::{scalar, unfold};
 use crate::parts::{Parts, Source};
 use crate::records::{Cell, Records, numbered};
+use crate::same_label::is_blank;
 use crate::table::TableRecords;
 
 /// Rows that are looked at to tell whether the first of them is one, where columns have no usual names.
@@ -184,7 +185,7 @@ const LIST_OF_LABELS: &str = "a list of strings or numbers";
 /// The label that stands in these columns; none where there is nothing but space in all of them.
 fn label_of(mut values: Vec<String>) -> Option<Label> {
     match values.len() {
-        _ if values.iter().all(|value| value.trim().is_empty()) => None,
+        _ if values.iter().all(|value| is_blank(value)) => None,
         1 => values.pop().map(Label::Text),
         _ => Some(Label::List(values)),
     }

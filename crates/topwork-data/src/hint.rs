@@ -29,16 +29,16 @@ impl DataError {
             DataError::Empty { .. } => Some("the first line holds the column names, such as `text,label`".into()),
             DataError::NotUtf8 { path, .. } => {
                 let converted = path.with_extension(match path.extension() {
-                    Some(ending) => format!("repaired.{}", ending.display()),
-                    None => "repaired".into(),
+                    Some(ending) => format!("utf8.{}", ending.display()),
+                    None => "utf8".into(),
                 });
                 let [from, to] = [path.as_path(), &converted].map(quoted);
-                // What is no letter is left out.
-                Some(match path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).as_deref() {
-                    Some("gz") => format!("gzip -dc {from} | iconv -f UTF-8 -t UTF-8 -c | gzip > {to}"),
-                    Some("zst") => format!("zstd -dc {from} | iconv -f UTF-8 -t UTF-8 -c | zstd > {to}"),
-                    _ => format!("iconv -f UTF-8 -t UTF-8 -c {from} > {to}"),
-                })
+                let convert = match path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).as_deref() {
+                    Some("gz") => format!("gzip -dc {from} | iconv -f WINDOWS-1251 -t UTF-8 | gzip > {to}"),
+                    Some("zst") => format!("zstd -dc {from} | iconv -f WINDOWS-1251 -t UTF-8 | zstd > {to}"),
+                    _ => format!("iconv -f WINDOWS-1251 -t UTF-8 {from} > {to}"),
+                };
+                Some(format!("{convert} # or -f GBK, -f SHIFT-JIS: the encoding that the file has"))
             }
             DataError::UnknownPacking { path, packing } => Some(match *packing {
                 "xz" => format!("xz -dk {}", quoted(path)),

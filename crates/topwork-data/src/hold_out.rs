@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::dataset::Dataset;
 use crate::example::Example;
-use crate::learnt::{LearntRows, text_hash};
+use crate::learnt::LearntRows;
+use crate::normal::normalised;
 use crate::random::Stream;
 
 /// The two parts of a data set, as row numbers in ascending order.
@@ -108,11 +109,8 @@ fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
     let alike = LearntRows::new(examples).groups();
     let mut numbers: BTreeMap<_, usize> = BTreeMap::new();
     let mut rows: Vec<Vec<usize>> = Vec::new();
-    for (row, example) in examples.iter().enumerate() {
-        // What has no words, as emoji, is told apart by its letters.
-        let wordless = text_hash(example) == text_hash(&Example::default());
-        let key = (alike[row], wordless.then(|| text_key(example)));
-        let number = *numbers.entry(key).or_insert(rows.len());
+    for row in 0..examples.len() {
+        let number = *numbers.entry(alike[row]).or_insert(rows.len());
         if number == rows.len() {
             rows.push(Vec::new());
         }
@@ -138,11 +136,6 @@ fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
 /// What rows have in common whose texts count as the same: both texts, [`normalised`].
 pub fn text_key(example: &Example) -> (String, Option<String>) {
     (normalised(&example.text), example.text_pair.as_deref().map(normalised))
-}
-
-/// The text in lower case, with one space between words: what texts have in common that count as the same.
-pub fn normalised(text: &str) -> String {
-    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// How many rows of each class are to be held out: the fraction, rounded so that the sum is right too (the largest

@@ -38,6 +38,11 @@ pub(crate) fn read_line(path: &Path, line: usize, text: &str) -> Result<Object, 
     }
 }
 
+/// What the object that is `text`, which begins on `line`, has in the fields of these names.
+pub(crate) fn cells(path: &Path, line: usize, text: &str, names: &[&str]) -> Result<Vec<Cell>, DataError> {
+    Wanted::new(names).cells(path, line, text)
+}
+
 /// What kind of value it is, with its article.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::example::Example;
 use crate::nearest::edit_distance;
+use crate::normal::normalised;
 use crate::random::mix;
 
 /// From so many words on, a text is compared by what it begins and ends with.
@@ -208,6 +209,10 @@ impl Words {
             words.push(mix(1));
             split(pair, &mut words);
         }
+        // What has no words, as a row of exclamation marks, is known to the letter.
+        if words.is_empty() && !row.text.trim().is_empty() {
+            words.push(hash(&normalised(&row.text)));
+        }
         Words(words)
     }
 
@@ -239,7 +244,8 @@ impl Words {
     }
 }
 
-/// The words of a text in lower case: runs of letters and digits; letters of scripts without spaces each count as one.
+/// The words of a text in lower case: runs of letters and digits, with the sign and the point of a number; letters of scripts without spaces,
+/// and symbols that are no mere punctuation, as in `C++` or a smiley, each count as one.
 fn split(text: &str, words: &mut Vec<u64>) {
     let mut word = String::new();
     let mut end = |word: &mut String| {
@@ -248,18 +254,36 @@ fn split(text: &str, words: &mut Vec<u64>) {
             word.clear();
         }
     };
-    for letter in text.chars() {
-        if is_a_word(letter) {
+    let mut before = ' ';
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_before_digit = letters.peek().is_some_and(|next| next.is_ascii_digit());
+        let is_of_number = match letter {
+            '.' | ',' => before.is_ascii_digit() && is_before_digit,
+            '-' | '+' => !before.is_alphanumeric() && is_before_digit,
+            _ => false,
+        };
+        if is_a_word(letter) || is_symbol(letter, before) && !is_of_number {
             end(&mut word);
             word.push(letter);
             end(&mut word);
-        } else if letter.is_alphanumeric() {
+        } else if letter.is_alphanumeric() || is_of_number {
             word.extend(letter.to_lowercase());
         } else {
             end(&mut word);
         }
+        before = letter;
     }
     end(&mut word);
+}
+
+/// Whether a letter is neither part of a word nor mere punctuation: mathematics, currencies, emoji, and the mouth of a smiley.
+fn is_symbol(letter: char, before: char) -> bool {
+    const PUNCTUATION: &str = ".,;:!?'\"`´‘’‚“”„«»‹›()[]{}-‐‑–—_…·•/|\\*&@~\u{fe0f}\u{200d}\u{200b}";
+    let is_mouth = matches!(letter, '(' | ')') && matches!(before, ':' | ';' | '=');
+    let is_plain =
+        letter.is_alphanumeric() || letter.is_whitespace() || letter.is_control() || PUNCTUATION.contains(letter);
+    is_mouth || !is_plain
 }
 
 /// FNV-1a, whose value is the same everywhere, and mixed.
@@ -343,6 +367,17 @@ mod tests {
         let chinese = "今天的天气非常好我们一起去公园散步吧";
         let known = LearntRows::new(&rows(&[chinese]));
         assert_eq!(known.find(&Example::from_text(chinese.replace('好', "坏"))), Some(Learnt::Near));
+    }
+
+    #[test]
+    fn symbols_are_words_and_what_has_none_is_known_to_the_letter() {
+        let known = LearntRows::new(&rows(&["I use C++ daily", "love it :)", "it was 3.5 degrees", "-5", "😀", "!!!"]));
+        for same in ["i use C++, daily!", "Love it :)", "it was 3.5 degrees.", "-5", "😀", "!!!"] {
+            assert_eq!(known.find(&Example::from_text(same)), Some(Learnt::Same), "{same}");
+        }
+        for other in ["I use C# daily", "love it :(", "it was 3 5 degrees", "5", "😡", "??", " "] {
+            assert_eq!(known.find(&Example::from_text(other)), None, "{other}");
+        }
     }
 
     #[test]

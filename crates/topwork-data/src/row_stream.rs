@@ -2,14 +2,14 @@
 //!
 //! A table with a header in its first line, JSON lines and plain lines are read as they come, in bounded memory; all else is held.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::columns::{ColumnNames, Columns, Labels, Places};
+use crate::columns::{ColumnNames, Columns, Labels, Places, is_name_of_text};
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::example::Example;
@@ -18,7 +18,7 @@ use crate::json;
 use crate::open::{self, Content, Opened, Packing, Utf8OrWindows};
 use crate::parts::Source;
 use crate::records::{Cell, Records};
-use crate::table::TableRecords;
+use crate::table::{Dialect, Piece, TableRecords};
 use crate::unreadable::unreadable;
 
 /// A row, and what stands in the columns that are not read.
@@ -40,6 +40,8 @@ pub struct RowStream {
     pub carried: Vec<String>,
     /// What is to be said of how they are read.
     pub notes: Vec<String>,
+    /// What is known of the encoding once a line was read that is not UTF-8.
+    encoding: Arc<Mutex<Utf8OrWindows>>,
     rows: Box<dyn Iterator<Item = Result<StreamedRow, DataError>> + Send>,
 }
 
@@ -65,6 +67,12 @@ impl Iterator for RowStream {
 pub type ChooseColumns<'c> = dyn Fn(&[String]) -> ColumnNames + 'c;
 
 impl RowStream {
+    /// Says, once rows were read, how they are encoded, if that is to be said; also from another thread.
+    pub fn encoding_note(&self) -> impl Fn() -> Option<String> + 'static {
+        let (path, encoding) = (self.path.clone(), Arc::clone(&self.encoding));
+        move || encoding.lock().ok().and_then(|encoding| encoding.note(&path))
+    }
+
     /// As [`RowStream::open`], of a file, or of a directory that `datasets` saved.
     ///
     /// # Errors
@@ -101,17 +109,33 @@ impl RowStream {
             return held(path, reader.rest()?, choose);
         }
         let names = choose(&[]);
+        // An array over several lines, and what CoNLL begins with, are known by more than their first line.
+        if first.trim() == "[" || first.starts_with("-DOCSTART-") {
+            return held(path, reader.rest()?, choose);
+        }
+        if is_only_column(first, &names) {
+            return table(path, reader, first, ',', choose);
+        }
         match Format::detect(path, path, first, &names, Labels::Optional)? {
             Format::Lines => Ok(plain_lines(path, reader)),
             Format::JsonLines if json::is_whole(first) => match json_lines(path, first, choose) {
                 Some(stream) => Ok(stream.over(reader)),
                 None => held(path, reader.rest()?, choose),
             },
-            format => match format.delimiter().filter(|_| !first.contains('"') && !first.contains('\r')) {
-                Some(delimiter) => table(path, reader, first, delimiter, choose),
-                None => held(path, reader.rest()?, choose),
+            // Tabs may know no quotes, which only the whole file says.
+            format => match format.delimiter().filter(|delimiter| *delimiter != '\t' && !first.contains('"')) {
+                Some(delimiter) if !names.no_header => table(path, reader, first, delimiter, choose),
+                _ => held(path, reader.rest()?, choose),
             },
         }
+    }
+}
+
+/// Whether a first line is the name of the only column: that of a text.
+fn is_only_column(first: &str, names: &ColumnNames) -> bool {
+    match &names.text {
+        Some(name) => first.trim() == name,
+        None => is_name_of_text(first),
     }
 }
 
@@ -166,25 +190,27 @@ impl Reader {
 /// One text a line; a blank line is an empty text.
 fn plain_lines(path: &Path, reader: Reader) -> RowStream {
     let columns = Columns { text: "text".into(), ..Columns::default() };
-    let rows = Lines::new(path, reader).map(|line| {
+    let lines = Lines::new(path, reader);
+    let encoding = Arc::clone(&lines.encoding);
+    let rows = lines.map(|line| {
         let (number, text) = line?;
         let example = Example { line: number, ..Example::from_text(text) };
         Ok(StreamedRow { example, carried: Vec::new() })
     });
-    RowStream { path: path.into(), columns, carried: Vec::new(), notes: Vec::new(), rows: Box::new(rows) }
+    RowStream { path: path.into(), columns, carried: Vec::new(), notes: Vec::new(), encoding, rows: Box::new(rows) }
 }
 
 /// Lines as they come, in UTF-8 or, where they can be nothing else, in Windows-1252.
 struct Lines {
     path: PathBuf,
     reader: BufReader<Box<dyn Read + Send>>,
-    encoding: Utf8OrWindows,
+    encoding: Arc<Mutex<Utf8OrWindows>>,
     number: usize,
 }
 
 impl Lines {
     fn new(path: &Path, reader: Reader) -> Lines {
-        Lines { path: path.into(), reader: reader.into_read(), encoding: Utf8OrWindows::default(), number: 0 }
+        Lines { path: path.into(), reader: reader.into_read(), encoding: Arc::default(), number: 0 }
     }
 
     fn read(&mut self) -> Result<Option<(usize, String)>, DataError> {
@@ -200,7 +226,8 @@ impl Lines {
         if let Some(zero) = bytes.iter().position(|&byte| byte == 0) {
             return Err(DataError::Binary { path, line, offset: zero as u64 });
         }
-        let mut text = self.encoding.line(line, bytes).map_err(|bytes| not_utf8(path, line, &bytes))?;
+        let mut encoding = self.encoding.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut text = encoding.line(line, bytes).map_err(|bytes| not_utf8(path, line, &bytes))?;
         if line == 1 && text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
@@ -245,31 +272,37 @@ fn json_lines(path: &Path, first: &str, choose: &ChooseColumns<'_>) -> Option<Ob
 impl ObjectRows {
     fn over(self, reader: Reader) -> RowStream {
         let (path, columns, carried) = (self.path.clone(), self.columns.clone(), self.carried.clone());
-        let lines = Lines::new(&path, reader).filter(|line| !matches!(line, Ok((_, text)) if text.trim().is_empty()));
+        let lines = Lines::new(&path, reader);
+        let encoding = Arc::clone(&lines.encoding);
+        let lines = lines.filter(|line| !matches!(line, Ok((_, text)) if text.trim().is_empty()));
         let rows = lines.map(move |line| line.and_then(|(number, text)| self.row(number, &text)));
-        RowStream { path, columns, carried, notes: Vec::new(), rows: Box::new(rows) }
+        RowStream { path, columns, carried, notes: Vec::new(), encoding, rows: Box::new(rows) }
     }
 
     fn row(&self, line: usize, text: &str) -> Result<StreamedRow, DataError> {
-        let mut fields = json::read_line(&self.path, line, text)?.fields;
-        let mut example = Example { line, ..Example::from_text(self.text(line, &mut fields, &self.columns.text)?) };
-        if let Some(pair) = &self.columns.text_pair {
-            example.text_pair = Some(self.text(line, &mut fields, pair)?);
+        let texts: Vec<&String> = [&self.columns.text].into_iter().chain(&self.columns.text_pair).collect();
+        let names: Vec<&str> = texts.iter().copied().chain(&self.carried).map(String::as_str).collect();
+        let mut cells = json::cells(&self.path, line, text, &names)?.into_iter();
+        let mut found = Vec::with_capacity(texts.len());
+        for column in &texts {
+            let (path, column) = (self.path.clone(), (*column).clone());
+            found.push(match cells.next().flatten() {
+                Some(Value::String(text)) => text,
+                Some(Value::Null) => String::new(),
+                Some(other) => {
+                    let (expected, found) = ("a string", json::kind(&other));
+                    return Err(DataError::WrongType { path, line, column, expected, found });
+                }
+                None => {
+                    let found = json::read_line(&path, line, text)?.fields.keys().cloned().collect();
+                    return Err(DataError::MissingField { path, line, column, found });
+                }
+            });
         }
-        let carried = self.carried.iter().map(|name| fields.remove(name).unwrap_or_default()).collect();
-        Ok(StreamedRow { example, carried })
-    }
-
-    /// A text. A row that has none has its place all the same.
-    fn text(&self, line: usize, fields: &mut Map<String, Value>, column: &str) -> Result<String, DataError> {
-        match fields.get_mut(column) {
-            Some(Value::String(text)) => Ok(std::mem::take(text)),
-            Some(Value::Null) | None => Ok(String::new()),
-            Some(other) => {
-                let (path, column) = (self.path.clone(), column.to_owned());
-                Err(DataError::WrongType { path, line, column, expected: "a string", found: json::kind(other) })
-            }
-        }
+        let mut found = found.into_iter();
+        let example = Example { line, ..Example::from_text(found.next().unwrap_or_default()) };
+        let carried = cells.map(Cell::unwrap_or_default).collect();
+        Ok(StreamedRow { example: Example { text_pair: found.next(), ..example }, carried })
     }
 }
 
@@ -282,82 +315,67 @@ fn table(
     choose: &ChooseColumns<'_>,
 ) -> Result<RowStream, DataError> {
     let header: Vec<String> = first.split(delimiter).map(str::to_owned).collect();
-    let names = choose(&header);
-    // Tabs may know no quotes, which only the whole file says.
-    let is_plain = delimiter != '\t' && !names.no_header;
-    let Ok(places) = Places::find(path, &header, &[], &names, Labels::Optional) else {
+    let Ok(places) = Places::find(path, &header, &[], &choose(&header), Labels::Optional) else {
         return held(path, reader.rest()?, choose);
     };
-    if !is_plain {
-        return held(path, reader.rest()?, choose);
-    }
     let columns = places.columns(&header);
     let carried = places.ignored(&header);
     let texts: Vec<usize> = places.used().take(1 + usize::from(columns.text_pair.is_some())).collect();
     let others = (0..header.len()).filter(|place| !places.used().any(|used| used == *place)).collect();
-    let mut csv = csv::ReaderBuilder::new();
-    csv.has_headers(true).flexible(true).delimiter(delimiter as u8);
-    let source: Box<dyn Read + Send> = Box::new(reader.into_read());
-    let rows = TableRows {
-        path: path.into(),
-        csv: csv.from_reader(source),
-        encoding: Utf8OrWindows::default(),
-        delimiter,
-        width: header.len(),
-        texts,
-        others,
-        line: 2,
-        ready: VecDeque::new(),
-    };
-    Ok(RowStream { path: path.into(), columns, carried, notes: Vec::new(), rows: Box::new(rows) })
+    let mut lines = Lines::new(path, reader);
+    lines.next().transpose()?;
+    let encoding = Arc::clone(&lines.encoding);
+    let dialect = Dialect { delimiter, quoting: true, backslash: false };
+    let rows = TableRows { path: path.into(), lines, dialect, width: header.len(), texts, others };
+    Ok(RowStream { path: path.into(), columns, carried, notes: Vec::new(), encoding, rows: Box::new(rows) })
 }
 
 struct TableRows {
     path: PathBuf,
-    csv: csv::Reader<Box<dyn Read + Send>>,
-    encoding: Utf8OrWindows,
-    delimiter: char,
+    lines: Lines,
+    dialect: Dialect,
     width: usize,
     texts: Vec<usize>,
     others: Vec<usize>,
-    /// The line behind the last record.
-    line: usize,
-    /// Rows that were read and not yet given.
-    ready: VecDeque<StreamedRow>,
 }
 
+/// A row with a quoted field that is longer is an error: its quote is not closed.
+const LONGEST_ROW: usize = 16 << 20;
+
 impl TableRows {
-    /// Reads a record, if there is one. In a table of one column, blank lines before it are rows with an empty text.
-    fn read(&mut self) -> Result<(), DataError> {
-        let mut record = csv::ByteRecord::new();
-        let read = self.csv.read_byte_record(&mut record);
-        if !read.map_err(|error| unreadable(&self.path, std::io::Error::other(error)))? {
-            return Ok(());
+    /// The next row, if there is one. In a table of one column a blank line is a row with an empty text.
+    fn read(&mut self) -> Result<Option<StreamedRow>, DataError> {
+        loop {
+            let Some((first_line, mut text)) = self.lines.next().transpose()? else { return Ok(None) };
+            if text.is_empty() && self.width == 1 {
+                let example = Example { line: first_line, ..Example::default() };
+                return Ok(Some(StreamedRow { example, carried: Vec::new() }));
+            }
+            let is_open = |text: &str| {
+                text.len() < LONGEST_ROW && Piece { path: &self.path, text, first_line }.is_open(self.dialect.delimiter)
+            };
+            while is_open(&text) {
+                let Some((_, line)) = self.lines.next().transpose()? else { break };
+                text.push('\n');
+                text.push_str(&line);
+            }
+            let piece = Piece { path: &self.path, text: &text, first_line };
+            piece.check(self.dialect)?;
+            let mut found = None;
+            piece.records(self.dialect, &mut |line, fields| {
+                found = Some((line, fields));
+                Ok(())
+            })?;
+            if let Some((line, fields)) = found {
+                return self.row(line, fields).map(Some);
+            }
         }
-        let breaks = |field: &[u8]| field.iter().filter(|&&byte| byte == b'\n').count();
-        let lines = 1 + record.iter().map(breaks).sum::<usize>();
-        let end = usize::try_from(self.csv.position().line()).unwrap_or(usize::MAX).max(self.line + lines);
-        let (before, line) = (self.line, end - lines);
-        self.line = end;
-        if self.width == 1 {
-            let blank = |line| StreamedRow { example: Example { line, ..Example::default() }, carried: Vec::new() };
-            self.ready.extend((before..line).map(blank));
-        }
-        let row = self.row(line, &record)?;
-        self.ready.push_back(row);
-        Ok(())
     }
 
-    fn row(&mut self, line: usize, record: &csv::ByteRecord) -> Result<StreamedRow, DataError> {
-        if record.len() != self.width {
-            let (path, delimiter) = (self.path.clone(), self.delimiter);
-            return Err(DataError::RaggedRow { path, line, expected: self.width, found: record.len(), delimiter });
-        }
-        let mut fields = Vec::with_capacity(record.len());
-        for field in record {
-            let text = self.encoding.line(line, field.to_vec());
-            let text = text.map_err(|bytes| not_utf8(self.path.clone(), line, &bytes))?;
-            fields.push(if text.contains("\r\n") { text.replace("\r\n", "\n") } else { text });
+    fn row(&self, line: usize, mut fields: Vec<String>) -> Result<StreamedRow, DataError> {
+        if fields.len() != self.width {
+            let (path, delimiter) = (self.path.clone(), self.dialect.delimiter);
+            return Err(DataError::RaggedRow { path, line, expected: self.width, found: fields.len(), delimiter });
         }
         let carried = self.others.iter().map(|&place| Value::String(std::mem::take(&mut fields[place]))).collect();
         let mut texts = self.texts.iter().map(|&place| std::mem::take(&mut fields[place]));
@@ -371,12 +389,7 @@ impl Iterator for TableRows {
     type Item = Result<StreamedRow, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty()
-            && let Err(error) = self.read()
-        {
-            return Some(Err(error));
-        }
-        self.ready.pop_front().map(Ok)
+        self.read().transpose()
     }
 }
 
@@ -429,6 +442,7 @@ fn of_dataset(dataset: Dataset) -> RowStream {
         columns: dataset.columns,
         carried: Vec::new(),
         notes: dataset.notes,
+        encoding: Arc::default(),
         rows: Box::new(rows),
     }
 }
@@ -457,5 +471,6 @@ fn with_columns(
         return Err(DataError::Empty { path: path.into(), header: true });
     }
     let (carried, notes) = (places.ignored(&header), records.notes());
-    Ok(RowStream { path: path.into(), columns, carried, notes, rows: Box::new(rows.into_iter()) })
+    let encoding = Arc::default();
+    Ok(RowStream { path: path.into(), columns, carried, notes, encoding, rows: Box::new(rows.into_iter()) })
 }

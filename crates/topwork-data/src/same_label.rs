@@ -72,6 +72,11 @@ fn is_invisible(letter: char) -> bool {
     ranges.iter().any(|range| range.contains(&u32::from(letter))) || letter.is_control() && !letter.is_whitespace()
 }
 
+/// Whether nothing of a label can be seen.
+pub(crate) fn is_blank(label: &str) -> bool {
+    label.trim().is_empty() || !label.is_ascii() && label_key(label).is_empty()
+}
+
 /// Whether a label is one of the words that programs write where there is none. They are told by their exact spelling, as `none` and `null`
 /// in other letters may well be names.
 pub(crate) fn is_missing(label: &str) -> bool {
@@ -269,6 +274,7 @@ mod tests {
 
     #[test]
     fn words_for_nothing_are_told_from_names() {
+        assert!(["", " \u{a0}", "\u{200b}"].iter().all(|label| is_blank(label)) && !is_blank("é"));
         assert!(["nan", "None", "<NA>", " N/A ", "null"].iter().all(|label| is_missing(label)));
         assert!(!["none", "Null", "na", "nano", "0", ""].iter().any(|label| is_missing(label)));
     }

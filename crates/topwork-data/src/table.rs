@@ -62,7 +62,11 @@ impl<'a> TableRecords<'a> {
             table.header = numbered(first.len());
             return Ok(table);
         }
+        // A title has fewer fields than the table.
+        let filled = |record: &Vec<String>| record.iter().filter(|field| !field.trim().is_empty()).count();
         let place = table.head.iter().take(MOST_TITLES).position(|record| is_header(record)).unwrap_or(0);
+        let are_titles = table.head[..place].iter().all(|record| filled(record) < filled(&table.head[place]));
+        let place = if are_titles { place } else { 0 };
         if place > 0 {
             let (last, header) = (lines[place - 1], lines[place]);
             table.notes.push(format!(

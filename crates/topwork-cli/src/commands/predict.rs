@@ -66,6 +66,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<Ended> {
 /// Answers every row, in order; what is there is written before more is waited for.
 fn answer(matches: &ArgMatches, predictor: &Predictor, rows: RowStream, out: &mut impl Write) -> anyhow::Result<()> {
     let mut answers = Answers::new(matches, predictor, &rows);
+    let encoding = rows.encoding_note();
     let (sender, receiver) = sync_channel(WAITING);
     // The thread ends with the rows, or when nobody takes them any more.
     std::thread::spawn(move || {
@@ -82,6 +83,9 @@ fn answer(matches: &ArgMatches, predictor: &Predictor, rows: RowStream, out: &mu
         if let Some(error) = error {
             return Err(Error::from(error).into());
         }
+    }
+    if let Some(note) = encoding() {
+        writeln!(std::io::stderr(), "warning: {note}")?;
     }
     answers.finish()
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::dataset::Dataset;
 use crate::example::Example;
-use crate::hold_out::normalised;
+use crate::normal::normalised;
 
 pub use labels::{LabelUse, label_use};
 pub use near::RESEMBLANCE;

@@ -34,7 +34,7 @@ pub(super) fn table_of(
     }
     let names: Vec<String> = fields.keys().cloned().collect();
     let is_row = is_text(&names);
-    if let Some(columns) = columns_of_lists(&fields) {
+    if let Some(columns) = columns_of_lists(path, &fields)? {
         return Ok(Some(columns));
     }
     let lists: Vec<(&String, &Vec<Value>)> =
@@ -126,16 +126,20 @@ fn objects(value: &Value) -> Option<&Vec<Value>> {
 }
 
 /// Columns that are lists of the same length. By other names than those of texts they may be the words and tags of one row.
-fn columns_of_lists(fields: &Map<String, Value>) -> Option<HeldRecords> {
-    let is_row = !fields.keys().any(|name| is_name_of_text(name));
-    let columns: Vec<&Vec<Value>> = fields.values().map(Value::as_array).collect::<Option<_>>()?;
-    let length = columns.first()?.len();
-    if is_row || length < 2 || columns.iter().any(|column| column.len() != length) {
-        return None;
+fn columns_of_lists(path: &Path, fields: &Map<String, Value>) -> Result<Option<HeldRecords>, DataError> {
+    let columns: Option<Vec<&Vec<Value>>> = fields.values().map(Value::as_array).collect();
+    let Some(columns) = columns.filter(|_| fields.keys().any(|name| is_name_of_text(name))) else { return Ok(None) };
+    let length = columns.first().map_or(0, |column| column.len());
+    if length < 2 {
+        return Ok(None);
+    }
+    if let Some((name, column)) = fields.keys().zip(&columns).find(|(_, column)| column.len() != length) {
+        let message = format!("its first column has {length} values, `{name}` has {}", column.len());
+        return Err(DataError::BrokenFile { path: path.into(), kind: "table in a JSON", message });
     }
     let row = |row: usize| (row + 1, columns.iter().map(|column| Some(column[row].clone())).collect());
     let records = HeldRecords { rows: (0..length).map(row).collect(), ..HeldRecords::default() };
-    Some(named(fields.keys().cloned().collect(), records))
+    Ok(Some(named(fields.keys().cloned().collect(), records)))
 }
 
 /// Columns that are objects with a field for each row.

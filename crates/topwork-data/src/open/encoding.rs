@@ -92,6 +92,11 @@ pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<(String, Option<Stri
         return Ok((one_kind_of_line_end(text), Some(note)));
     }
     let (text, note) = match String::from_utf8(bytes) {
+        Ok(text) if text.contains('\0') => {
+            let zero = text.find('\0').unwrap_or(0);
+            let line = 1 + text[..zero].matches('\n').count();
+            return Err(DataError::Binary { path: path.into(), line, offset: zero as u64 });
+        }
         Ok(text) => (text, None),
         Err(error) => {
             let offset = error.utf8_error().valid_up_to();
@@ -126,6 +131,13 @@ fn read_as_windows(path: &Path, line: usize) -> String {
 /// The text of bytes in Windows-1252. None where some letters are UTF-8 of several bytes, since then others are damaged, or where a
 /// byte is none of that encoding.
 fn windows_1252(bytes: &[u8]) -> Option<String> {
+    let (high, plain) = bytes.iter().fold((0_usize, 0_usize), |(high, plain), byte| {
+        (high + usize::from(*byte >= 0xc0), plain + usize::from(byte.is_ascii_alphabetic()))
+    });
+    // In no Western language are most letters accented.
+    if high > plain {
+        return None;
+    }
     if bytes.utf8_chunks().any(|chunk| !chunk.valid().is_ascii()) || bytes.iter().any(|byte| UNASSIGNED.contains(byte))
     {
         return None;
@@ -206,7 +218,7 @@ mod tests {
     fn windows_1252_is_what_has_no_letter_of_utf8() {
         let (text, note) = decode(Path::new("x"), b"caf\xe9 \x80 5".to_vec()).unwrap();
         assert_eq!((text.as_str(), note.is_some()), ("café € 5", true));
-        for damaged in [&b"caf\xc3\xa9 and caf\xe9"[..], b"a \x81 b", b"\xe9 \0"] {
+        for damaged in [&b"caf\xc3\xa9 and caf\xe9"[..], b"a \x81 b", b"\xe9 \0", b"\xef\xf0\xe8 a", b"a\0b"] {
             assert!(decode(Path::new("x"), damaged.to_vec()).is_err(), "{damaged:?}");
         }
         let mut lines = Utf8OrWindows::default();
