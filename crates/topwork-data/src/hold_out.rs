@@ -109,8 +109,8 @@ fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
     let alike = LearntRows::new(examples).groups();
     let mut numbers: BTreeMap<_, usize> = BTreeMap::new();
     let mut rows: Vec<Vec<usize>> = Vec::new();
-    for row in 0..examples.len() {
-        let number = *numbers.entry(alike[row]).or_insert(rows.len());
+    for (row, text) in alike.into_iter().enumerate() {
+        let number = *numbers.entry(text).or_insert(rows.len());
         if number == rows.len() {
             rows.push(Vec::new());
         }
