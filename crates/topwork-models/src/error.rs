@@ -481,7 +481,7 @@ impl ModelError {
                 Some(format!("python3 -c '{ADD}' {} {likely}", quoted(path)))
             }
             Self::WrongLength { path, .. } | Self::CorruptWeights { path, .. } | Self::CorruptPytorch { path, .. } => {
-                Some(format!("the copy is damaged; remove it and fetch it again: rm {}", quoted(path)))
+                Some(format!("the copy is damaged; remove it and rm {}", quoted(path)))
             }
             Self::UnsupportedDtype { .. } => Some("choose a checkpoint that is not quantised".into()),
             Self::NotFinite { .. } => Some("choose an earlier checkpoint: this one has diverged".into()),
@@ -551,7 +551,7 @@ fn content_hint(path: &Path, found: Content) -> String {
         Content::Safetensors => renamed("model.safetensors"),
         Content::WebPage | Content::Hdf5 | Content::Gguf => {
             let (folder, file) = (folder_of(path), path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-            format!("fetch it again: rm {}; hf download ORG/NAME {file} --local-dir {}", quoted(path), quoted(folder))
+            format!("rm {}; hf download ORG/NAME {file} --local-dir {}", quoted(path), quoted(folder))
         }
     }
 }
