@@ -76,7 +76,9 @@ fn answer(matches: &ArgMatches, predictor: &Predictor, rows: RowStream, out: &mu
             }
         }
     });
-    while let Some(chunk) = next_chunk(&receiver) {
+    // Of a file the same rows are answered together in every run, so that even the last bits are the same.
+    let waits = matches.get_one::<PathBuf>("FILE").is_some_and(|path| path.is_file());
+    while let Some(chunk) = next_chunk(&receiver, waits) {
         let (chunk, error) = chunk;
         answers.write(&chunk, out)?;
         out.flush()?;
@@ -90,8 +92,11 @@ fn answer(matches: &ArgMatches, predictor: &Predictor, rows: RowStream, out: &mu
     answers.finish()
 }
 
-/// The rows that are there, at least one; and the error that follows them, if one does. None at the end.
-fn next_chunk(rows: &Receiver<Result<StreamedRow, DataError>>) -> Option<(Vec<StreamedRow>, Option<DataError>)> {
+/// The rows that are there, at least one, or as many as are answered in one go if it `waits` for them; and the error that follows them, if one does. None at the end.
+fn next_chunk(
+    rows: &Receiver<Result<StreamedRow, DataError>>,
+    waits: bool,
+) -> Option<(Vec<StreamedRow>, Option<DataError>)> {
     let mut chunk = Vec::new();
     let mut next = rows.recv().ok();
     while let Some(row) = next.take() {
@@ -99,7 +104,11 @@ fn next_chunk(rows: &Receiver<Result<StreamedRow, DataError>>) -> Option<(Vec<St
             Ok(row) => chunk.push(row),
             Err(error) => return Some((chunk, Some(error))),
         }
-        next = (chunk.len() < CHUNK).then(|| rows.try_recv().ok()).flatten();
+        next = match () {
+            () if chunk.len() == CHUNK => None,
+            () if waits => rows.recv().ok(),
+            () => rows.try_recv().ok(),
+        };
     }
     (!chunk.is_empty()).then_some((chunk, None))
 }
