@@ -1,6 +1,5 @@
 //! A labelled file, read.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -16,7 +15,6 @@ use crate::memory;
 use crate::open::{self, Content, Opened};
 use crate::parts::{Parts, Source};
 use crate::table::TableRecords;
-use crate::unreadable::unreadable;
 
 /// The rows of a file, and how they were found.
 #[derive(Clone, Debug)]
@@ -98,24 +96,6 @@ impl Dataset {
             false => sha256,
         };
         Dataset::new(path, format, sha256, notes, parts)
-    }
-
-    /// Reads one text a line, without a header and without labels; a blank line is an empty text. `name` stands for the
-    /// path in errors.
-    ///
-    /// # Errors
-    ///
-    /// When reading fails, nothing is there or it is no text.
-    pub fn from_lines(mut reader: impl BufRead, name: &str) -> Result<Dataset, DataError> {
-        let path = Path::new(name);
-        let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
-        let sha256 = sha256(&bytes);
-        let Opened { content: Content::Text(text), notes, .. } = open::open(path, bytes)? else {
-            return Err(DataError::NotLines { path: path.into() });
-        };
-        let source = Source { path, text: &text, names: &ColumnNames::default(), labels: Labels::Optional };
-        Dataset::new(path, Format::Lines, sha256, notes, source.lines())
     }
 
     /// The rows of a text that has no columns; `name` may say by its ending what it is.

@@ -90,12 +90,6 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
-    /// Plain lines were expected, and something with columns was found.
-    #[error("{}: expected lines of text, found a file with columns", path.display())]
-    NotLines {
-        /// The name of it.
-        path: PathBuf,
-    },
     /// The first line of a table is a row.
     #[error("{}: expected column names in line 1, found a row: {}", path.display(), listed(found))]
     NoHeader {

@@ -19,11 +19,7 @@ const HEAD: usize = 200;
 impl Source<'_> {
     /// The rows of a table of text, which may have no header.
     pub(crate) fn table(&self, table: &mut TableRecords<'_>) -> Result<Parts, DataError> {
-        let headerless = table.without_header();
-        let places = Places::find(self.path, table.header(), &[], self.names, self.labels);
-        if let (Err(DataError::MissingColumn { .. }), Some(columns)) = (places, headerless) {
-            return Err(self.no_header(table.header(), columns, true));
-        }
+        let headerless = self.refuse_row_as_header(table)?;
         let mut parts = self.records(table)?;
         if headerless.is_some() && self.names.text.is_some() && !self.names.no_header {
             let path = self.path.display();
@@ -32,6 +28,19 @@ impl Source<'_> {
             ));
         }
         Ok(parts)
+    }
+
+    /// What the columns are if the first record of a table looks like a row; an error if its columns were not found either.
+    pub(crate) fn refuse_row_as_header(
+        &self,
+        table: &TableRecords<'_>,
+    ) -> Result<Option<HeaderlessColumns>, DataError> {
+        let headerless = table.without_header();
+        let places = Places::find(self.path, table.header(), &[], self.names, self.labels);
+        match (places, headerless) {
+            (Err(DataError::MissingColumn { .. }), Some(columns)) => Err(self.no_header(table.header(), columns, true)),
+            _ => Ok(headerless),
+        }
     }
 
     /// The rows of what has columns.

@@ -57,7 +57,6 @@ impl DataError {
             DataError::WebPage { .. } => {
                 Some("download the file itself: on a hub its address has /resolve/ in place of /blob/".into())
             }
-            DataError::NotLines { .. } => Some("give the file by its name".into()),
             DataError::NoHeader { text, label, flag, .. } => {
                 let flag = if *flag { "--no-header " } else { "" };
                 let label = label.map(|label| format!(" --label-column {label}")).unwrap_or_default();

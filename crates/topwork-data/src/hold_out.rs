@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::dataset::Dataset;
 use crate::example::Example;
 use crate::learnt::LearntRows;
-use crate::normal::normalised;
 use crate::random::Stream;
 
 /// The two parts of a data set, as row numbers in ascending order.
@@ -131,11 +130,6 @@ fn groups(examples: &[Example], labels: &[u32]) -> Vec<Group> {
         Group { rows, class }
     };
     rows.into_iter().map(group).collect()
-}
-
-/// What rows have in common whose texts count as the same: both texts, [`normalised`].
-pub fn text_key(example: &Example) -> (String, Option<String>) {
-    (normalised(&example.text), example.text_pair.as_deref().map(normalised))
 }
 
 /// How many rows of each class are to be held out: the fraction, rounded so that the sum is right too (the largest

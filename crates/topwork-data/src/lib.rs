@@ -58,7 +58,7 @@ pub use dataset::Dataset;
 pub use error::DataError;
 pub use example::{Example, Label};
 pub use format::Format;
-pub use hold_out::{HoldOut, distinct_texts, folds, hold_out, text_key};
+pub use hold_out::{HoldOut, distinct_texts, folds, hold_out};
 pub use labels::{LabelSet, label_variants, without_case};
 pub use learnt::{Learnt, LearntRows, text_hash};
 pub use missing::MissingLabels;

@@ -418,12 +418,9 @@ fn of_opened(path: &Path, opened: Opened, choose: &ChooseColumns<'_>) -> Result<
                     Some(delimiter) => {
                         let is_header = |header: &[String]| choose(header).are_in(path, header);
                         let mut records = TableRecords::open(path, &text, delimiter, names.no_header, &is_header)?;
-                        if let (false, Some(_)) = (is_header(records.header()), records.without_header()) {
-                            // The error, or the reading by numbers, is that of a data set.
-                            let names = choose(records.header());
-                            let source = Source { path, text: &text, names: &names, labels: Labels::Optional };
-                            source.table(&mut records)?;
-                        }
+                        let names = choose(records.header());
+                        let source = Source { path, text: &text, names: &names, labels: Labels::Optional };
+                        source.refuse_row_as_header(&records)?;
                         with_columns(path, &mut records, choose)?
                     }
                     None => of_dataset(Dataset::from_text(path, &name, &text, &names)?),

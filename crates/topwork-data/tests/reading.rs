@@ -143,7 +143,8 @@ fn named_columns_win() {
 
 #[test]
 fn plain_lines_are_texts_where_labels_are_not_needed() {
-    let dataset = Dataset::from_lines("first, with a comma\r\n\nthird".as_bytes(), "standard input").unwrap();
+    let (_folder, path) = write("lines.txt", b"first, with a comma\r\n\r\nthird");
+    let dataset = Dataset::read(&path, &ColumnNames::default(), Labels::Optional).unwrap();
     assert_eq!(
         dataset.examples.iter().map(|e| e.text.as_str()).collect::<Vec<_>>(),
         ["first, with a comma", "", "third"]

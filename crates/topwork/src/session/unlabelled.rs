@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
-use topwork_data::{ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TokenizedTexts, text_key};
+use topwork_data::{ColumnNames, Columns, DataError, Dataset, Example, Format, Labels, TokenizedTexts, text_hash};
 
 use crate::error::Error;
 use crate::session::files::Datasets;
@@ -64,12 +64,12 @@ impl UnlabelledFile {
         if let Some(test) = &datasets.test {
             refuse_test_rows(&dataset, test)?;
         }
-        let labelled: HashSet<_> = datasets.train.examples.iter().map(text_key).collect();
-        let validated: HashSet<_> = datasets.validation.iter().flat_map(|own| &own.examples).map(text_key).collect();
+        let labelled: HashSet<_> = datasets.train.examples.iter().map(text_hash).collect();
+        let validated: HashSet<_> = datasets.validation.iter().flat_map(|own| &own.examples).map(text_hash).collect();
         let mut left_out = LeftOut { empty, ..LeftOut::default() };
         let mut seen = HashSet::new();
         dataset.examples.retain(|example| {
-            let key = text_key(example);
+            let key = text_hash(example);
             let counted = match () {
                 () if labelled.contains(&key) => &mut left_out.of_training,
                 () if validated.contains(&key) => &mut left_out.of_validation,
@@ -135,9 +135,9 @@ fn read_texts(path: &Path, training: &Columns) -> Result<Dataset, Error> {
 
 /// A model that learnt from texts of the test file would be judged by what it knows.
 fn refuse_test_rows(dataset: &Dataset, test: &Dataset) -> Result<(), Error> {
-    let judged: HashSet<_> = test.examples.iter().map(text_key).collect();
+    let judged: HashSet<_> = test.examples.iter().map(text_hash).collect();
     let found: Vec<usize> =
-        dataset.examples.iter().filter(|own| judged.contains(&text_key(own))).map(|own| own.line).collect();
+        dataset.examples.iter().filter(|own| judged.contains(&text_hash(own))).map(|own| own.line).collect();
     if found.is_empty() {
         return Ok(());
     }

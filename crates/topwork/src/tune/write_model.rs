@@ -1,6 +1,8 @@
 //! Writing the result of fine-tuning.
 
-use topwork_data::LearntRows;
+use std::collections::BTreeSet;
+
+use topwork_data::text_hash;
 use topwork_engine::Parameters;
 use topwork_models::{ParameterSpec, Pooling, save_config, save_tokenizer};
 
@@ -63,7 +65,7 @@ pub(super) fn write_config(
 /// When a file cannot be written.
 pub(super) fn write_results(output: &OutputDirectory, inputs: &Inputs, results: &Results) -> Result<(), Error> {
     output.write("README.md", &model_card(inputs, results))?;
-    let hashes = LearntRows::new(&inputs.train.examples).hashes();
+    let hashes: BTreeSet<u64> = inputs.train.examples.iter().map(text_hash).collect();
     output.write_bytes(LEARNT_ROWS, hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect::<Vec<u8>>())?;
     output.write_json(RESULTS, results)
 }
